@@ -1,0 +1,57 @@
+# Every target does its own set-up. ARGS are passed on: make up ARGS="--nodes 3"
+VENV := .venv
+PYTHON ?= python3
+ARGS ?=
+
+.PHONY: up nginx test test-deploy lint types bench docs clean
+.DEFAULT_GOAL := up
+
+# The main job: a redirector and two nodes with real Jupyter servers, on loopback. The shell gives way to the program,
+# so that it is make's own child: signals to make reach it, and it notices when make is killed.
+up: nginx $(VENV)/.run
+	@exec $(VENV)/bin/tmpnb up --until-parent-ends $(ARGS)
+
+# First of all, so that nobody waits for an installation only to hear that root is needed.
+nginx:
+	@scripts/ensure-nginx
+
+test: nginx $(VENV)/.test
+	$(VENV)/bin/coverage erase
+	$(VENV)/bin/coverage run -m pytest -m "not deploy" $(ARGS)
+	$(VENV)/bin/coverage report
+
+# What is shipped in deploy/, as it is meant to be used: images, compose files, units, TLS. Needs a Docker Engine.
+test-deploy: $(VENV)/.test
+	$(VENV)/bin/python -m pytest -m deploy tests/deploy $(ARGS)
+
+lint: $(VENV)/.test
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+
+types: $(VENV)/.test
+	$(VENV)/bin/mypy
+	$(VENV)/bin/mypy tests
+
+bench: nginx $(VENV)/.test
+	$(VENV)/bin/python -m tests.bench $(ARGS)
+
+# The settings' reference, from the settings' tables.
+docs: $(VENV)/.run
+	$(VENV)/bin/python -m scripts.settings_reference >docs/settings.md.new
+	mv docs/settings.md.new docs/settings.md
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .coverage
+
+$(VENV)/bin/pip: constraints.txt
+	@scripts/make-venv $(VENV) $(PYTHON)
+	@touch $@
+
+$(VENV)/.run: $(VENV)/bin/pip pyproject.toml
+	@echo "installing into $(VENV), which takes a minute or two"
+	@$(VENV)/bin/pip install -q -c constraints.txt -e '.[sandbox,postgres]'
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.run pyproject.toml
+	@$(VENV)/bin/pip install -q -c constraints.txt --group test --group lint --group typing
+	@touch $@
