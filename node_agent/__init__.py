@@ -1,0 +1,1 @@
+"""The node agent: one Docker host's pool of notebook sandboxes."""

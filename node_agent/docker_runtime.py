@@ -1,0 +1,181 @@
+"""Sandboxes as containers of a Docker Engine on this very host.
+
+Only what bears this node's label is ever listed or touched.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from node_agent import command, docker_assets, docker_images, docker_proof
+from node_agent.browser_files import BrowserFiles
+from node_agent.docker_engine import DockerEngine
+from node_agent.docker_images import ImagePulls
+from node_agent.docker_limits import (
+    IMAGE_LABEL,
+    NODE_LABEL,
+    POOL_LABEL,
+    PROBE_LABEL,
+    RUN_LABEL,
+    SANDBOX_LABEL,
+    Account,
+    DockerLimits,
+    creation,
+)
+from node_agent.errors import EngineError
+from node_agent.runtime import Instance, Launch
+from node_agent.sandboxes import base_path, redact
+from node_agent.setting_values import SOCKET_NAME
+
+SERVER = ("jupyter-lab",)
+"""What `{server}` in a command template stands for."""
+
+ALIVE = frozenset({"created", "running", "paused", "restarting"})
+KILLED = 137
+LAST_LINES = 20
+LAST_WORDS_BYTES = 4096
+
+
+class DockerRuntime:
+    """Implements `runtime.Runtime`."""
+
+    def __init__(
+        self,
+        engine: DockerEngine,
+        *,
+        node: str,
+        run_dir: Path,
+        image: str,
+        template: str,
+        landing: str,
+        clock: Callable[[], float],
+        limits: DockerLimits,
+        limits_by_pool: Mapping[str, DockerLimits] | None = None,
+        pull: bool = True,
+    ) -> None:
+        """`image` is the one that `check` tries the engine with; `limits_by_pool` is for pools that have their own."""
+        self._engine = engine
+        self._node = node
+        self._run_dir = run_dir
+        self._image = image
+        self._template = template
+        self._landing = landing
+        self._clock = clock
+        self._limits = limits
+        self._limits_by_pool = limits_by_pool or {}
+        self._accounts: dict[tuple[str, DockerLimits], Account] = {}
+        self._pulls = ImagePulls(engine.pull, clock, allowed=pull)
+        self._proven = False
+
+    def start(self, launch: Launch) -> None:
+        limits = self._limits_by_pool.get(launch.pool, self._limits)
+        account = self.account(launch)
+        argv = self._argv(launch, account)
+        body = creation(launch, limits, node=self._node, run_dir=self._run_dir, account=account, argv=argv)
+        try:
+            self._engine.start(self._engine.create(body, f"tmpnb-{launch.name}"))
+        except EngineError:
+            # It may exist all the same, as after a timeout. What cannot be removed now, the next beat finds.
+            with contextlib.suppress(EngineError):
+                self.end(launch.name)
+            raise
+
+    def instances(self) -> list[Instance]:
+        return [self._instance(found) for found in self._engine.containers([*self._mine, SANDBOX_LABEL])]
+
+    def end(self, name: str) -> None:
+        for container in self._named(name):
+            self._engine.remove(container)
+
+    def last_words(self, name: str) -> str:
+        words = b"".join(self._engine.log_tail(container, LAST_LINES) for container in self._named(name))
+        return redact(words[-LAST_WORDS_BYTES:].decode(errors="replace"))
+
+    def memory(self, name: str) -> int:
+        return sum(self._engine.memory(container) for container in self._named(name))
+
+    def browser_files(self, image: str) -> BrowserFiles | None:
+        found = self._engine.image(image) if command.shares(self._template) else None
+        return None if found is None else docker_assets.of_image(self._engine, found, node=self._node)
+
+    def check(self) -> None:
+        """Prove that the engine answers; once also, as soon as the image is there, that sandboxes can work with it."""
+        self._engine.ping()
+        if self._proven:
+            return
+        docker_proof.sweep(self._engine, node=self._node, now=self._clock())
+        for limits in (self._limits, *self._limits_by_pool.values()):
+            docker_proof.check_network(self._engine, limits.network)
+        if self._engine.image(self._image) is not None:
+            docker_proof.check_directory(self._engine, self._run_dir, image=self._image, node=self._node)
+            self._proven = True
+
+    def _argv(self, launch: Launch, account: Account) -> list[str]:
+        return command.expand(
+            launch.command or self._template,
+            server=SERVER,
+            base_path=base_path(launch.key),
+            socket=str(launch.directory / SOCKET_NAME),
+            home=account.home,
+            landing=launch.landing or self._landing,
+            static=launch.static,
+        )
+
+    def account(self, launch: Launch) -> Account:
+        """Whom a sandbox runs as.
+
+        Raises:
+            EngineError: its image is missing, or not fit for sandboxes.
+        """
+        image, limits = launch.image, self._limits_by_pool.get(launch.pool, self._limits)
+        found = self._engine.image(image)
+        if found is None:
+            raise EngineError(self._pulls.reason(image))
+        known = (found["Id"], limits)
+        if known not in self._accounts:
+            account = docker_images.account(found["Config"], limits, lambda: self._passwd(found["Id"]))
+            docker_images.refuse_volumes(image, found["Config"], limits, account.home)
+            self._accounts[known] = account
+        return self._accounts[known]
+
+    def _passwd(self, image: str) -> str:
+        """The image's users, read from a container that never runs."""
+        container = self._engine.create({"Image": image, "Cmd": ["none"], "Labels": {PROBE_LABEL: self._node}})
+        try:
+            return (self._engine.file(container, "/etc/passwd") or b"").decode(errors="replace")
+        finally:
+            self._engine.remove(container)
+
+    @property
+    def _mine(self) -> tuple[str, str]:
+        return f"{NODE_LABEL}={self._node}", f"{RUN_LABEL}={self._run_dir}"
+
+    def _named(self, name: str) -> list[str]:
+        return [found["Id"] for found in self._engine.containers([*self._mine, f"{SANDBOX_LABEL}={name}"])]
+
+    def _instance(self, found: Mapping[str, Any]) -> Instance:
+        labels = found["Labels"]
+        alive = found["State"] in ALIVE
+        return Instance(
+            name=labels[SANDBOX_LABEL],
+            pool=labels.get(POOL_LABEL, ""),
+            image=labels.get(IMAGE_LABEL, ""),
+            created_at=float(found["Created"]),
+            alive=alive,
+            detail="" if alive else how_it_ended(self._engine.state(found["Id"])),
+        )
+
+
+def how_it_ended(state: Mapping[str, Any] | None) -> str:
+    if state is None:
+        return "removed"
+    if state.get("OOMKilled"):
+        return "out of memory"
+    if reason := str(state.get("Error") or ""):
+        return redact(reason)
+    code = state.get("ExitCode")
+    # Some kernels do not tell the engine why. Nothing here kills and leaves the container, so it was they, or a hand.
+    return "killed, probably out of memory" if code == KILLED else f"exit code {code}"

@@ -1,0 +1,147 @@
+"""How a node joins a fleet by itself, and leaves it politely.
+
+The join token lets a node in; its own token, which it hands over, is what the fleet speaks to it with from then on. No
+redirect is followed: a token goes to the entry URL and nowhere else.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import logging
+import os
+import signal
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import Any
+
+from node_agent.log_lines import fields
+
+log = logging.getLogger(__name__)
+
+CALL_SECONDS = 10.0
+"""The redirector asks the node back before it answers."""
+
+ANSWER_LIMIT = 64 * 1024
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
+LEAVE_PAUSE = 2.0
+
+LEAVE_TRIES = 15
+"""Without an answer from the fleet for so many tries, a node that leaves goes without a farewell."""
+
+GONE = 404
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What the redirector answered; status 0 if nothing came."""
+
+    status: int
+    body: Mapping[str, Any]
+    problem: str
+
+    @property
+    def well(self) -> bool:
+        return self.status in (200, 201)
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_: object, **__: object) -> None:
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """One node's place in one fleet."""
+
+    entry_url: str
+    url: str
+    control_url: str
+    join_token: str = field(repr=False)
+    node_token: str = field(repr=False)
+
+    def join(self, stop: threading.Event) -> None:
+        """Register, however long that takes. Doing so again, as after a restart, keeps the node's name."""
+        pause, problem = 0.0, ""
+        while not stop.wait(pause):
+            said = self._call("join", {"url": self.url, "control_url": self.control_url, "token": self.node_token})
+            if said.well:
+                log.info("joined", extra=fields(fleet=self.entry_url, name=str(said.body.get("name", ""))))
+                return
+            if said.problem != problem:
+                # Once for each reason: the same one every half a minute would bury the rest of the log.
+                log.warning("not joined yet", extra=fields(fleet=self.entry_url, reason=said.problem))
+                problem = said.problem
+            pause = min(LONGEST_PAUSE, 2 * pause or FIRST_PAUSE)
+
+    def leave(self, stop: threading.Event) -> None:
+        """Let the fleet drain this node, wait for its sessions to end, and be taken off the fleet's list."""
+        unanswered = 0
+        while unanswered < LEAVE_TRIES:
+            said = self._call("leave", {"url": self.url, "token": self.node_token})
+            if said.status == GONE or (said.well and said.body.get("left") is True):
+                log.info("left", extra=fields(fleet=self.entry_url))
+                return
+            if said.well:
+                unanswered = 0
+                log.info("leaving", extra=fields(fleet=self.entry_url, sessions=said.body.get("claimed")))
+            else:
+                unanswered += 1
+                log.warning("cannot leave yet", extra=fields(fleet=self.entry_url, reason=said.problem))
+            if stop.wait(LEAVE_PAUSE):
+                return
+
+    def _call(self, verb: str, body: Mapping[str, str]) -> Said:
+        request = urllib.request.Request(  # noqa: S310 - the settings admit http and https only
+            f"{self.entry_url}/api/{verb}",
+            data=json.dumps(body).encode(),
+            headers={"Authorization": f"Bearer {self.join_token}", "Content-Type": "application/json"},
+            method="POST",
+        )
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirect)
+        try:
+            with opener.open(request, timeout=CALL_SECONDS) as answer:
+                return _said(answer.status, answer.read(ANSWER_LIMIT))
+        except urllib.error.HTTPError as error:
+            with error:
+                return _said(error.code, error.read(ANSWER_LIMIT))
+        except (OSError, http.client.HTTPException) as error:
+            return Said(0, {}, f"no answer ({error})")
+
+
+class Departure:
+    """A process that leaves its fleet when it is told to end, and ends when it has left, or when it is told again."""
+
+    def __init__(self, membership: Membership) -> None:
+        self._membership = membership
+        self._leaving = threading.Thread(target=self._leave, name="leaving", daemon=True)
+
+    def heed_term(self) -> None:
+        """From now on TERM means to leave first. What it meant before, it means the second time."""
+        at_once = signal.getsignal(signal.SIGTERM)
+
+        def on_term(number: int, frame: FrameType | None) -> None:
+            if self._leaving.ident is None:
+                self._leaving.start()
+            elif callable(at_once):
+                at_once(number, frame)
+
+        signal.signal(signal.SIGTERM, on_term)
+
+    def _leave(self) -> None:
+        self._membership.leave(threading.Event())
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _said(status: int, raw: bytes) -> Said:
+    try:
+        body = json.loads(raw)
+    except ValueError:
+        body = None
+    if not isinstance(body, dict):
+        return Said(0, {}, f"it answered {status} and no JSON object")
+    return Said(status, body, f"{status} {body.get('message') or body.get('status') or ''}".strip())

@@ -1,0 +1,108 @@
+"""Runs code in a kernel of a sandbox as a visitor's browser would: Jupyter's REST API, then its websocket.
+
+For trials of an image, with no visitor in it yet. What comes is bounded in time all the same.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+import uuid
+from pathlib import Path
+from typing import Any
+
+import websocket
+
+from node_agent.unix_http import NoAnswerError, request
+
+CREATED = 201
+
+
+class KernelError(Exception):
+    """The code did not run; the text says in words what was in the way."""
+
+
+def run(path: Path, base_path: str, code: str, *, within: float) -> str:
+    """Run code in a new kernel of the default kind and return what it printed and its value, as text.
+
+    Raises:
+        KernelError: no kernel started, it died, or it did not answer within so many seconds.
+    """
+    deadline = time.monotonic() + within
+    kernel = _start(path, base_path, within)
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(within)
+            connection.connect(str(path))
+            url = f"ws://localhost{base_path}api/kernels/{kernel}/channels"
+            channel = websocket.create_connection(url, socket=connection, timeout=within)
+            return _execute(channel, code, deadline)
+    except (websocket.WebSocketException, OSError) as error:
+        raise KernelError(f"the kernel's websocket broke: {error}") from error
+    finally:
+        _stop(path, base_path, kernel)
+
+
+def _start(path: Path, base_path: str, within: float) -> str:
+    try:
+        answer = request(path, "POST", f"{base_path}api/kernels", within=within, body=b"{}")
+        made = json.loads(answer.body) if answer.status == CREATED else None
+    except (NoAnswerError, ValueError) as error:
+        raise KernelError(f"asking for a kernel failed: {error}") from error
+    if not isinstance(made, dict) or not isinstance(made.get("id"), str):
+        raise KernelError(f"asking for a kernel was answered with status {answer.status}, not with a kernel")
+    return str(made["id"])
+
+
+def _stop(path: Path, base_path: str, kernel: str) -> None:
+    try:
+        request(path, "DELETE", f"{base_path}api/kernels/{kernel}", within=10.0)
+    except NoAnswerError:
+        # The sandbox of a trial ends in a moment, and its kernels with it.
+        return
+
+
+def _execute(channel: websocket.WebSocket, code: str, deadline: float) -> str:
+    order = _execute_request(code)
+    channel.send(json.dumps(order))
+    printed: list[str] = []
+    while (left := deadline - time.monotonic()) > 0:
+        channel.settimeout(left)
+        try:
+            message = json.loads(channel.recv())
+        except ValueError as error:
+            raise KernelError("what the kernel sent makes no sense") from error
+        if message.get("parent_header", {}).get("msg_id") != order["header"]["msg_id"]:
+            continue
+        content = message["content"]
+        match message["msg_type"]:
+            case "stream":
+                printed.append(content["text"])
+            case "execute_result":
+                printed.append(content["data"]["text/plain"])
+            case "error":
+                raise KernelError(f"the code failed: {content['ename']}: {content['evalue']}")
+            case "status" if content["execution_state"] == "idle":
+                return "".join(printed).strip()
+    raise KernelError("the kernel did not answer in time")
+
+
+def _execute_request(code: str) -> dict[str, Any]:
+    header = {
+        "msg_id": uuid.uuid4().hex,
+        "msg_type": "execute_request",
+        "username": "trial",
+        "session": uuid.uuid4().hex,
+        "date": "",
+        "version": "5.3",
+    }
+    content = {"code": code, "silent": False, "store_history": False, "allow_stdin": False}
+    return {
+        "header": header,
+        "parent_header": {},
+        "metadata": {},
+        "content": content,
+        "channel": "shell",
+        "buffers": [],
+    }

@@ -1,0 +1,93 @@
+"""Local processes: which one it is, whether it lives, and how to end it with everything it started."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import psutil
+
+from node_agent.errors import EngineError
+
+GONE = (psutil.NoSuchProcess, psutil.ZombieProcess)
+ROUNDS = 20
+"""What forks faster than it is killed is given up on after so many tries; the next beat tries again."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessId:
+    """A process number alone is used again by others; with the time of its start it is not."""
+
+    pid: int
+    started: float
+
+    @classmethod
+    def of(cls, pid: int) -> ProcessId:
+        return cls(pid, psutil.Process(pid).create_time())
+
+    def find(self) -> psutil.Process | None:
+        """The process, while it lives; a zombie does not."""
+        try:
+            process = psutil.Process(self.pid)
+            if process.create_time() != self.started or process.status() == psutil.STATUS_ZOMBIE:
+                return None
+        except GONE:
+            return None
+        return process
+
+
+def end_tree(root: ProcessId, belongs: Callable[[psutil.Process], bool], *, within: float) -> None:
+    """Kill a process, its descendants, and whatever else `belongs` to it, such as orphans of its kernels.
+
+    Raises:
+        EngineError: something of it is still there after `within` seconds.
+    """
+    deadline = time.monotonic() + within
+    for _ in range(ROUNDS):
+        found = list(_tree(root, belongs))
+        if not found:
+            return
+        for process in found:
+            try:
+                process.kill()
+            except GONE:
+                continue
+            except psutil.AccessDenied as error:
+                raise EngineError(f"process {process.pid} may not be ended: it runs as another user") from error
+        psutil.wait_procs(found, timeout=max(0.0, deadline - time.monotonic()))
+    raise EngineError(f"the processes of process {root.pid} do not end")
+
+
+def tree_memory(root: psutil.Process) -> int:
+    """Bytes of a process and its descendants; what they share with others counts in parts."""
+    used = 0
+    for process in (root, *_children(root)):
+        try:
+            used += process.memory_full_info().pss
+        except (*GONE, psutil.AccessDenied):
+            continue
+    return used
+
+
+def _tree(root: ProcessId, belongs: Callable[[psutil.Process], bool]) -> Iterator[psutil.Process]:
+    seen = set()
+    if process := root.find():
+        seen.add(process.pid)
+        yield process
+        for child in _children(process):
+            seen.add(child.pid)
+            yield child
+    for other in psutil.process_iter():
+        try:
+            if other.pid not in seen and belongs(other) and other.status() != psutil.STATUS_ZOMBIE:
+                yield other
+        except (*GONE, psutil.AccessDenied):
+            continue
+
+
+def _children(process: psutil.Process) -> list[psutil.Process]:
+    try:
+        return [child for child in process.children(recursive=True) if child.status() != psutil.STATUS_ZOMBIE]
+    except GONE:
+        return []

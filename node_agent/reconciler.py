@@ -1,0 +1,253 @@
+"""Makes what runs on this host what should run: observe, adopt, cull, refill; until stopped."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from node_agent.culling import Activity, Limits, check_due, check_pace, why_cull
+from node_agent.errors import EngineError, HostError
+from node_agent.ledger import Standing
+from node_agent.pool import Pools
+from node_agent.runtime import Instance, Runtime
+from node_agent.sandboxes import Sandbox, State, base_path, name_of, redact
+from node_agent.starter import Starter
+
+log = logging.getLogger(__name__)
+
+BEAT_SECONDS = 2.0
+"""How often to look at the engine. Claims and ends do not wait for it."""
+
+STALLED_SECONDS = 60.0
+"""A loop that has not turned for so long is not well: no step of it takes half of that."""
+
+ENDS = 4
+CHECKS = 8
+"""Threads that end and that check sandboxes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What was there at one moment. `known` was noted first, so all of it has had its chance to show."""
+
+    known: tuple[Sandbox, ...]
+    instances: dict[str, Instance]
+    standings: dict[str, Standing]
+
+
+class Reconciler:
+    """One thread that decides, and a few that start, check and end.
+
+    Nothing here is remembered that cannot be read again from the engine and the ledger: a killed agent's successor
+    carries on from those.
+    """
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        pools: Pools,
+        starter: Starter,
+        activity: Callable[[Path, str], Activity | None],
+        *,
+        limits: Limits,
+        hands: int,
+        clock: Callable[[], float],
+        monotonic: Callable[[], float],
+        stop: threading.Event,
+        tidy: Callable[[set[str]], None] = lambda _names: None,
+    ) -> None:
+        """A reconciler; `tidy` removes what sandboxes other than those of these names shared."""
+        self._runtime = runtime
+        self._pools = pools
+        self._starter = starter
+        self._activity = activity
+        self._limits = limits
+        self._hands = hands
+        self._clock = clock
+        self._monotonic = monotonic
+        self._stop = stop
+        self._tidy = tidy
+        self._starts = ThreadPoolExecutor(hands, "start")
+        self._ends = ThreadPoolExecutor(ENDS, "end")
+        self._checks = ThreadPoolExecutor(CHECKS, "check")
+        self._starting: dict[str, Future[None]] = {}
+        self._ending: dict[str, Future[None]] = {}
+        self._checking: dict[str, Future[None]] = {}
+        self._checked_at: dict[str, float] = {}
+        self._engine_problem = "the engine has not been asked yet"
+        self._turned_at = monotonic()
+
+    def run(self) -> None:
+        """Turn until stopped. What runs in sandboxes goes on."""
+        next_beat = self._monotonic()
+        try:
+            while True:
+                self._pools.changed.clear()
+                # Looked at after the clearing: whoever stops sets it first and wakes us then.
+                if self._stop.is_set():
+                    return
+                if self._monotonic() >= next_beat:
+                    self.beat(self._clock())
+                    # A late beat is skipped, not made up for.
+                    next_beat = max(next_beat + BEAT_SECONDS, self._monotonic())
+                self.act(self._clock())
+                self._pools.changed.wait(max(0.0, next_beat - self._monotonic()))
+        finally:
+            for pool in (self._starts, self._checks, self._ends):
+                pool.shutdown(cancel_futures=True)
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._pools.changed.set()
+
+    def problem(self) -> str:
+        """Why this node is not well; empty while it is."""
+        late = self._monotonic() - self._turned_at
+        if late > STALLED_SECONDS:
+            return f"the agent's loop has not turned for {late:.0f} s"
+        return "; ".join(filter(None, [self._engine_problem, *self._pools.problems()]))
+
+    def beat(self, now: float) -> None:
+        """Look at everything once, and judge it."""
+        try:
+            seen = self._observe()
+            self._adopt(seen)
+            self._bury(seen)
+            self._sweep(seen)
+        except (EngineError, HostError) as error:
+            # Nobody is judged by what does not answer: sessions go on, and visitors get what is ready.
+            self._say(str(error))
+        else:
+            self._say("")
+        self._check(now)
+        self._cull(now)
+
+    def act(self, now: float) -> None:
+        """End what is to end and start what is missing."""
+        self._pools.retire()
+        self._finish_ending()
+        self._refill(now)
+        self._turned_at = self._monotonic()
+
+    # Observe
+
+    def _observe(self) -> Observation:
+        known = tuple(self._pools.sandboxes())
+        instances = {instance.name: instance for instance in self._runtime.instances()}
+        return Observation(known, instances, self._pools.standings())
+
+    def _say(self, problem: str) -> None:
+        if problem != self._engine_problem:
+            log.log(logging.ERROR if problem else logging.INFO, "engine: %s", problem or "answers")
+        self._engine_problem = problem
+        self._pools.halt(bool(problem))
+
+    def _adopt(self, seen: Observation) -> None:
+        """Take in what a former agent left running."""
+        known = {sandbox.name for sandbox in self._pools.sandboxes()}
+        for key, standing in seen.standings.items():
+            instance = seen.instances.get(name_of(key))
+            if instance is None or not instance.alive or instance.name in known:
+                continue
+            sandbox = adopted(key, instance, standing)
+            self._pools.adopt(sandbox)
+            log.info("adopted sandbox=%s state=%s", sandbox.name, sandbox.state)
+            if sandbox.state == "starting":
+                self._starting[sandbox.name] = self._starts.submit(self._starter.see_through, sandbox)
+
+    # Judge
+
+    def _bury(self, seen: Observation) -> None:
+        """Take out of use what does not live any more."""
+        for sandbox in seen.known:
+            instance = seen.instances.get(sandbox.name)
+            if sandbox.state == "starting":
+                # Its start may not have reached the engine yet; only one that was there and ended has died.
+                if instance is not None and not instance.alive:
+                    self._starter.died(sandbox.name, instance.detail)
+            elif sandbox.state == "trial":
+                # Whoever tries it out sees that it does not answer, and ends it.
+                continue
+            elif instance is None or not instance.alive:
+                self._end(sandbox, "dead", "" if instance is None else instance.detail)
+
+    def _sweep(self, seen: Observation) -> None:
+        """Remove what belongs to no sandbox: directories without a process, processes without a directory."""
+        known = {sandbox.name for sandbox in self._pools.sandboxes()}
+        for key in seen.standings:
+            if name_of(key) not in known:
+                log.info("removing the directory of a sandbox that is gone, sandbox=%s", name_of(key))
+                self._pools.discard(key)
+        for name in seen.instances:
+            if name not in known and name not in self._ending:
+                log.info("ending a leftover, sandbox=%s", name)
+                self._ending[name] = self._ends.submit(self._end_instance, name)
+        self._tidy(known)
+
+    def _check(self, now: float) -> None:
+        """Ask claimed sandboxes what they do, each at its own pace."""
+        living = set()
+        for sandbox in self._pools.sandboxes():
+            living.add(sandbox.name)
+            asked = self._checked_at.get(sandbox.name, sandbox.claimed_at or now)
+            if sandbox.name not in self._checking and check_due(
+                sandbox, self._limits, asked, now, check_pace(self._limits)
+            ):
+                self._checked_at[sandbox.name] = now
+                self._checking[sandbox.name] = self._checks.submit(self._ask, sandbox)
+        self._checked_at = {name: at for name, at in self._checked_at.items() if name in living}
+        _settle(self._checking)
+
+    def _ask(self, sandbox: Sandbox) -> None:
+        if heard := self._activity(self._pools.socket(sandbox), base_path(sandbox.key)):
+            self._pools.note(sandbox.name, heard)
+        self._starter.weigh(sandbox)
+
+    def _cull(self, now: float) -> None:
+        for sandbox in self._pools.sandboxes():
+            if reason := why_cull(sandbox, self._limits, now):
+                self._end(sandbox, reason, "")
+
+    def _end(self, sandbox: Sandbox, reason: str, detail: str) -> None:
+        if sandbox.state != "ending" and self._pools.end(sandbox.name, reason):
+            log.info("ended sandbox=%s reason=%s detail=%r", sandbox.name, reason, redact(detail))
+
+    # Act
+
+    def _finish_ending(self) -> None:
+        _settle(self._ending)
+        if self._engine_problem:
+            return
+        for sandbox in self._pools.sandboxes():
+            if sandbox.state == "ending" and sandbox.name not in self._ending:
+                self._ending[sandbox.name] = self._ends.submit(self._end_instance, sandbox.name)
+
+    def _end_instance(self, name: str) -> None:
+        try:
+            self._runtime.end(name)
+            self._pools.forget(name)
+        except (EngineError, HostError) as error:
+            log.warning("cannot end sandbox=%s, trying again: %s", name, error)
+
+    def _refill(self, now: float) -> None:
+        _settle(self._starting)
+        for spec in self._pools.specs():
+            for _ in range(self._pools.wanted(spec.name, self._hands - len(self._starting), now)):
+                sandbox = self._starter.enrol(spec)
+                self._starting[sandbox.name] = self._starts.submit(self._starter.start, sandbox)
+
+
+def adopted(key: str, instance: Instance, standing: Standing) -> Sandbox:
+    """What a sandbox that was found running is: a claimed one lies there, a sealed one has proven itself."""
+    state: State = "claimed" if standing.claimed_at is not None else "ready" if standing.sealed else "starting"
+    return Sandbox(key, instance.pool, instance.image, state, instance.created_at, standing.claimed_at)
+
+
+def _settle(tasks: dict[str, Future[None]]) -> None:
+    """Forget what is done; an error that nobody foresaw ends the loop, and with it the agent, rather than hide."""
+    for name in [name for name, task in tasks.items() if task.done()]:
+        tasks.pop(name).result()

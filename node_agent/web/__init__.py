@@ -1,0 +1,28 @@
+"""The agent's HTTP application, behind nginx and on a UNIX socket of its own."""
+
+from __future__ import annotations
+
+from flask import Flask
+
+from node_agent.web import answers, control, entry, info, left, public, upkeep
+from node_agent.web.node import Node
+
+MAX_BODY = 64 * 1024
+"""Bytes. The largest call is a claim with a path."""
+
+
+def create_app(node: Node) -> Flask:
+    app = Flask(__name__, static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
+    app.url_map.strict_slashes = False
+    # Repeated and doubled slashes are somebody's mistake, not a reason to take a sandbox.
+    app.url_map.merge_slashes = False
+    app.json.sort_keys = False  # type: ignore[attr-defined] # Flask's default provider has it
+    answers.register(app, node.pages)
+    app.register_blueprint(public.blueprint(node))
+    app.register_blueprint(info.blueprint(node))
+    app.register_blueprint(left.blueprint(node))
+    app.register_blueprint(entry.blueprint(node))
+    app.register_blueprint(control.blueprint(node))
+    app.register_blueprint(upkeep.blueprint(node))
+    return app

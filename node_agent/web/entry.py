@@ -1,0 +1,76 @@
+"""The entry of a node that stands alone: a visitor opens a landing path and is redirected to a sandbox."""
+
+from __future__ import annotations
+
+import re
+
+from flask import Blueprint, Response, request
+from werkzeug.exceptions import NotFound
+
+from node_agent.pool_settings import DEFAULT
+from node_agent.web import answers, incoming
+from node_agent.web.node import Node
+from node_agent.wire import Refusal
+
+LANDING = re.compile(r"/(?:lab|tree|notebooks|files|edit|consoles|terminals|doc|nbclassic)(?:[/?]|$)")
+"""Paths that make sense in a fresh sandbox. Any other is a 404 and takes nothing: scanners ask for a lot."""
+
+RETRY_SECONDS = {"full": 5, "starting": 1}
+"""How often the page of this name tries again by itself."""
+
+
+def blueprint(node: Node) -> Blueprint:
+    routes = Blueprint("entry", __name__)
+
+    @routes.get("/", defaults={"path": ""})
+    @routes.get("/<path:path>")
+    def enter(path: str) -> Response:  # noqa: ARG001 - the address is read as it was sent, not as it was decoded
+        wanted = asked_for(node.landing)
+        if node.fleet_only:
+            return elsewhere(node)
+        if request.method == "HEAD":
+            return Response(status=200)
+        if "prefetch" in request.headers.get("Sec-Purpose", request.headers.get("Purpose", "")):
+            # A browser that guesses where its user will go takes nothing; it asks again when they do.
+            return Response(status=503)
+        claimed = node.pools.claim(DEFAULT)
+        if isinstance(claimed, Refusal):
+            return no_room(node, claimed)
+        return Response(status=302, headers={"Location": node.addresses.sandbox(claimed.key, wanted)})
+
+    return routes
+
+
+def asked_for(landing: str) -> str:
+    """The path and query inside a sandbox that the visitor wants.
+
+    Raises:
+        NotFound: this is no path that leads into a sandbox.
+    """
+    raw: str = request.environ.get("RAW_URI") or request.full_path
+    path, mark, query = raw.partition("?")
+    if path == "/":
+        return landing + (("&" if "?" in landing else mark) + query if query else "")
+    if not LANDING.match(path):
+        raise NotFound("there is nothing here")
+    return incoming.checked_path(raw)
+
+
+def no_room(node: Node, refused: Refusal) -> Response:
+    """An honest 503 that tries again by itself."""
+    if refused.status not in RETRY_SECONDS:
+        return answers.page(
+            node.pages, 503, "This server takes no new visitors", "It is about to rest. Please come back later."
+        )
+    seconds = RETRY_SECONDS[refused.status]
+    page = Response(node.pages.render(refused.status, seconds=seconds), status=503, mimetype="text/html")
+    page.headers["Retry-After"] = str(seconds)
+    return page
+
+
+def elsewhere(node: Node) -> Response:
+    if answers.wants_page():
+        return answers.page(
+            node.pages, 403, "Notebooks start elsewhere", "This is one of several servers; the way in leads past all."
+        )
+    return answers.refusal(Refusal("forbidden", f"this node serves only its fleet: go to {node.entry_url}/"))

@@ -1,0 +1,44 @@
+"""How much time a sandbox has left, for the script in its own pages. Its key is all that a caller needs."""
+
+from __future__ import annotations
+
+import hmac
+
+from flask import Blueprint, Response, jsonify
+
+from node_agent.culling import next_end
+from node_agent.errors import UnknownSandbox
+from node_agent.sandboxes import Sandbox, name_of
+from node_agent.web import answers
+from node_agent.web.node import Node
+
+MOST = 4
+"""A warning takes up at most this part of the limit that it is about: one that is always there warns of nothing."""
+
+
+def blueprint(node: Node) -> Blueprint:
+    routes = Blueprint("left", __name__)
+
+    @routes.get("/-/left/<key>")
+    def left(key: str) -> Response:
+        """From memory: neither the engine nor the sandbox is asked, so looking on is no activity."""
+        sandbox = claimed(node, key)
+        if sandbox is None:
+            return answers.answer(410, "gone", "this sandbox has ended")
+        now = node.clock()
+        ends_at, reason = next_end(sandbox, node.limits, now)
+        limit = node.limits.idle if reason == "idle" else node.limits.max_age
+        warn = min(node.warn_seconds, int(limit) // MOST)
+        return jsonify(seconds_left=max(0, int(ends_at - now)), reason=reason, warn_seconds=warn)
+
+    return routes
+
+
+def claimed(node: Node, key: str) -> Sandbox | None:
+    """The claimed sandbox of this very key."""
+    try:
+        sandbox = node.pools.get(name_of(key))
+    except UnknownSandbox:
+        return None
+    ours = sandbox.state == "claimed" and hmac.compare_digest(sandbox.key.encode(), key.encode())
+    return sandbox if ours else None

@@ -1,0 +1,77 @@
+"""What the HTTP application is about: one node, as its blueprints see it."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from node_agent.addresses import Addresses
+from node_agent.culling import Limits
+from node_agent.identity import Identity
+from node_agent.intent import IntentStore
+from node_agent.pages import Pages
+from node_agent.pool import Pools
+from node_agent.pool_changes import PoolChanges
+from node_agent.pool_settings import DEFAULT
+from node_agent.selftest import Selftest
+from node_agent.wire import PROTOCOL, NodeStats
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """The collaborators, and the settings that show in answers."""
+
+    name: str
+    version: str
+    landing: str
+    entry_url: str
+    fleet_only: bool
+    addresses: Addresses
+    limits: Limits
+    warn_seconds: int
+    pages: Pages
+    clock: Callable[[], float]
+    identity: Identity
+    intent: IntentStore
+    pools: Pools
+    changes: PoolChanges
+    selftest: Selftest
+    problem: Callable[[], str]
+    """Why the node is not well; empty while it is."""
+    _seq: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def landing_of(self, pool: str) -> str:
+        """The page that visitors of a pool get who ask for none."""
+        spec = self.pools.spec(pool)
+        return spec.landing if spec and spec.landing else self.landing
+
+    def stats(self) -> NodeStats:
+        """From memory. `seq` grows with every answer, so that a late one cannot pass for a fresh one."""
+        with self._lock:
+            pools = self.pools.stats()
+            seq = next(self._seq)
+        claims, refused = self.pools.totals()
+        intent = self.intent.current
+        return NodeStats(
+            available=sum(pool.available for pool in pools.values()),
+            capacity=sum(pool.capacity for pool in pools.values()),
+            version=self.version,
+            container_image=pools[DEFAULT].image,
+            protocol=PROTOCOL,
+            node_id=self.identity.node_id,
+            boot_id=self.identity.boot_id,
+            name=self.name,
+            seq=seq,
+            state=intent.state,
+            generation=intent.generation,
+            starting=sum(pool.starting for pool in pools.values()),
+            startable=sum(pool.startable for pool in pools.values()),
+            claimed=sum(pool.claimed for pool in pools.values()),
+            claims_total=claims,
+            refused_total=refused,
+            max_age_seconds=int(self.limits.max_age),
+            pools=pools,
+        )

@@ -1,0 +1,80 @@
+"""What anybody may ask: how many are free, and, unless the node serves only its fleet, for a sandbox."""
+
+from __future__ import annotations
+
+import logging
+
+from flask import Blueprint, Response, jsonify
+
+from node_agent.log_lines import fields
+from node_agent.pool_settings import DEFAULT
+from node_agent.web import answers, incoming
+from node_agent.web.node import Node
+from node_agent.wire import Claim, Refusal, ticket_mark
+
+log = logging.getLogger(__name__)
+
+ROBOTS = "User-agent: *\n" + "".join(
+    f"Disallow: {path}\n" for path in ("/user/", "/spawn/", "/api/", "/lab", "/tree", "/-/")
+)
+
+
+def blueprint(node: Node) -> Blueprint:
+    routes = Blueprint("public", __name__)
+
+    @routes.get("/stats")
+    @routes.get("/api/stats")
+    def stats() -> Response:
+        return jsonify(node.stats().dump())
+
+    @routes.post("/api/spawn")
+    def spawn() -> Response:
+        trusted = incoming.has_token(node.identity)
+        if node.fleet_only and not trusted:
+            return answers.refusal(Refusal("forbidden", "this node serves only its fleet"))
+        body = incoming.read_body()
+        pool = body.text("pool", DEFAULT, limit=63)
+        landing = node.landing_of(pool)
+        several = body.tickets(landing)
+        if several is not None:
+            incoming.require_token(node.identity)
+            outcomes = [hand_out(node, pool, ticket, path) for ticket, path in several]
+            return jsonify(claims=[shown(outcome) for outcome in outcomes], available=available(node, pool))
+        path, ticket = body.path(landing), body.ticket()
+        outcome = hand_out(node, pool, ticket if trusted else None, path)
+        if isinstance(outcome, Refusal):
+            return answers.refusal(outcome)
+        return jsonify(**shown(outcome), available=available(node, pool))
+
+    @routes.get("/robots.txt")
+    def robots() -> Response:
+        return Response(ROBOTS, mimetype="text/plain")
+
+    @routes.get("/healthz")
+    def healthz() -> Response:
+        problem = node.problem()
+        return answers.answer(503, "unhealthy", problem) if problem else jsonify(status="ok")
+
+    return routes
+
+
+def hand_out(node: Node, pool: str, ticket: str | None, path: str) -> Claim | Refusal:
+    """A sandbox for one visitor."""
+    claimed = node.pools.claim(pool, ticket)
+    mark = {"ticket": ticket_mark(ticket)} if ticket else {}
+    if isinstance(claimed, Refusal):
+        log.info("claim refused", extra=fields(**mark, pool=pool, status=claimed.status))
+        return claimed
+    log.info("claimed", extra=fields(**mark, pool=pool, sandbox=claimed.name))
+    return Claim(node.addresses.sandbox(claimed.key, path), claimed.name)
+
+
+def available(node: Node, pool: str) -> int:
+    stats = node.pools.stats().get(pool)
+    return stats.available if stats is not None else 0
+
+
+def shown(outcome: Claim | Refusal) -> dict[str, str]:
+    if isinstance(outcome, Refusal):
+        return {"status": outcome.status, "message": outcome.message}
+    return {"url": outcome.url, "name": outcome.name}

@@ -1,0 +1,60 @@
+"""What only holders of the node's token may do to its software: change pools, try sandboxes, read the metrics."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, jsonify
+
+from node_agent.metrics import CONTENT_TYPE, Sample, exposition
+from node_agent.pool_settings import DEFAULT
+from node_agent.setting_values import IMAGE_NAME
+from node_agent.web import answers, incoming
+from node_agent.web.answers import BadRequest
+from node_agent.web.node import Node
+
+MOST = 10_000
+"""Sandboxes in a pool, as for the settings."""
+
+
+def blueprint(node: Node) -> Blueprint:
+    routes = Blueprint("upkeep", __name__)
+
+    @routes.put("/api/pools/<name>")
+    def put_pool(name: str) -> Response:
+        incoming.require_token(node.identity)
+        body = incoming.read_body()
+        image, warm, capacity = image_of(body), size_of(body, "warm"), size_of(body, "capacity")
+        try:
+            spec = node.changes.change(node.pools, name, image=image, warm=warm, capacity=capacity)
+        except ValueError as error:
+            raise BadRequest(str(error)) from error
+        return jsonify(name=spec.name, image=spec.image, warm=spec.warm, capacity=spec.capacity)
+
+    @routes.post("/api/selftest")
+    def selftest() -> Response:
+        incoming.require_token(node.identity)
+        outcome = node.selftest.run(incoming.read_body().text("pool", DEFAULT, limit=63))
+        if outcome.passed:
+            return jsonify(status="passed", message=outcome.message, **outcome.measured)
+        return answers.answer(503, "selftest_failed", outcome.message, **outcome.measured)
+
+    @routes.get("/metrics")
+    def metrics() -> Response:
+        incoming.require_token(node.identity)
+        sample = Sample(node.stats(), node.pools.tally_now(), node.pools.memory_left(), node.problem())
+        return Response(exposition(sample), content_type=CONTENT_TYPE)
+
+    return routes
+
+
+def image_of(body: incoming.Body) -> str | None:
+    image = body.text("image", "", limit=255)
+    if image and not IMAGE_NAME.fullmatch(image):
+        raise BadRequest(f"image is {image!r:.60}, not an image's name")
+    return image or None
+
+
+def size_of(body: incoming.Body, name: str) -> int | None:
+    count = body.count(name)
+    if count is not None and count > MOST:
+        raise BadRequest(f"{name} is {count}, more than {MOST}")
+    return count

@@ -1,0 +1,271 @@
+"""The format that nodes and redirectors speak: parsed once, at the edge, into frozen objects. Standard library only.
+
+Field names are tmpnb's where tmpnb had one. Readers ignore fields they do not know; a required field that is missing
+or of the wrong type is a `WireError`. An original tmpnb node sends four keys only: everything else has a default that
+says so.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal
+
+PROTOCOL = 1
+"""Version of this format. Raised only by a change that an older reader would misunderstand."""
+
+TEXT_LIMIT = 4096
+"""Longest text, in characters, that a field may hold."""
+
+TICKETS_AT_ONCE = 16
+"""Most tickets in one claim call: by then the call itself costs little beside them."""
+
+PATH_LIMIT = 3500
+"""Longest path and query inside a sandbox, in bytes: `TICKETS_AT_ONCE` of them fit into the body of one claim call."""
+
+_PATH = re.compile(r"/[!-\[\]-~]*")
+_DOTS = re.compile(r"(?:/|\\|%2f|%5c)(?:\.|%2e){1,2}(?:/|\\|%2f|%5c|$)", re.IGNORECASE)
+
+NodeState = Literal["active", "draining"]
+RefusalStatus = Literal["full", "starting", "draining", "forbidden", "unknown_pool"]
+
+
+class WireError(ValueError):
+    """What the other side sent is not of this format."""
+
+
+@dataclass(frozen=True, slots=True)
+class PoolStats:
+    """One pool's slots, in sandboxes."""
+
+    available: int
+    capacity: int
+    starting: int = 0
+    startable: int = 0
+    claimed: int = 0
+    image: str = ""
+    problem: str = ""
+    """Why sandboxes of this pool do not start, in words; empty while they do."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeStats:
+    """What `GET /stats` of a node says.
+
+    `available` is 0 while the node drains. `generation` is the newest fleet generation of intent that the node holds.
+    `protocol` 0 is an original tmpnb node, which knows neither tickets nor control calls.
+    """
+
+    available: int
+    capacity: int
+    version: str = ""
+    container_image: str = ""
+    protocol: int = 0
+    node_id: str = ""
+    boot_id: str = ""
+    name: str = ""
+    seq: int = 0
+    state: NodeState = "active"
+    generation: int = 0
+    starting: int = 0
+    startable: int = 0
+    claimed: int = 0
+    claims_total: int = 0
+    refused_total: int = 0
+    max_age_seconds: int = 0
+    """After this age a session ends at the latest; 0: unknown or no limit."""
+    pools: Mapping[str, PoolStats] = field(default_factory=dict)
+
+    def dump(self) -> dict[str, Any]:
+        """As JSON-ready values, tmpnb's four keys first."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A sandbox that was handed out."""
+
+    url: str
+    """A path below the node's public URL, or absolute where every sandbox has an origin of its own."""
+    name: str = ""
+    available: int | None = None
+    """The node's free slots after this claim; None from an original tmpnb."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a claim got nothing: `starting` means that asking again in a moment is worth it."""
+
+    status: RefusalStatus
+    message: str = ""
+
+
+def parse_stats(raw: object) -> NodeStats:
+    """Read a node's stats.
+
+    Raises:
+        WireError: it is no node's, or a field has the wrong type or a negative count.
+    """
+    reader = _Reader(raw, "stats")
+    if reader.has("hosts"):
+        # A redirector that placed on another one, or on itself, would count its own slots and ask itself in a circle.
+        raise WireError("stats: these are a redirector's, which is no node")
+    protocol = reader.count("protocol", 0)
+    state = reader.text("state", "active")
+    if state not in ("active", "draining"):
+        raise WireError(f"stats: state is {state!r:.40}, neither active nor draining")
+    pools = {}
+    for name, pool in reader.mapping("pools").items():
+        pool_reader = _Reader(pool, f"stats: pool {name!r:.40}")
+        pools[str(name)] = PoolStats(
+            available=pool_reader.count("available"),
+            capacity=pool_reader.count("capacity"),
+            starting=pool_reader.count("starting", 0),
+            startable=pool_reader.count("startable", 0),
+            claimed=pool_reader.count("claimed", 0),
+            image=pool_reader.text("image", ""),
+            problem=pool_reader.text("problem", ""),
+        )
+    available, capacity = reader.count("available"), reader.count("capacity")
+    return NodeStats(
+        available=available,
+        capacity=capacity,
+        version=reader.text("version", ""),
+        container_image=reader.text("container_image", ""),
+        protocol=protocol,
+        # A node that speaks this protocol always says who it is: the fleet relies on it to notice another machine.
+        node_id=reader.text("node_id") if protocol else "",
+        boot_id=reader.text("boot_id") if protocol else "",
+        name=reader.text("name", ""),
+        seq=reader.count("seq", 0),
+        state="draining" if state == "draining" else "active",
+        generation=reader.count("generation", 0),
+        starting=reader.count("starting", 0),
+        startable=reader.count("startable", 0),
+        claimed=reader.count("claimed", max(0, capacity - available) if not protocol else 0),
+        claims_total=reader.count("claims_total", 0),
+        refused_total=reader.count("refused_total", 0),
+        max_age_seconds=reader.count("max_age_seconds", 0),
+        pools=pools,
+    )
+
+
+def parse_claim(raw: object) -> Claim:
+    """Read a successful answer to `POST /api/spawn`.
+
+    Raises:
+        WireError: there is no usable URL in it.
+    """
+    reader = _Reader(raw, "claim")
+    url = reader.text("url")
+    if not url.startswith(("/", "http://", "https://")) or url.startswith("//") or "\\" in url or not url.isprintable():
+        raise WireError(f"claim: url {url!r:.60} is neither a path nor an http address")
+    return Claim(
+        url=url,
+        name=reader.text("name", ""),
+        available=reader.count("available") if reader.has("available") else None,
+    )
+
+
+def parse_claims(raw: object, count: int) -> list[Claim | Refusal]:
+    """Read the answer to a claim with `count` tickets: what became of each, in their order.
+
+    Raises:
+        WireError: it is none, or of another number of tickets.
+    """
+    reader = _Reader(raw, "claims")
+    outcomes = reader.sequence("claims")
+    if len(outcomes) != count:
+        raise WireError(f"claims: {len(outcomes)} outcomes for {count} tickets")
+    available = reader.count("available")
+    return [_outcome(outcome, available) for outcome in outcomes]
+
+
+def _outcome(raw: object, available: int) -> Claim | Refusal:
+    reader = _Reader(raw, "claims: an outcome")
+    if reader.has("url"):
+        return replace(parse_claim(raw), available=available)
+    match reader.text("status"):
+        case "full" | "starting" | "draining" | "forbidden" | "unknown_pool" as status:
+            return Refusal(status, reader.text("message", ""))
+        case status:
+            raise WireError(f"claims: an outcome is {status!r:.40}")
+
+
+def parse_refusal(status_code: int, raw: object) -> Refusal:
+    """Read a refused claim.
+
+    Raises:
+        WireError: the answer is no refusal that this format knows, so the node is unwell rather than full.
+    """
+    reader = _Reader(raw, f"refused claim with status {status_code}")
+    message = reader.text("message", "")
+    match status_code, reader.text("status", ""):
+        case 429, "starting":
+            return Refusal("starting", message)
+        case 429, _:
+            return Refusal("full", message)
+        case 409, "draining":
+            return Refusal("draining", message)
+        case 403, _:
+            return Refusal("forbidden", message)
+        case 404, "unknown_pool":
+            return Refusal("unknown_pool", message)
+        case _, status:
+            raise WireError(f"claim answered {status_code} {status!r:.40}")
+
+
+def path_problem(path: str) -> str:
+    """Why this is no path and query inside a sandbox, as an address holds it; empty if it is one.
+
+    One rule for both sides: what a redirector lets pass and its nodes refuse would make them look unwell.
+    """
+    if len(path) > PATH_LIMIT or not _PATH.fullmatch(path) or "#" in path:
+        return f"path must begin with / and be written as in an address, at most {PATH_LIMIT} characters long"
+    if _DOTS.search(path.partition("?")[0]):
+        return "path must not hold . or .. as a segment"
+    return ""
+
+
+def ticket_mark(ticket: str) -> str:
+    """A ticket's short form for logs, the same at redirector and node: it tells visitors apart and opens nothing."""
+    return hashlib.sha256(ticket.encode()).hexdigest()[:8]
+
+
+class _Reader:
+    """Typed access to one JSON object, with errors that name the field."""
+
+    def __init__(self, raw: object, what: str) -> None:
+        if not isinstance(raw, dict):
+            raise WireError(f"{what}: not a JSON object")
+        self._raw: dict[Any, Any] = raw
+        self._what = what
+
+    def has(self, name: str) -> bool:
+        return name in self._raw
+
+    def count(self, name: str, default: int | None = None) -> int:
+        value = self._raw.get(name, default)
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**63:
+            raise WireError(f"{self._what}: {name} is missing or not a count")
+        return value
+
+    def text(self, name: str, default: str | None = None) -> str:
+        value = self._raw.get(name, default)
+        if not isinstance(value, str) or len(value) > TEXT_LIMIT:
+            raise WireError(f"{self._what}: {name} is missing or not a short text")
+        return value
+
+    def sequence(self, name: str) -> list[Any]:
+        value = self._raw.get(name)
+        if not isinstance(value, list):
+            raise WireError(f"{self._what}: {name} is missing or not a list")
+        return value
+
+    def mapping(self, name: str) -> dict[Any, Any]:
+        value = self._raw.get(name, {})
+        if not isinstance(value, dict):
+            raise WireError(f"{self._what}: {name} is not an object")
+        return value

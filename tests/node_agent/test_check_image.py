@@ -1,0 +1,144 @@
+"""An image is tried as the agent would use it, and its author is told what is wrong."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from node_agent.check_image import Finding, Trial, check
+from node_agent.command import JUPYTER_LAB
+from node_agent.docker_engine import DockerEngine
+from node_agent.docker_limits import MIB, NODE_LABEL, DockerLimits
+from node_agent.errors import EngineError
+from tests.support.docker_host import local_engine, notebook_image, sandbox_image
+
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[DockerEngine]:
+    with local_engine() as engine:
+        yield engine
+
+
+@pytest.fixture(scope="module")
+def notebook(engine: DockerEngine) -> str:
+    engine.ping()
+    return notebook_image()
+
+
+def findings(
+    engine: DockerEngine,
+    image: str,
+    *,
+    template: str = JUPYTER_LAB,
+    landing: str = "/lab",
+    limits: DockerLimits | None = None,
+    start_seconds: float = 30.0,
+) -> list[Finding]:
+    trial = Trial(image, template, landing, limits or DockerLimits(), start_seconds)
+    with tempfile.TemporaryDirectory(prefix="t", dir="/tmp") as run_dir:
+        Path(run_dir).chmod(0o755)
+        found = list(check(engine, trial, Path(run_dir), pause=threading.Event().wait, say=lambda _: None))
+        assert list(Path(run_dir).iterdir()) == []
+        # Other nodes on this engine are none of ours.
+        left = [found["Mounts"] for found in engine.containers([NODE_LABEL]) if run_dir in str(found["Mounts"])]
+        assert left == []
+    return found
+
+
+def last(found: list[Finding]) -> Finding:
+    """The one that is not good, after others that are."""
+    assert [finding.good for finding in found] == [True] * (len(found) - 1) + [False], found
+    return found[-1]
+
+
+def test_the_notebook_image_that_is_shipped_is_fine(engine: DockerEngine, notebook: str) -> None:
+    found = findings(engine, notebook)
+    assert all(finding.good for finding in found), found
+    words = " ".join(finding.what for finding in found)
+    for part in ("user 1000", "socket appeared", "below its base URL", "landing page /lab came", "computed 6*7"):
+        assert part in words
+
+
+def test_notebook_7_is_fine_as_a_landing_page(engine: DockerEngine, notebook: str) -> None:
+    assert all(finding.good for finding in findings(engine, notebook, landing="/tree"))
+
+
+def test_an_image_that_nobody_has_is_told(engine: DockerEngine) -> None:
+    finding = last(findings(engine, "127.0.0.1:1/no/such:image"))
+    assert finding.what.startswith("the image is not there: ")
+    assert "connection refused" in finding.what
+
+
+def test_an_image_without_jupyterlab_is_told_to_install_it(engine: DockerEngine) -> None:
+    finding = last(findings(engine, sandbox_image()))
+    assert finding.what == "it ended before it listened (exit code 127)"
+    assert finding.advice.startswith(
+        "There is no jupyter-lab in the image: install jupyterlab, or set another command."
+    )
+
+
+def test_a_program_that_writes_where_it_may_not_is_told_where_it_may(engine: DockerEngine) -> None:
+    finding = last(findings(engine, sandbox_image(), template="touch /etc/x {socket} {base_path}"))
+    assert finding.advice.startswith("It writes outside of its home and /tmp")
+
+
+def test_a_program_that_runs_and_does_not_listen_is_told_about_the_socket(engine: DockerEngine) -> None:
+    finding = last(findings(engine, sandbox_image(), template="sleep 60 {socket} {base_path}", start_seconds=1.0))
+    assert finding.what == "it ended before it listened (exit code 1)"
+    idle = "python3 -c 'import time; time.sleep(99)' {socket} {base_path}"
+    finding = last(findings(engine, sandbox_image(), template=idle, start_seconds=1.0))
+    assert finding.what == "no socket after 1 s, though it runs"
+    assert "--ServerApp.sock={socket}" in finding.advice
+    assert finding.advice.endswith("It said nothing.")
+
+
+def test_what_listens_and_is_no_jupyter_is_told(engine: DockerEngine) -> None:
+    other = "python3 /docker_sandbox.py {socket} {base_path}"
+    finding = last(findings(engine, sandbox_image(), template=other))
+    assert finding.what == "its API answered 200, not with a version as Jupyter's does"
+
+
+LAB = "jupyter-lab --no-browser --ServerApp.sock={socket} --ServerApp.sock_mode=0666 "
+
+
+def test_a_server_that_ignores_its_base_url_is_told(engine: DockerEngine, notebook: str) -> None:
+    template = f"sh -c '{LAB.replace('{socket}', '$0')}' {{socket}} {{base_path}}"
+    assert "base URL" in last(findings(engine, notebook, template=template)).what
+
+
+def test_a_server_that_asks_for_a_token_is_told(engine: DockerEngine, notebook: str) -> None:
+    finding = last(findings(engine, notebook, template=LAB + "--ServerApp.base_url={base_path}"))
+    assert finding.what == "the landing page /lab answered 302"
+    assert "--IdentityProvider.token=" in finding.advice
+
+
+def test_a_landing_page_that_the_image_does_not_have_is_told(engine: DockerEngine, notebook: str) -> None:
+    finding = last(findings(engine, notebook, landing="/nbclassic"))
+    assert finding.what == "the landing page /nbclassic answered 404"
+    assert "set another landing path" in finding.advice
+
+
+def test_a_server_that_wants_a_cookie_of_whoever_starts_a_kernel_is_told(engine: DockerEngine, notebook: str) -> None:
+    template = LAB + "--ServerApp.base_url={base_path} --IdentityProvider.token="
+    finding = last(findings(engine, notebook, template=template))
+    assert finding.what == "no kernel computes: asking for a kernel was answered with status 403, not with a kernel"
+    assert "--ServerApp.disable_check_xsrf=True" in finding.advice
+
+
+def test_limits_too_narrow_for_a_kernel_are_told(engine: DockerEngine, notebook: str) -> None:
+    narrow = DockerLimits(memory_bytes=60 * MIB, home_bytes=8 * MIB, tmp_bytes=4 * MIB, shm_bytes=4 * MIB)
+    finding = last(findings(engine, notebook, limits=narrow))
+    assert "no kernel computes" in finding.what or "it ended before it listened" in finding.what
+
+
+def test_without_an_engine_there_is_nothing_to_find(tmp_path: Path) -> None:
+    trial = Trial("i", JUPYTER_LAB, "/lab", DockerLimits(), 1.0)
+    engine = DockerEngine(tmp_path / "docker.sock")
+    with pytest.raises(EngineError, match="nobody listens at"):
+        next(check(engine, trial, tmp_path, pause=threading.Event().wait, say=lambda _: None))

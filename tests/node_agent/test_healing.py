@@ -1,0 +1,187 @@
+"""A node on a real engine heals: parts killed, containers removed, the engine itself killed, its disk full."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from node_agent.docker_engine import SOCKET, DockerEngine
+from node_agent.docker_limits import RUN_LABEL, SANDBOX_LABEL
+from tests.support.docker_host import TEMPLATE, inside, local_engine, sandbox_image
+from tests.support.live_fleet import LiveNode
+from tests.support.live_node import claim, live_node, settled
+from tests.support.second_engine import SecondEngine, second_engine
+from tests.support.waiting import wait_until
+
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
+
+TICKET = "a-ticket-0123456789-0123456789"
+HEAL_SECONDS = 60.0
+
+
+@contextmanager
+def docker_node(socket: Path = SOCKET, **settings: str) -> Iterator[LiveNode]:
+    """A node of two sandboxes on the engine at `socket`; leaving asserts that no container is left."""
+    given = {"RUNTIME": "docker", "IMAGE": sandbox_image(), "COMMAND": TEMPLATE, "ENGINE": str(socket), "PULL": "0"}
+    # In words that the tests' program knows: it answers every page below its base path.
+    with live_node(**given, **settings) as node:
+        yield node
+    assert containers(node, socket) == {}
+
+
+def containers(node: LiveNode, socket: Path = SOCKET) -> dict[str, str]:
+    """The ids of the node's containers, by sandbox."""
+    engine = DockerEngine(socket)
+    try:
+        found = engine.containers([f"{RUN_LABEL}={node.run_dir}", SANDBOX_LABEL])
+        return {each["Labels"][SANDBOX_LABEL]: each["Id"] for each in found}
+    finally:
+        engine.close()
+
+
+def remove(node: LiveNode, *names: str) -> None:
+    """By hand, as an operator who knows no better."""
+    engine = DockerEngine(SOCKET)
+    try:
+        found = containers(node)
+        for name in names or found:
+            engine.remove(found[name])
+    finally:
+        engine.close()
+
+
+def status(url: str) -> int:
+    return requests.get(url, timeout=10).status_code
+
+
+def ends(node: LiveNode) -> dict[str, float]:
+    """How many sandboxes ended, by reason, as the metrics have it."""
+    answer = requests.get(f"{node.url}/metrics", headers={"Authorization": f"Bearer {node.token}"}, timeout=10)
+    lines = [line for line in answer.text.splitlines() if line.startswith("tmpnb_agent_ends_total{")]
+    return {line.split('"')[1]: float(line.split()[-1]) for line in lines}
+
+
+def health(node: LiveNode) -> dict[str, Any]:
+    return dict(requests.get(f"{node.url}/healthz", timeout=10).json())
+
+
+@pytest.fixture
+def node() -> Iterator[LiveNode]:
+    with local_engine(), docker_node() as node:
+        node.start()
+        settled(node, available=2)
+        yield node
+
+
+def test_a_session_outlives_a_kill_of_agent_and_proxy_and_keeps_its_ticket(node: LiveNode) -> None:
+    session = claim(node, ticket=TICKET)
+    node.agent.kill()
+    assert status(session) == 200, "nginx needs no agent for it"
+    node.proxy.kill()
+    node.start()
+    wait_until(node.stats, HEAL_SECONDS, "the node to answer")
+    settled(node, claimed=1, available=1)
+    assert status(session) == 200
+    assert claim(node, ticket=TICKET) == session
+
+
+def test_containers_removed_by_hand_are_gone_for_visitors_counted_and_replaced(node: LiveNode) -> None:
+    session = claim(node)
+    settled(node, claimed=1, available=1)
+    remove(node)
+    wait_until(lambda: status(session) == 410, HEAL_SECONDS, "the session to be gone")
+    settled(node, claimed=0, available=2)
+    assert ends(node)["dead"] == 2
+
+
+def test_after_a_reboot_directories_without_containers_go_and_the_pool_is_full_again(node: LiveNode) -> None:
+    session = claim(node)
+    settled(node, claimed=1, available=1)
+    node.agent.kill()
+    remove(node)
+    node.agent.start()
+    settled(node, claimed=0, available=2)
+    assert status(session) == 410
+    assert len(list((node.run_dir / "ready").iterdir())) == 2
+    assert list((node.run_dir / "user").iterdir()) == []
+    assert list((node.run_dir / "tickets").iterdir()) == []
+
+
+def test_containers_without_directories_are_ended_and_the_pool_is_full_again(node: LiveNode) -> None:
+    before = containers(node)
+    node.agent.kill()
+    subprocess.run(["rm", "-rf", *map(str, (node.run_dir / "ready").iterdir())], check=True)
+    node.agent.start()
+    settled(node, available=2)
+    wait_until(lambda: len(containers(node)) == 2, HEAL_SECONDS, "two containers")
+    assert not before.keys() & containers(node).keys()
+
+
+@contextmanager
+def on_second_engine(*, live_restore: bool = False, disk: str = "") -> Iterator[tuple[SecondEngine, LiveNode]]:
+    with second_engine(live_restore=live_restore, disk=disk) as engine:
+        engine.load(sandbox_image())
+        with docker_node(engine.socket) as node:
+            node.start()
+            settled(node, available=2)
+            yield engine, node
+
+
+@pytest.mark.parametrize("live_restore", [False, True], ids=["without-live-restore", "with-live-restore"])
+def test_an_engine_that_is_killed_takes_only_what_it_must(*, live_restore: bool) -> None:
+    """While it is away sessions go on and what is ready is handed out; back, sessions survive with live-restore."""
+    with on_second_engine(live_restore=live_restore) as (engine, node):
+        first = claim(node)
+        settled(node, claimed=1, available=1)
+        engine.kill()
+        wait_until(lambda: health(node)["status"] == "unhealthy", HEAL_SECONDS, "the node to notice")
+        assert node.stats()["startable"] == 0, "nothing is promised that cannot be kept"
+        second = claim(node)
+        assert (status(first), status(second)) == (200, 200)
+        engine.start()
+        wait_until(lambda: health(node)["status"] == "ok", HEAL_SECONDS, "the node to be well")
+        if live_restore:
+            settled(node, claimed=2, available=0)
+            assert (status(first), status(second)) == (200, 200)
+        else:
+            settled(node, claimed=0, available=2)
+            assert (status(first), status(second)) == (410, 410)
+            assert ends(node)["dead"] == 2
+
+
+def test_a_full_disk_stops_the_refill_with_its_reason_leaves_sessions_alone_and_heals() -> None:
+    with on_second_engine(disk="1g") as (engine, node):
+        session = claim(node)
+        filler = engine.data / "filler"
+        left = os.statvfs(engine.data)
+        with filler.open("wb") as file:
+            os.posix_fallocate(file.fileno(), 0, left.f_bavail * left.f_frsize)
+        headers = {"Authorization": f"Bearer {node.token}"}
+        resized = requests.put(f"{node.url}/api/pools/default", json={"capacity": 4}, headers=headers, timeout=10)
+        assert resized.json()["warm"] == 4
+        wait_until(lambda: "no space left" in str(health(node).get("message")), HEAL_SECONDS, "the reason to show")
+        assert status(session) == 200
+        assert node.stats()["startable"] == 0
+        filler.unlink()
+        settled(node, claimed=1, available=3)
+        assert health(node)["status"] == "ok"
+        assert status(session) == 200
+
+
+def test_a_server_killed_as_when_memory_runs_out_is_gone_for_its_visitor_counted_and_replaced(node: LiveNode) -> None:
+    session = claim(node)
+    directory = next((node.run_dir / "user").iterdir())
+    # The shell's parent is the server itself: it dies as the kernel's choice would have it.
+    with pytest.raises((OSError, ValueError)):
+        inside(directory, "kill -9 $PPID; sleep 5")
+    wait_until(lambda: status(session) == 410, HEAL_SECONDS, "the session to be gone")
+    settled(node, claimed=0, available=2)
+    assert ends(node)["dead"] == 1
+    assert "killed, probably out of memory" in node.agent.log.read_text()

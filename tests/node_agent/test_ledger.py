@@ -1,0 +1,157 @@
+"""Tests of the directories that route, and of what a crash leaves in them."""
+
+from __future__ import annotations
+
+import stat
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from node_agent.errors import HostError
+from node_agent.ledger import Ledger
+
+KEY = "abcdefgh" + "2" * 26
+OTHER = "hgfedcba" + "3" * 26
+TICKET = "a-ticket-0123456789-0123456789"
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    made = Ledger(tmp_path)
+    made.prepare()
+    return made
+
+
+def test_a_new_directory_is_open_to_any_user_of_an_image_until_it_is_sealed(tmp_path: Path, ledger: Ledger) -> None:
+    directory = ledger.create(KEY)
+    assert directory == tmp_path / "ready" / KEY
+    assert stat.S_IMODE(directory.stat().st_mode) == 0o777
+    assert not ledger.standings()[KEY].sealed
+    ledger.seal(KEY)
+    assert stat.S_IMODE(directory.stat().st_mode) == 0o755
+    assert ledger.standings()[KEY].sealed
+
+
+def test_a_claim_moves_the_directory_to_where_nginx_looks(tmp_path: Path, ledger: Ledger) -> None:
+    ledger.create(KEY)
+    claimed_at = ledger.claim(KEY, TICKET)
+    assert (tmp_path / "user" / KEY).is_dir()
+    assert not (tmp_path / "ready" / KEY).exists()
+    assert ledger.ticket_holder(TICKET) == KEY
+    assert ledger.standings()[KEY].claimed_at == claimed_at
+    assert ledger.socket(KEY, claimed=True) == tmp_path / "user" / KEY / "jupyter.sock"
+
+
+def test_the_time_of_a_claim_outlives_a_restart(tmp_path: Path, ledger: Ledger) -> None:
+    ledger.create(KEY)
+    claimed_at = ledger.claim(KEY, TICKET)
+    successor = Ledger(tmp_path)
+    successor.prepare()
+    successor.recover()
+    assert successor.standings()[KEY].claimed_at == claimed_at
+    assert successor.ticket_holder(TICKET) == KEY
+
+
+def test_a_claim_that_a_crash_cut_off_after_its_mark_is_finished(tmp_path: Path, ledger: Ledger) -> None:
+    ledger.create(KEY)
+    ledger.claim(KEY, TICKET)
+    (tmp_path / "user" / KEY).rename(tmp_path / "ready" / KEY)
+    successor = Ledger(tmp_path)
+    successor.recover()
+    assert (tmp_path / "user" / KEY).is_dir()
+    assert successor.ticket_holder(TICKET) == KEY
+
+
+def test_marks_of_sandboxes_that_are_gone_are_removed_at_start(tmp_path: Path, ledger: Ledger) -> None:
+    ledger.create(KEY)
+    ledger.claim(KEY, TICKET)
+    (tmp_path / "user" / KEY).rmdir()
+    Ledger(tmp_path).recover()
+    assert list((tmp_path / "tickets").iterdir()) == []
+
+
+def test_a_ticket_whose_sandbox_is_gone_holds_nothing_and_can_claim_again(tmp_path: Path, ledger: Ledger) -> None:
+    ledger.create(KEY)
+    ledger.claim(KEY, TICKET)
+    (tmp_path / "user" / KEY).rmdir()
+    assert ledger.ticket_holder(TICKET) is None
+    ledger.create(OTHER)
+    ledger.claim(OTHER, TICKET)
+    assert ledger.ticket_holder(TICKET) == OTHER
+
+
+def test_no_ticket_is_in_a_file_name(tmp_path: Path, ledger: Ledger) -> None:
+    ledger.create(KEY)
+    ledger.claim(KEY, TICKET)
+    [mark] = (tmp_path / "tickets").iterdir()
+    assert TICKET not in mark.name
+    assert len(mark.name) == 64
+
+
+def test_removing_a_sandbox_removes_its_directory_and_its_mark_and_twice_is_fine(
+    tmp_path: Path, ledger: Ledger
+) -> None:
+    (ledger.create(KEY) / "file").write_text("x")
+    ledger.claim(KEY, TICKET)
+    ledger.remove(KEY)
+    ledger.remove(KEY)
+    assert ledger.standings() == {}
+    assert list((tmp_path / "tickets").iterdir()) == []
+
+
+def test_what_is_no_sandbox_is_left_alone(tmp_path: Path, ledger: Ledger) -> None:
+    (tmp_path / "ready" / "notes").mkdir()
+    (tmp_path / "user" / KEY).write_text("a file")
+    assert ledger.standings() == {}
+
+
+def test_a_directory_that_was_moved_by_hand_counts_as_claimed(tmp_path: Path, ledger: Ledger) -> None:
+    ledger.create(KEY)
+    (tmp_path / "ready" / KEY).rename(tmp_path / "user" / KEY)
+    assert ledger.standings()[KEY].claimed_at is not None
+
+
+def test_the_directories_cannot_be_listed_by_others(tmp_path: Path, ledger: Ledger) -> None:
+    assert ledger.standings() == {}
+    for name in ("ready", "user", "tickets"):
+        assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o711
+
+
+def test_an_error_of_the_file_system_says_what_failed_and_no_key(tmp_path: Path, ledger: Ledger) -> None:
+    with pytest.raises(HostError) as caught:
+        ledger.claim(KEY, TICKET)
+    assert KEY not in str(caught.value)
+    assert "cannot hand out a sandbox: No such file" in str(caught.value)
+    assert list((tmp_path / "tickets").iterdir()) == [], "a claim that failed leaves no mark"
+    assert caught.value.__cause__ is None
+
+
+def test_a_run_directory_that_cannot_be_used_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "ready").write_text("a file")
+    with pytest.raises(HostError, match="cannot prepare the run directory"):
+        Ledger(tmp_path).prepare()
+
+
+def test_directories_on_two_mounts_are_refused_for_no_claim_could_work(tmp_path: Path) -> None:
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as elsewhere:
+        if Path(elsewhere).stat().st_dev == tmp_path.stat().st_dev:
+            pytest.skip("there is only one file system here")
+        (tmp_path / "ready").symlink_to(elsewhere)
+        with pytest.raises(HostError, match="must lie on one mount"):
+            Ledger(tmp_path).prepare()
+
+
+def test_clearing_removes_every_sandbox_and_mark_and_leaves_an_agent_at_work(tmp_path: Path, ledger: Ledger) -> None:
+    ledger.create(KEY)
+    ledger.claim(KEY, TICKET)
+    ledger.create(OTHER)
+    Ledger(tmp_path).clear()
+    assert ledger.standings() == {}
+    assert ledger.ticket_holder(TICKET) is None
+    ledger.create(KEY)
+    ledger.claim(KEY, TICKET)
+
+
+def test_clearing_where_nothing_ever_was_is_fine(tmp_path: Path) -> None:
+    Ledger(tmp_path / "nowhere").clear()

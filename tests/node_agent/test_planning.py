@@ -1,0 +1,142 @@
+"""Tests of how many sandboxes to start."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from node_agent.planning import (
+    LONGEST_PAUSE_SECONDS,
+    Counts,
+    Health,
+    after_failure,
+    retired,
+    room_for,
+    startable,
+    starts,
+)
+
+WELL = Health()
+NUMBERS = st.integers(0, 50)
+COUNTS = st.builds(Counts, NUMBERS, NUMBERS, NUMBERS, NUMBERS)
+
+
+@pytest.mark.parametrize(
+    ("counts", "warm", "capacity", "hands", "expected"),
+    [
+        (Counts(), 10, 10, 4, 4),
+        (Counts(ready=8, starting=1), 10, 10, 4, 1),
+        (Counts(ready=10), 10, 10, 4, 0),
+        (Counts(ready=2, claimed=8), 10, 10, 4, 0),
+        (Counts(ready=0, claimed=8, ending=1), 10, 10, 4, 1),
+        (Counts(ready=3, claimed=1), 3, 10, 4, 0),
+        (Counts(ready=2, claimed=1), 3, 10, 4, 1),
+        (Counts(claimed=12), 10, 10, 4, 0),
+        (Counts(), 10, 10, 0, 0),
+        (Counts(), 10, 10, -1, 0),
+    ],
+)
+def test_a_pool_is_refilled_to_its_warmth_within_its_capacity(
+    counts: Counts, warm: int, capacity: int, hands: int, expected: int
+) -> None:
+    assert starts(counts, warm=warm, capacity=capacity, hands=hands, health=WELL, now=0.0) == expected
+
+
+@given(COUNTS, NUMBERS, NUMBERS, NUMBERS)
+def test_no_plan_exceeds_the_capacity_the_warmth_or_the_hands(
+    counts: Counts, warm: int, capacity: int, hands: int
+) -> None:
+    planned = starts(counts, warm=warm, capacity=capacity, hands=hands, health=WELL, now=0.0)
+    assert 0 <= planned <= hands
+    assert planned == 0 or counts.total + planned <= capacity
+    assert planned == 0 or counts.ready + counts.starting + planned <= warm
+
+
+def test_an_image_that_fails_is_tried_again_one_at_a_time_after_its_pause() -> None:
+    failing = Health(failures=1, retry_at=100.0)
+
+    def planned(counts: Counts, now: float) -> int:
+        return starts(counts, warm=10, capacity=10, hands=4, health=failing, now=now)
+
+    assert planned(Counts(), 99.0) == 0
+    assert planned(Counts(), 100.0) == 1
+    assert planned(Counts(starting=1), 100.0) == 0
+
+
+def test_the_pause_doubles_up_to_a_bound_and_is_never_less_than_its_base() -> None:
+    health, pauses = Health(), []
+    for _ in range(100):
+        health = after_failure(health, now=0.0, jitter=0.0)
+        pauses.append(health.retry_at)
+    assert pauses[:4] == [1.0, 2.0, 4.0, 8.0]
+    assert pauses[-1] == LONGEST_PAUSE_SECONDS
+    assert after_failure(Health(), now=0.0, jitter=1.0).retry_at == 1.25
+
+
+def test_what_could_be_started_is_what_the_capacity_leaves() -> None:
+    assert startable(Counts(ready=1, starting=2, claimed=3, ending=1), capacity=10, health=WELL) == 3
+    assert startable(Counts(claimed=12), capacity=10, health=WELL) == 0
+
+
+def test_nothing_is_startable_while_the_image_fails() -> None:
+    assert startable(Counts(), capacity=10, health=Health(failures=1)) == 0
+
+
+@pytest.mark.parametrize(
+    ("counts", "warm", "capacity", "expected"),
+    [
+        (Counts(ready=4), 4, 4, 0),
+        (Counts(ready=5), 4, 10, 1),
+        (Counts(ready=4, claimed=2), 4, 4, 2),
+        (Counts(ready=1, claimed=5), 4, 4, 1),
+        (Counts(ready=8, stale=8), 8, 8, 2),
+        (Counts(ready=7, stale=7, starting=1), 8, 8, 1),
+        (Counts(ready=6, stale=6, starting=1, ending=1), 8, 8, 0),
+        (Counts(ready=8, stale=8), 8, 10, 0),
+        (Counts(ready=1, stale=1), 1, 1, 0),
+        (Counts(ready=1, stale=1, claimed=3), 4, 4, 0),
+        (Counts(ready=2, stale=1, claimed=2), 4, 4, 1),
+        (Counts(ready=10, stale=2), 8, 10, 2),
+    ],
+)
+def test_what_is_beyond_the_wish_goes_and_another_image_comes_a_quarter_at_a_time(
+    counts: Counts, warm: int, capacity: int, expected: int
+) -> None:
+    assert retired(counts, warm=warm, capacity=capacity, health=WELL) == expected
+
+
+def test_nothing_of_a_former_image_goes_while_the_new_one_fails() -> None:
+    assert retired(Counts(ready=8, stale=8), warm=8, capacity=8, health=Health(failures=1)) == 0
+
+
+@given(NUMBERS, st.integers(1, 50), NUMBERS, st.integers(1, 50))
+def test_no_roll_empties_a_pool_that_has_something_ready(ready: int, warm: int, claimed: int, capacity: int) -> None:
+    """Played to its end: whatever was retired has gone and whatever was started is ready by the next turn."""
+    ready = min(ready, warm, capacity)
+    counts = Counts(ready=ready, stale=ready, claimed=min(claimed, capacity - ready))
+    for _ in range(200):
+        gone = retired(counts, warm=warm, capacity=capacity, health=WELL)
+        stale_gone = min(gone, counts.stale)
+        left = Counts(ready=counts.ready - gone, stale=counts.stale - stale_gone, claimed=counts.claimed, ending=gone)
+        assert left.ready > 0 or counts.ready == 0
+        begun = starts(left, warm=warm, capacity=capacity, hands=4, health=WELL, now=0.0)
+        assert left.total + begun <= capacity
+        # Ends first, as they free the places; what was started is ready.
+        more = 0 if begun else starts(
+            Counts(ready=left.ready, stale=left.stale, claimed=left.claimed),
+            warm=warm, capacity=capacity, hands=4, health=WELL, now=0.0,
+        )  # fmt: skip
+        counts = Counts(ready=left.ready + begun + more, stale=left.stale, claimed=left.claimed)
+    assert counts.stale <= 1, "at most the one that nothing can be put beside"
+
+
+def test_memory_has_room_for_what_the_reserves_and_the_real_use_leave() -> None:
+    assert room_for([], memory=1000, reserve=100) == 10
+    assert room_for([50, 100, 350], memory=1000, reserve=100) == 4
+    assert room_for([1200], memory=1000, reserve=100) == 0
+
+
+def test_no_more_starts_than_the_memory_has_room_for() -> None:
+    assert starts(Counts(), warm=10, capacity=10, hands=8, health=WELL, now=0.0, room=3) == 3
+    assert startable(Counts(), capacity=10, health=WELL, room=3) == 3

@@ -1,0 +1,97 @@
+"""Tests of the trial of a pool: what passes, what does not, and that nothing of it is left or counted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from node_agent.errors import UnknownPool
+from node_agent.pool import Memory
+from node_agent.pool_settings import DEFAULT
+from tests.support.node_pools import Bench, one_bench
+
+
+@pytest.fixture
+def bench() -> Iterator[Bench]:
+    with one_bench(start_seconds=0.3) as bench:
+        bench.fill()
+        yield bench
+
+
+def test_a_sandbox_that_computes_passes_says_what_it_took_and_is_gone(bench: Bench) -> None:
+    before = set(bench.engine.running)
+    outcome = bench.selftest.run(DEFAULT)
+    assert outcome.passed
+    assert outcome.measured["image"] == "an-image"
+    assert {"start_seconds", "cell_seconds", "memory_bytes"} <= outcome.measured.keys()
+    assert bench.stats().available == 3, "the pool is as full as it was"
+    bench.settle(lambda: set(bench.engine.running) == before, "the trial to be gone")
+    assert bench.stats().available == 3
+
+
+def test_a_trial_is_never_handed_out_nor_swept_away(bench: Bench) -> None:
+    seen = []
+
+    def look(*_: object) -> str:
+        bench.turn()
+        seen.append(bench.stats())
+        assert [bench.pools.claim(DEFAULT) for _ in range(4)][3] is not None
+        seen.append(bench.stats())
+        return "42"
+
+    bench.selftest._run_cell = look
+    assert bench.selftest.run(DEFAULT).passed
+    assert [(stats.available, stats.claimed, stats.starting) for stats in seen] == [(3, 0, 0), (0, 3, 0)]
+
+
+def test_a_cell_that_prints_something_else_does_not_pass(bench: Bench) -> None:
+    bench.kernel.prints = "41"
+    outcome = bench.selftest.run(DEFAULT)
+    assert not outcome.passed
+    assert "printed '41', not 42" in outcome.message
+
+
+def test_a_kernel_that_dies_does_not_pass_and_says_why_with_the_servers_last_words(bench: Bench) -> None:
+    bench.kernel.error = "no kernel started"
+    outcome = bench.selftest.run(DEFAULT)
+    assert not outcome.passed
+    assert "no kernel started; it said last: the last words of" in outcome.message
+
+
+def test_an_image_that_does_not_start_does_not_pass_and_says_why(bench: Bench) -> None:
+    bench.engine.refuses = "no such image"
+    outcome = bench.selftest.run(DEFAULT)
+    assert (outcome.passed, outcome.message) == (False, "no such image")
+    assert not bench.stats().problem, "a trial that fails does not hold up the pool"
+
+
+def test_a_landing_page_that_never_comes_does_not_pass(bench: Bench) -> None:
+    bench.engine.landing_status = 500
+    bench.monotonic.advance(0)
+    bench.selftest._start_seconds = 0.0
+    outcome = bench.selftest.run(DEFAULT)
+    assert "its socket did not appear within 0 s" in outcome.message
+
+
+def test_an_unknown_pool_is_an_error(bench: Bench) -> None:
+    with pytest.raises(UnknownPool):
+        bench.selftest.run("gpu")
+
+
+def test_one_trial_at_a_time(bench: Bench) -> None:
+    inner = []
+
+    def again(*_: object) -> str:
+        inner.append(bench.selftest.run(DEFAULT))
+        return "42"
+
+    bench.selftest._run_cell = again
+    assert bench.selftest.run(DEFAULT).passed
+    assert inner[0].message == "another selftest is running on this node"
+    assert not inner[0].passed
+
+
+def test_a_host_without_memory_for_a_trial_says_so() -> None:
+    with one_bench(memory=Memory(total=50, reserve=100)) as bench:
+        assert "no room" in bench.selftest.run(DEFAULT).message

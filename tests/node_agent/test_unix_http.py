@@ -1,0 +1,224 @@
+"""Tests of HTTP toward sandboxes: whatever they do, the agent gets an answer or an error, in time."""
+
+from __future__ import annotations
+
+import socket
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from node_agent import jupyter_client, unix_http
+from node_agent.culling import Activity
+from tests.support.node_fakes import Request, UnixServer
+
+BASE = "/user/abc/"
+
+
+@pytest.fixture
+def path() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="t", dir="/tmp") as root:
+        yield Path(root) / "s"
+
+
+@contextmanager
+def server(path: Path, respond: Callable[[Request], None]) -> Iterator[None]:
+    running = UnixServer(path, respond)
+    try:
+        yield
+    finally:
+        running.stop()
+
+
+@contextmanager
+def raw_server(path: Path, talk: Callable[[socket.socket], None]) -> Iterator[None]:
+    """One connection, on which `talk` says what it likes."""
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(str(path))
+    listener.listen()
+
+    def serve() -> None:
+        connection, _ = listener.accept()
+        with connection:
+            try:
+                connection.recv(65536)
+                talk(connection)
+            except OSError:
+                return
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
+        listener.close()
+
+
+def failure(path: Path, within: float = 5.0) -> str:
+    with pytest.raises(unix_http.NoAnswerError) as caught:
+        unix_http.request(path, "GET", "/", within=within)
+    return str(caught.value)
+
+
+def test_an_answer_has_its_status_and_its_body(path: Path) -> None:
+    with server(path, lambda request: request.answer(418, b"tea")):
+        assert unix_http.request(path, "GET", "/", within=5) == unix_http.Answer(418, b"tea")
+
+
+def test_a_body_is_sent_with_its_headers(path: Path) -> None:
+    def echo(request: Request) -> None:
+        length = int(request.headers["Content-Length"])
+        request.answer(200, request.headers["X-Word"].encode() + request.rfile.read(length))
+
+    with server(path, echo):
+        answer = unix_http.request(path, "PUT", "/", within=5, body=b"body", headers={"X-Word": "word"})
+    assert answer.body == b"wordbody"
+
+
+def test_nobody_there_is_said(path: Path) -> None:
+    assert failure(path) == "No such file or directory"
+
+
+def test_a_server_that_says_nothing_is_given_up_on_in_time(path: Path) -> None:
+    done = threading.Event()
+
+    def say_nothing(_connection: socket.socket) -> None:
+        done.wait(10)
+
+    with raw_server(path, say_nothing):
+        assert failure(path, within=0.2) == "no answer in time"
+        done.set()
+
+
+def test_an_answer_in_drops_cannot_outlast_the_deadline(path: Path) -> None:
+    done = threading.Event()
+
+    def drip(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\n")
+        while not done.wait(0.02):
+            connection.sendall(b"X: y\r\n" if not done.is_set() else b"")
+
+    with raw_server(path, drip):
+        assert failure(path, within=0.3) in ("no answer in time", "what came is no HTTP (HTTPException)")
+        done.set()
+
+
+def test_an_endless_body_is_cut(path: Path) -> None:
+    def endless(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        while True:
+            connection.sendall(b"x" * 65536)
+
+    with raw_server(path, endless):
+        assert len(unix_http.request(path, "GET", "/", within=5).body) == unix_http.MAX_BODY
+
+
+@pytest.mark.parametrize("said", [b"", b"SSH-2.0-OpenSSH\r\n", b"HTTP/1.1 abc\r\n\r\n"])
+def test_what_is_no_http_is_said(path: Path, said: bytes) -> None:
+    with raw_server(path, lambda connection: connection.sendall(said)):
+        assert failure(path)
+
+
+def test_a_listener_listens_and_a_left_socket_file_does_not(path: Path) -> None:
+    assert not unix_http.listens(path)
+    with server(path, lambda request: request.answer(200)):
+        assert unix_http.listens(path)
+    assert path.exists()
+    assert not unix_http.listens(path)
+
+
+def test_a_server_too_busy_to_take_one_more_connection_listens_nonetheless(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as busy:
+        busy.bind(str(path))
+        busy.listen(0)
+        waiting = [socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) for _ in range(8)]
+        for each in waiting:
+            each.setblocking(False)
+            each.connect_ex(str(path))
+        assert unix_http.listens(path)
+        for each in waiting:
+            each.close()
+
+
+def test_a_landing_page_that_answers_200_is_no_problem(path: Path) -> None:
+    seen: list[str] = []
+
+    def respond(request: Request) -> None:
+        seen.append(request.path)
+        request.answer(200)
+
+    with server(path, respond):
+        assert jupyter_client.landing_problem(path, BASE, "/lab") == ""
+    assert seen == ["/user/abc/lab"]
+
+
+@pytest.mark.parametrize("status", [302, 404, 500])
+def test_a_landing_page_that_answers_anything_else_is_a_problem(path: Path, status: int) -> None:
+    with server(path, lambda request: request.answer(status)):
+        assert jupyter_client.landing_problem(path, BASE, "/lab") == f"its landing page /lab answered {status}"
+
+
+def test_a_landing_page_without_a_server_is_a_problem(path: Path) -> None:
+    assert jupyter_client.landing_problem(path, BASE, "/lab") == "its landing page /lab gave No such file or directory"
+
+
+def activity(path: Path, status: bytes, kernels: bytes = b"[]") -> Activity | None:
+    def respond(request: Request) -> None:
+        request.answer(200, status if request.path.endswith("/api/status") else kernels)
+
+    with server(path, respond):
+        return jupyter_client.activity(path, BASE)
+
+
+def test_activity_is_the_last_one_and_whether_a_kernel_computes(path: Path) -> None:
+    status = b'{"last_activity": "2026-01-01T00:00:00.000000Z", "kernels": 2, "connections": 1}'
+    busy = b'[{"execution_state": "idle"}, {"execution_state": "busy"}]'
+    assert activity(path, status, busy) == Activity(1767225600.0, busy=True)
+
+
+def test_kernels_at_rest_are_not_busy(path: Path) -> None:
+    status = b'{"last_activity": "2026-01-01T00:00:00Z", "kernels": 1}'
+    assert activity(path, status, b'[{"execution_state": "idle"}]') == Activity(1767225600.0, busy=False)
+
+
+def test_asking_for_kernels_does_not_count_as_activity(path: Path) -> None:
+    seen: list[str] = []
+
+    def respond(request: Request) -> None:
+        seen.append(request.path)
+        request.answer_json({"last_activity": "2026-01-01T00:00:00Z", "kernels": 1})
+
+    with server(path, respond):
+        jupyter_client.activity(path, BASE)
+    assert seen == ["/user/abc/api/status", "/user/abc/api/kernels?no_track_activity=1"]
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        b"",
+        b"null",
+        b"[]",
+        b"{}",
+        b"\xff",
+        b"[" * 100_000,
+        b'{"last_activity": 5}',
+        b'{"last_activity": "yesterday"}',
+    ],
+)
+def test_a_status_that_makes_no_sense_is_none(path: Path, status: bytes) -> None:
+    assert activity(path, status) is None
+
+
+@pytest.mark.parametrize("kernels", [b"", b"{}", b"[1, null]", b'[{"execution_state": ["busy"]}]'])
+def test_kernels_that_make_no_sense_are_not_busy(path: Path, kernels: bytes) -> None:
+    seen = activity(path, b'{"last_activity": "2026-01-01T00:00:00Z", "kernels": 9}', kernels)
+    assert seen == Activity(1767225600.0, busy=False)
+
+
+def test_a_server_that_is_gone_has_no_activity(path: Path) -> None:
+    assert jupyter_client.activity(path, BASE) is None

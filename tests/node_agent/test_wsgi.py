@@ -1,0 +1,116 @@
+"""Tests of the composition: settings in, an agent with its loop out."""
+
+from __future__ import annotations
+
+import os
+import signal
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from node_agent import config, unix_http, welcome
+from node_agent.config import Settings
+from node_agent.errors import EngineError
+from node_agent.process_runtime import ProcessRuntime
+from node_agent.wsgi import Loop, Server, compose, make_runtime
+from tests.support.node_fakes import FakeEngine, FakeRuntime
+from tests.support.waiting import wait_until
+
+
+@pytest.fixture
+def settings() -> Iterator[Settings]:
+    with tempfile.TemporaryDirectory(prefix="t", dir="/tmp") as root:
+        given = {"RUNTIME": "process", "RUN_DIR": root, "STATE_DIR": f"{root}/state", "CAPACITY": "2", "NAME": "n1"}
+        yield config.load({f"TMPNB_NODE_{name}": value for name, value in given.items()})
+
+
+@pytest.fixture
+def engine() -> Iterator[FakeEngine]:
+    made = FakeEngine(time.time)
+    yield made
+    made.stop()
+
+
+def test_an_agent_that_is_put_together_fills_its_pool_and_answers(settings: Settings, engine: FakeEngine) -> None:
+    agent = compose(settings, FakeRuntime(engine))
+    client = agent.app.test_client()
+    loop = Loop(agent.reconciler)
+    loop.start()
+    try:
+        stats = wait_until(lambda: _full(client.get("/stats").json), 20, "a full pool")
+    finally:
+        loop.stop()
+    assert (stats["name"], stats["capacity"], stats["container_image"]) == ("n1", 2, "process")
+    assert len(engine.running) == 2, "they outlive the loop"
+    assert client.get("/healthz").status_code == 200
+
+
+def _full(stats: object) -> dict[str, object]:
+    assert isinstance(stats, dict)
+    return stats if stats["available"] == stats["capacity"] else {}
+
+
+def test_a_loop_that_breaks_takes_its_worker_along_instead_of_leaving_it_without_refill(
+    settings: Settings, engine: FakeEngine
+) -> None:
+    class BrokenRuntime(FakeRuntime):
+        def last_words(self, name: str) -> str:
+            raise ZeroDivisionError(name)
+
+    agent = compose(settings, BrokenRuntime(engine))
+    engine.refuses = "no such image"
+    asked_to_end = threading.Event()
+    before = signal.signal(signal.SIGTERM, lambda _number, _frame: asked_to_end.set())
+    loop = Loop(agent.reconciler)
+    hook, threading.excepthook = threading.excepthook, lambda _failure: None
+    try:
+        loop.start()
+        wait_until(asked_to_end.is_set, 20, "the worker to be told to end")
+    finally:
+        loop.stop()
+        threading.excepthook = hook
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_the_process_runtime_is_made_from_the_settings_with_its_welcome(settings: Settings) -> None:
+    runtime = make_runtime(settings, {"PATH": os.environ["PATH"]})
+    assert isinstance(runtime, ProcessRuntime)
+    runtime.check()
+    assert (settings.state_dir / "sandboxes").is_dir()
+    text = welcome.render(idle_seconds=5400, max_age_seconds=7200)
+    assert "after 90 minutes without activity, and after 2 hours at the latest" in text
+    assert welcome.duration(45) == "45 seconds"
+    assert welcome.duration(3600) == "1 hour"
+    assert welcome.duration(0) == "no time"
+
+
+def test_the_server_has_exactly_one_worker_and_no_log_of_paths(settings: Settings) -> None:
+    server = Server(settings, {})
+    assert server.cfg.workers == 1
+    assert server.cfg.worker_class_str == "gthread"
+    assert server.cfg.accesslog is None
+    assert server.cfg.bind == [f"unix:{settings.run_dir}/agent.sock"]
+
+
+def test_the_agent_of_the_server_is_made_in_its_worker(settings: Settings) -> None:
+    server = Server(settings, {"PATH": os.environ["PATH"]})
+    app = server.load()
+    assert app.test_client().get("/stats").json["available"] == 0
+    assert not unix_http.listens(Path(settings.run_dir) / "agent.sock")
+
+
+def test_an_engine_that_is_away_at_the_start_keeps_the_node_unwell_and_answering(
+    settings: Settings, engine: FakeEngine
+) -> None:
+    engine.away = True
+    with pytest.raises(EngineError):
+        FakeRuntime(engine).check()
+    agent = compose(settings, FakeRuntime(engine))
+    agent.reconciler.beat(time.time())
+    client = agent.app.test_client()
+    assert client.get("/healthz").status_code == 503
+    assert client.get("/stats").status_code == 200

@@ -1,0 +1,198 @@
+"""A fake node: what it knows and how it answers. `fleet_nodes` puts it behind a port."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Mood = Literal["well", "hanging", "garbled", "endless", "trickling", "mute", "failing", "elsewhere", "alien"]
+"""How a node answers: `mute` closes without a word, `failing` says 500, `elsewhere` redirects to another
+origin, `alien` is no HTTP server."""
+
+
+@dataclass
+class Asked:
+    """A request as a node got it."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: Any
+
+
+@dataclass
+class FakeNode:
+    """One node. Its fields may be set from any thread at any time."""
+
+    name: str
+    capacity: int = 5
+    protocol: int = 1
+    token: str = "a-node-token-for-tests"
+    ready: int = 5
+    starting: int = 0
+    refills: bool = False
+    """Whether a claimed slot's place is taken by one that is `startable`."""
+    mood: Mood = "well"
+    claim_mood: Mood = "well"
+    lies: bool = False
+    """Its stats promise slots that its claims refuse."""
+    own_state: str = "active"
+    claim_seconds: float = 0.0
+    """How long a claim takes it."""
+    prefix: str = ""
+    """The path below which it is reached, where one name serves several nodes."""
+    port: int = 0
+    node_id: str = field(default_factory=lambda: secrets.token_hex(8))
+    boot_id: str = field(default_factory=lambda: secrets.token_hex(8))
+    fleet_state: str = "active"
+    generation: int = 0
+    image: str = "an/image"
+    elsewhere: str = "http://127.0.0.2:1"
+    origin: str = ""
+    """Where sandboxes have origins of their own: the start of their URLs."""
+    pools: dict[str, int] = field(default_factory=dict)
+    """Ready sandboxes of pools beside the default one."""
+    claims: dict[str, str] = field(default_factory=dict)
+    asked: list[Asked] = field(default_factory=list)
+    claimed: int = 0
+    seq: int = 0
+    accepts_state: bool = True
+    problem: str = ""
+    """Why its sandboxes do not start."""
+    bad_images: set[str] = field(default_factory=set)
+    """Images whose selftest fails."""
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}{self.prefix}"
+
+    @property
+    def draining(self) -> bool:
+        return "draining" in (self.own_state, self.fleet_state)
+
+    def restart(self) -> None:
+        """As a restarted agent: another boot, the same node."""
+        self.boot_id = secrets.token_hex(8)
+
+    def spawns(self) -> list[Asked]:
+        """The claims that reached it."""
+        return [asked for asked in self.asked if asked.path == "/api/spawn"]
+
+    def stats(self) -> dict[str, Any]:
+        available = 0 if self.draining else self.ready
+        old = {"available": available, "capacity": self.capacity, "version": "0.2.0", "container_image": self.image}
+        if not self.protocol:
+            return old
+        self.seq += 1
+        startable = self.capacity - self.ready - self.starting - self.claimed if self.refills else 0
+        pools = {
+            "default": {
+                "available": available,
+                "capacity": self.capacity,
+                "starting": self.starting,
+                "startable": startable,
+                "claimed": self.claimed,
+                "image": self.image,
+                "problem": self.problem,
+            }
+        } | {name: {"available": count, "capacity": count} for name, count in self.pools.items()}
+        return old | {
+            "protocol": self.protocol,
+            "node_id": self.node_id,
+            "boot_id": self.boot_id,
+            "name": self.name,
+            "seq": self.seq,
+            "state": "draining" if self.draining else "active",
+            "generation": self.generation,
+            "starting": self.starting,
+            "startable": startable,
+            "claimed": self.claimed,
+            "claims_total": len(self.claims),
+            "pools": pools,
+        }
+
+    def claim(self, asked: Asked) -> tuple[int, dict[str, Any]]:
+        body = asked.body if isinstance(asked.body, dict) else {}
+        if "tickets" not in body:
+            return self._claim(body)
+        outcomes = [self._claim({**ticket, "pool": body.get("pool", "default")})[1] for ticket in body["tickets"]]
+        return 200, {"claims": outcomes, "available": self.ready}
+
+    def _claim(self, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        ticket, path = body.get("ticket") or secrets.token_hex(8), body.get("path", "")
+        if ticket in self.claims:
+            return 200, self._handed_out(self.claims[ticket], path)
+        if self.draining:
+            return 409, {"status": "draining", "message": "it drains"}
+        pool = body.get("pool", "default")
+        if pool != "default" and pool not in self.pools:
+            return 404, {"status": "unknown_pool", "message": "no such pool"}
+        if self.lies or (self.ready if pool == "default" else self.pools[pool]) == 0:
+            startable = self.starting or self.stats().get("startable", 0)
+            return 429, {"status": "starting" if startable else "full", "message": "none is ready"}
+        if pool == "default":
+            self.ready -= 1
+            self.claimed += 1
+        else:
+            self.pools[pool] -= 1
+        self.claims[ticket] = secrets.token_hex(8)
+        return 200, self._handed_out(self.claims[ticket], path)
+
+    def _handed_out(self, key: str, path: str) -> dict[str, Any]:
+        if not self.protocol:
+            return {"url": f"/user/{key}/?token=tmpnb"}
+        return {"url": f"{self.origin}/user/{key}{path or '/lab'}", "name": key[:4], "available": self.ready}
+
+    def answer(self, asked: Asked) -> tuple[int, dict[str, Any], dict[str, str]]:
+        """Status, body, headers."""
+        match asked.method, asked.path:
+            case "GET", "/stats" if not self.protocol:
+                return 301, {}, {"Location": "/api/stats"}
+            case "GET", "/stats" | "/api/stats":
+                return 200, self.stats(), {}
+            case "POST", "/api/spawn" if not self.protocol or self._authorized(asked):
+                return *self.claim(asked), {}
+        if asked.method == "GET" and asked.path.startswith("/user/"):
+            return 200, {"sandbox": "a notebook would be here"}, {}
+        return *self._control(asked), {}
+
+    def _control(self, asked: Asked) -> tuple[int, dict[str, Any]]:
+        if not self.protocol:
+            return 404, {}
+        if not self._authorized(asked):
+            return 403, {"status": "forbidden", "message": "no token"}
+        match asked.method, asked.path.split("/")[2:]:
+            case "GET", ["sandboxes"]:
+                return 200, {"sandboxes": [{"name": name, "state": "claimed"} for name in self.claims.values()]}
+            case "GET", ["sandboxes", name]:
+                lives = any(key.startswith(name) for key in self.claims.values())
+                return (200, {"name": name}) if lives else (404, {"status": "unknown_sandbox", "message": "gone"})
+            case "DELETE", ["sandboxes", name]:
+                return self._end(name)
+        return self._command(asked)
+
+    def _command(self, asked: Asked) -> tuple[int, dict[str, Any]]:
+        match asked.method, asked.path.split("/")[2:]:
+            case "PUT", ["pools", "default"]:
+                self.image = asked.body["image"]
+                return 200, {"name": "default", "image": self.image}
+            case "POST", ["selftest"] if self.image in self.bad_images:
+                return 503, {"status": "selftest_failed", "message": "the kernel never answered"}
+            case "POST", ["selftest"]:
+                return 200, {"status": "passed", "message": "a cell ran", "start_seconds": 1.5}
+            case "PUT", ["state"] if self.accepts_state:
+                self.fleet_state, self.generation = asked.body["state"], asked.body["generation"]
+                return 200, {"state": self.fleet_state, "generation": self.generation}
+        return 500, {"status": "internal_error", "message": "no"}
+
+    def _end(self, name: str) -> tuple[int, dict[str, Any]]:
+        for ticket, sandbox in list(self.claims.items()):
+            if sandbox == name:
+                del self.claims[ticket]
+                self.claimed -= 1
+                return 200, {"ended": name}
+        return 404, {"status": "unknown_sandbox", "message": "gone"}
+
+    def _authorized(self, asked: Asked) -> bool:
+        return asked.headers.get("authorization") in (f"token {self.token}", f"Bearer {self.token}")

@@ -1,0 +1,89 @@
+"""One redirector worker without gunicorn and without threads: a test moves it step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event as Flag
+from typing import Any
+
+from werkzeug.test import TestResponse
+
+from redirector import config
+from redirector.board import Board
+from redirector.fleet.control import Addition, Decision
+from redirector.nodes import Node, Seen
+from redirector.store.database import Database
+from redirector.store.schema import migrate
+from redirector.wsgi import Worker, compose
+from tests.support.fleet_node import FakeNode
+
+ADMIN_TOKEN = "an-admin-token-for-tests"
+
+
+class SteppedWorker:
+    """A worker with a database of its own or a shared one."""
+
+    def __init__(self, state: Path, executor: ThreadPoolExecutor, **environ: str) -> None:
+        self.settings = config.read(
+            {
+                "TMPNB_STATE": str(state),
+                "TMPNB_ADMIN_TOKEN": ADMIN_TOKEN,
+                "TMPNB_POLL_SECONDS": "1",
+                "TMPNB_POLL_TIMEOUT_SECONDS": "0.6",
+                "TMPNB_CLAIM_TIMEOUT_SECONDS": "0.6",
+                **environ,
+            }
+        )
+        database = Database(self.settings.database_url)
+        migrate(database)
+        database.close()
+        self.worker: Worker = compose(self.settings)
+        self.executor = executor
+        self.web = self.worker.app.test_client()
+        self.worker.keeper.turn()
+        self.worker.room.turn()
+
+    @property
+    def board(self) -> Board:
+        return self.worker.view.board
+
+    def seen(self, node: FakeNode) -> Seen:
+        return self.board.of(node.name)
+
+    def row(self, node: FakeNode) -> Node:
+        return self.worker.registry.all()[node.name]
+
+    def add(self, *nodes: FakeNode) -> None:
+        """Add nodes to the fleet and poll them once."""
+        for node in nodes:
+            token = node.token if node.protocol else ""
+            self.worker.control.add(Addition(node.url, node.name, token=token), Decision())
+        self.beat()
+
+    def beat(self, times: int = 1) -> None:
+        """One beat of the poller, with everyone's news before and after."""
+        for _ in range(times):
+            self.worker.keeper.turn()
+            self.worker.poller.beat(self.executor, Flag())
+            self.worker.keeper.turn()
+            self.worker.room.turn()
+
+    def admin(self, method: str, path: str, token: str = ADMIN_TOKEN, **arguments: Any) -> TestResponse:
+        headers = {"Authorization": f"Bearer {token}", **arguments.pop("headers", {})}
+        return self.web.open(path, method=method, headers=headers, **arguments)
+
+    def visit(self, path: str = "/", **arguments: Any) -> TestResponse:
+        return self.web.get(path, **arguments)
+
+
+@contextmanager
+def stepped_worker(state: Path, **environ: str) -> Iterator[SteppedWorker]:
+    with ThreadPoolExecutor(8) as executor:
+        stepped = SteppedWorker(state, executor, **environ)
+        try:
+            yield stepped
+        finally:
+            stepped.worker.stop()

@@ -1,0 +1,217 @@
+"""Stand-ins for what an agent works with: a clock, a Jupyter server on a UNIX socket, a runtime that makes those."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from socketserver import ThreadingMixIn, UnixStreamServer
+from typing import Any
+
+from node_agent.browser_files import BrowserFiles
+from node_agent.errors import EngineError
+from node_agent.runtime import Instance, Launch
+from node_agent.sandboxes import base_path
+
+
+class Clock:
+    """A clock that the test turns."""
+
+    def __init__(self, now: float = 1_700_000_000.0) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        self.now += seconds
+
+
+Respond = Callable[["Request"], None]
+
+
+class Request(BaseHTTPRequestHandler):
+    """One request to a `UnixServer`, answered by the server's `respond`."""
+
+    server: UnixServer
+    protocol_version = "HTTP/1.1"
+
+    def answer(self, status: int, body: bytes = b"", headers: list[tuple[str, str]] | None = None) -> None:
+        self.send_response_only(status)
+        for name, value in headers or []:
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def answer_json(self, value: Any) -> None:
+        self.answer(200, json.dumps(value).encode(), [("Content-Type", "application/json")])
+
+    def __getattr__(self, name: str) -> Any:
+        # http.server looks for do_GET, do_PUT and so on: any method does.
+        if name.startswith("do_"):
+            return lambda: self.server.respond(self)
+        raise AttributeError(name)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class names it so
+        """Say nothing."""
+
+
+class UnixServer(ThreadingMixIn, UnixStreamServer):
+    """A real HTTP server on a UNIX socket, in a thread of its own until `stop`."""
+
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 128
+
+    def __init__(self, path: Path, respond: Respond) -> None:
+        self.respond = respond
+        super().__init__(str(path), Request)
+        # nginx's workers are another user.
+        path.chmod(0o666)
+        self._thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+        self._thread.start()
+
+    def get_request(self) -> tuple[Any, Any]:
+        # The base class takes the peer's address for a pair, which a UNIX socket has not.
+        return self.socket.accept()[0], ("unix", 0)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that went away is none."""
+
+    def stop(self) -> None:
+        self.shutdown()
+        self._thread.join()
+        self.server_close()
+
+
+@dataclass
+class FakeJupyter:
+    """What a fake sandbox says of itself."""
+
+    last_activity: float = 0.0
+    kernels: list[str] = field(default_factory=list)
+    landing_status: int = 200
+    requests: list[str] = field(default_factory=list)
+
+    def respond(self, request: Request) -> None:
+        self.requests.append(request.path)
+        path = request.path.partition("?")[0]
+        if path.endswith("/api/status"):
+            last = datetime.fromtimestamp(self.last_activity, UTC).isoformat().replace("+00:00", "Z")
+            request.answer_json({"last_activity": last, "kernels": len(self.kernels), "connections": 0})
+        elif path.endswith("/api/kernels"):
+            request.answer_json([{"execution_state": state} for state in self.kernels])
+        else:
+            request.answer(self.landing_status, b"a page")
+
+
+@dataclass
+class _Running:
+    launch: Launch
+    created_at: float
+    jupyter: FakeJupyter
+    server: UnixServer | None
+    detail: str = ""
+    alive: bool = True
+
+
+class FakeEngine:
+    """Sandboxes as threads with real sockets. It outlives the runtimes that speak to it, as an engine does."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self.clock = clock
+        self.running: dict[str, _Running] = {}
+        self.refuses = ""
+        """Why no sandbox starts; empty while they do."""
+        self.away = False
+        self.silent = False
+        """Sandboxes start and never listen."""
+        self.landing_status = 200
+        self.lock = threading.Lock()
+        self.started = 0
+        self.memory: dict[str, int] = {}
+        """Bytes, by name; what is not in it uses `memory_of_each`."""
+        self.memory_of_each = 10 << 20
+
+    def jupyter(self, name: str) -> FakeJupyter:
+        return self.running[name].jupyter
+
+    def die(self, name: str, detail: str = "out of memory") -> None:
+        running = self.running[name]
+        running.alive, running.detail = False, detail
+        if running.server is not None:
+            running.server.stop()
+            running.server = None
+
+    def stop(self) -> None:
+        for name in list(self.running):
+            self.die(name)
+        self.running.clear()
+
+
+class FakeRuntime:
+    """Implements `runtime.Runtime` over a `FakeEngine`."""
+
+    def __init__(self, engine: FakeEngine) -> None:
+        self._engine = engine
+
+    def start(self, launch: Launch) -> None:
+        self._ask()
+        engine = self._engine
+        if engine.refuses:
+            raise EngineError(engine.refuses)
+        jupyter = FakeJupyter(last_activity=engine.clock(), landing_status=engine.landing_status)
+        base = base_path(launch.key)
+
+        def respond(request: Request) -> None:
+            if request.path.startswith(base):
+                jupyter.respond(request)
+            else:
+                request.answer(404)
+
+        server = None if engine.silent else UnixServer(launch.directory / "jupyter.sock", respond)
+        with engine.lock:
+            engine.running[launch.name] = _Running(launch, engine.clock(), jupyter, server)
+            engine.started += 1
+
+    def instances(self) -> list[Instance]:
+        self._ask()
+        with self._engine.lock:
+            return [
+                Instance(name, each.launch.pool, each.launch.image, each.created_at, each.alive, each.detail)
+                for name, each in self._engine.running.items()
+            ]
+
+    def end(self, name: str) -> None:
+        self._ask()
+        with self._engine.lock:
+            if name not in self._engine.running:
+                return
+            self._engine.die(name)
+            del self._engine.running[name]
+
+    def last_words(self, name: str) -> str:
+        with self._engine.lock:
+            return f"the last words of {name}" if name in self._engine.running else ""
+
+    def memory(self, name: str) -> int:
+        with self._engine.lock:
+            if name not in self._engine.running:
+                return 0
+            return self._engine.memory.get(name, self._engine.memory_of_each)
+
+    def browser_files(self, image: str) -> BrowserFiles | None:
+        """It holds none."""
+
+    def check(self) -> None:
+        self._ask()
+
+    def _ask(self) -> None:
+        if self._engine.away:
+            raise EngineError("the engine does not answer")

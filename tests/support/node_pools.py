@@ -1,0 +1,183 @@
+"""Pools, starter and reconciler over a fake engine, put together as the agent does it."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import secrets
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from node_agent import jupyter_client, unix_http
+from node_agent.culling import Limits
+from node_agent.kernel_session import KernelError
+from node_agent.ledger import Ledger
+from node_agent.pool import Memory, Pools, PoolSpec
+from node_agent.pool_changes import PoolChanges
+from node_agent.pool_settings import DEFAULT
+from node_agent.reconciler import Reconciler
+from node_agent.selftest import Selftest
+from node_agent.starter import Chance, Starter
+from node_agent.wire import PoolStats
+from tests.support.node_fakes import Clock, FakeEngine, FakeRuntime
+from tests.support.waiting import wait_until
+
+LIMITS = Limits(idle=3600, max_age=14400, unvisited=60)
+
+
+class FakeKernel:
+    """Runs the cell of a selftest."""
+
+    def __init__(self) -> None:
+        self.prints = "42"
+        self.error = ""
+
+    def run(self, socket: Path, base_path: str, code: str, within: float) -> str:
+        assert unix_http.listens(socket)
+        assert (base_path[:6], code, within > 1) == ("/user/", "print(6 * 7)", True)
+        if self.error:
+            raise KernelError(self.error)
+        return self.prints
+
+
+@dataclass
+class Bench:
+    """One agent's parts without its HTTP. Beats happen when the test asks for them."""
+
+    run_dir: Path
+    engine: FakeEngine
+    clock: Clock
+    pools: Pools
+    reconciler: Reconciler
+    draining: threading.Event
+    stop: threading.Event
+    changes: PoolChanges
+    selftest: Selftest
+    kernel: FakeKernel
+    monotonic: Clock = field(default_factory=Clock)
+
+    def turn(self) -> None:
+        """One whole turn of the loop, as a beat makes it."""
+        self.reconciler.beat(self.clock())
+        self.reconciler.act(self.clock())
+
+    def stats(self) -> PoolStats:
+        return self.pools.stats()[DEFAULT]
+
+    def settle(self, condition: Callable[[], bool], what: str = "the pool to settle") -> None:
+        """Turn until something is true."""
+
+        def turned() -> bool:
+            self.turn()
+            return condition()
+
+        wait_until(turned, 20, what)
+
+    def fill(self) -> None:
+        self.settle(lambda: self.stats().available == self.stats().capacity, "a full pool")
+
+    def close(self) -> None:
+        self.reconciler.stop()
+        # The loop ends its threads when it finds itself stopped.
+        self.reconciler.run()
+
+
+def make_bench(
+    run_dir: Path,
+    engine: FakeEngine,
+    clock: Clock,
+    *,
+    warm: int = 3,
+    capacity: int = 3,
+    start_seconds: float = 60,
+    specs: Sequence[PoolSpec] = (),
+    memory: Memory | None = None,
+) -> Bench:
+    """A bench with these pools, or with the default one of that size."""
+    ledger = Ledger(run_dir)
+    ledger.prepare()
+    ledger.recover()
+    draining, stop = threading.Event(), threading.Event()
+    numbers = itertools.count()
+    changes = PoolChanges(run_dir / "pools.json", specs or [PoolSpec(DEFAULT, "an-image", warm, capacity)])
+    pools = Pools(
+        changes.specs(),
+        ledger,
+        draining=draining.is_set,
+        listens=unix_http.listens,
+        random_ticket=lambda: f"random-{next(numbers)}-{secrets.token_hex(8)}",
+        memory=memory,
+    )
+
+    def landing_problem(socket: Path, base: str, landing: str) -> str:
+        return jupyter_client.landing_problem(socket, base, landing or "/lab")
+
+    runtime = FakeRuntime(engine)
+    starter = Starter(
+        runtime,
+        pools,
+        landing_problem,
+        start_seconds=start_seconds,
+        chance=Chance(clock, secrets.choice, random.random),
+        stop=stop,
+    )
+    monotonic = Clock(time.monotonic())
+    reconciler = Reconciler(
+        runtime,
+        pools,
+        starter,
+        jupyter_client.activity,
+        limits=LIMITS,
+        hands=4,
+        clock=clock,
+        monotonic=monotonic,
+        stop=stop,
+    )
+    kernel = FakeKernel()
+    selftest = Selftest(
+        runtime,
+        pools,
+        starter,
+        landing_problem,
+        kernel.run,
+        start_seconds=start_seconds,
+        monotonic=monotonic,
+        stop=stop,
+    )
+    return Bench(run_dir, engine, clock, pools, reconciler, draining, stop, changes, selftest, kernel, monotonic)
+
+
+@contextmanager
+def one_bench(
+    *,
+    warm: int = 3,
+    capacity: int = 3,
+    start_seconds: float = 60,
+    specs: Sequence[PoolSpec] = (),
+    memory: Memory | None = None,
+) -> Iterator[Bench]:
+    """A bench on a host of its own; what runs there ends with it."""
+    # Short: socket paths end at 107 bytes, and pytest's own directories are long.
+    with tempfile.TemporaryDirectory(prefix="t", dir="/tmp") as root:
+        clock = Clock()
+        engine = FakeEngine(clock)
+        bench = make_bench(
+            Path(root),
+            engine,
+            clock,
+            warm=warm,
+            capacity=capacity,
+            start_seconds=start_seconds,
+            specs=specs,
+            memory=memory,
+        )
+        try:
+            yield bench
+        finally:
+            bench.close()
+            engine.stop()

@@ -1,0 +1,39 @@
+"""A node's HTTP application over a bench."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from node_agent.addresses import Addresses
+from node_agent.identity import Identity
+from node_agent.intent import IntentStore
+from node_agent.pages import Pages
+from node_agent.web.node import Node
+from tests.support.node_pools import LIMITS, Bench
+
+TOKEN = "a-token-of-the-node-0123456789"
+AUTH = {"Authorization": f"Bearer {TOKEN}"}
+
+
+def make_node(bench: Bench, state: Path) -> Node:
+    """One whose intent lies in `state`."""
+    intent = IntentStore(state / "intent.json", bench.clock)
+    bench.pools._draining = lambda: intent.draining
+    return Node(
+        name="n1",
+        version="1.2.3",
+        landing="/lab",
+        entry_url="https://entry.example.org",
+        fleet_only=False,
+        addresses=Addresses("https://node1.example.org", own_origins=False),
+        limits=LIMITS,
+        warn_seconds=600,
+        pages=Pages("https://entry.example.org"),
+        clock=bench.clock,
+        identity=Identity("the-node", "this-boot", (TOKEN,)),
+        intent=intent,
+        pools=bench.pools,
+        changes=bench.changes,
+        selftest=bench.selftest,
+        problem=bench.reconciler.problem,
+    )

@@ -1,0 +1,90 @@
+"""A PostgreSQL cluster of the tests' own, on a free port of loopback, stopped and removed afterwards."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
+
+PROGRAMS = Path("/usr/lib/postgresql")
+USER = "postgres"
+
+
+def postgres_programs() -> Path | None:
+    """Where initdb and pg_ctl are, of the newest version there is."""
+    found = sorted(PROGRAMS.glob("*/bin/pg_ctl"), key=lambda path: int(path.parts[-3]))
+    return found[-1].parent if found else None
+
+
+class PostgresCluster:
+    """One server. PostgreSQL refuses to run as root, so it runs as Debian's user for it then."""
+
+    def __init__(self, programs: Path) -> None:
+        self._programs = programs
+        self._directory = Path(tempfile.mkdtemp(prefix="tmpnb-pg-", dir="/tmp"))
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            self.port = probe.getsockname()[1]
+        if os.geteuid() == 0:
+            shutil.chown(self._directory, USER)
+        self._run("initdb", "-D", self._cluster, "-U", USER, "-A", "trust", "-E", "UTF8", "--no-sync")
+        self.start()
+
+    @property
+    def _cluster(self) -> str:
+        return str(self._directory / "cluster")
+
+    def url(self, database: str = "postgres") -> str:
+        return f"postgresql+psycopg://{USER}@127.0.0.1:{self.port}/{database}"
+
+    def start(self) -> None:
+        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c fsync=off"
+        self._run("pg_ctl", "-D", self._cluster, "-l", str(self._directory / "log"), "-w", "-o", options, "start")
+
+    def stop(self) -> None:
+        """At once: connections break."""
+        self._run("pg_ctl", "-D", self._cluster, "-w", "-m", "immediate", "stop")
+
+    def create(self, database: str) -> str:
+        """Make an empty database and return its URL."""
+        self._run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", USER, database)
+        return self.url(database)
+
+    def remove(self) -> None:
+        self.stop()
+        shutil.rmtree(self._directory)
+
+    def _run(self, program: str, *arguments: str) -> None:
+        as_user = ["runuser", "-u", USER, "--"] if os.geteuid() == 0 else []
+        done = subprocess.run(
+            [*as_user, str(self._programs / program), *arguments],
+            cwd="/",
+            env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE if program != "pg_ctl" else subprocess.DEVNULL,
+            stderr=subprocess.STDOUT if program != "pg_ctl" else subprocess.DEVNULL,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, f"{program}: {(done.stdout or b'').decode()}"
+
+
+def need_postgres() -> Path:
+    """Its programs; without them the test is skipped, or fails where nothing may be missing."""
+    programs = postgres_programs()
+    missing = None
+    if programs is None:
+        missing = "PostgreSQL's server programs are not installed"
+    elif os.geteuid() == 0 and USER not in {entry.pw_name for entry in pwd.getpwall()}:
+        missing = f"there is no user {USER} to run PostgreSQL as"
+    if missing is None:
+        assert programs is not None
+        return programs
+    if os.environ.get("CI") == "true":
+        pytest.fail(missing)
+    pytest.skip(missing)

@@ -1,0 +1,84 @@
+"""`tmpnb serve` in a process of its own, as an operator starts it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import requests
+
+from tests.support.live_fleet import free_ports
+from tests.support.waiting import wait_until
+
+TOKEN = "an-admin-token-for-tests"
+
+ASKED = 16
+"""Answers after which every worker has very likely given one."""
+
+
+class Served:
+    """One redirector host."""
+
+    def __init__(self, state: Path, **environ: str) -> None:
+        (port,) = free_ports(1)
+        self.url = f"http://127.0.0.1:{port}"
+        self.port = port
+        self.state = state
+        self.log = state / "log"
+        state.mkdir(exist_ok=True)
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("TMPNB_")}
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [Path(sys.executable).parent / "tmpnb", "serve"],
+                env={
+                    **inherited,
+                    "TMPNB_LISTEN": f"127.0.0.1:{port}",
+                    "TMPNB_STATE": str(state),
+                    "TMPNB_ADMIN_TOKEN": TOKEN,
+                    "TMPNB_POLL_SECONDS": "0.5",
+                    **environ,
+                },
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+
+    def get(self, path: str) -> requests.Response | None:
+        try:
+            return requests.get(f"{self.url}{path}", allow_redirects=False, timeout=10)
+        except requests.ConnectionError:
+            return None
+
+    def wait_until_up(self) -> None:
+        def up() -> bool:
+            assert self.process.poll() is None, self.log.read_text()
+            answer = self.get("/healthz")
+            return answer is not None and answer.ok
+
+        wait_until(up, 30, "the start of gunicorn")
+
+    def admin(self, method: str, path: str, **arguments: object) -> requests.Response:
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+        return requests.request(method, f"{self.url}{path}", headers=headers, timeout=10, **arguments)  # type: ignore[arg-type]  # as requests takes them
+
+    def available(self) -> int:
+        answer = self.get("/stats")
+        return int(answer.json()["available"]) if answer is not None and answer.ok else -1
+
+    def wait_until_known(self, slots: int, within: float = 15) -> None:
+        """Until every worker knows of so many free slots: all of many answers, each over a connection of its own."""
+        wait_until(lambda: all(self.available() == slots for _ in range(ASKED)), within, f"{slots} slots known to all")
+
+    def poller(self) -> str:
+        return str(self.admin("GET", "/api/fleet").json()["poller"]["holder"])
+
+    def workers(self) -> list[psutil.Process]:
+        return psutil.Process(self.process.pid).children()
+
+    def stop(self) -> int:
+        if self.process.poll() is None:
+            self.process.terminate()
+        return self.process.wait(30)
