@@ -1,0 +1,1 @@
+"""The redirector: the fleet's public entry and its control plane."""

@@ -1,0 +1,135 @@
+"""What the admin API answers beside nodes and the fleet: history, placement, selftests. Parsed once, as those are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from redirector.json_fields import Fields, ViewError
+
+
+@dataclass(frozen=True, slots=True)
+class EventView:
+    """One line of the fleet's history."""
+
+    id: int
+    at: float
+    kind: str
+    node: str
+    by: str
+    reason: str
+
+    def dump(self) -> dict[str, Any]:
+        """As JSON-ready values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateView:
+    """One node, as the next visitor meets it."""
+
+    name: str
+    order: str
+    available: int
+    coming: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceView:
+    """Where the next visitor would go; `next` is empty when nowhere."""
+
+    pool: str
+    next: str
+    verdict: str
+    nodes: tuple[CandidateView, ...]
+
+    def dump(self) -> dict[str, Any]:
+        """As JSON-ready values, shaped as the API has them."""
+        return asdict(self) | {"next": self.next or None}
+
+
+@dataclass(frozen=True, slots=True)
+class SelftestView:
+    """What a node's trial sandbox came to."""
+
+    passed: bool
+    message: str
+    measured: Mapping[str, Any]
+
+    def dump(self) -> dict[str, Any]:
+        """As JSON-ready values."""
+        return asdict(self)
+
+
+def parse_events(raw: object) -> list[EventView]:
+    """Read `{"events": [EVENT]}`.
+
+    Raises:
+        ViewError: it is something else.
+    """
+    events = raw.get("events") if isinstance(raw, dict) else None
+    if not isinstance(events, list):
+        raise ViewError("events: not a list")
+    return [_parse_event(event) for event in events]
+
+
+def parse_place(raw: object) -> PlaceView:
+    """Read what `GET /api/place` says.
+
+    Raises:
+        ViewError: it is something else.
+    """
+    fields = Fields(raw, "place")
+    candidates = raw.get("nodes") if isinstance(raw, dict) else None
+    if not isinstance(candidates, list):
+        raise ViewError("place: nodes is not a list")
+    found = (Fields(candidate, "place: node") for candidate in candidates)
+    return PlaceView(
+        pool=fields.text("pool"),
+        next=fields.text("next"),
+        verdict=fields.text("verdict", required=True),
+        nodes=tuple(
+            CandidateView(
+                each.text("name", required=True),
+                each.text("order"),
+                each.count("available"),
+                each.count("coming"),
+                each.text("reason"),
+            )
+            for each in found
+        ),
+    )
+
+
+def parse_selftest(raw: object) -> SelftestView:
+    """Read what a selftest came to.
+
+    Raises:
+        ViewError: it is something else.
+    """
+    fields = Fields(raw, "selftest")
+    return SelftestView(fields.flag("passed"), fields.text("message"), fields.mapping("measured"))
+
+
+def parse_roll(raw: object) -> str | None:
+    """Read `{"changed", "image_before"}`: the image before, None if nothing changed.
+
+    Raises:
+        ViewError: it is something else.
+    """
+    fields = Fields(raw, "roll")
+    return fields.text("image_before") if fields.flag("changed") else None
+
+
+def _parse_event(raw: object) -> EventView:
+    fields = Fields(raw, "event")
+    return EventView(
+        id=fields.count("id", required=True),
+        at=fields.number("at") or 0.0,
+        kind=fields.text("kind"),
+        node=fields.text("node"),
+        by=fields.text("by"),
+        reason=fields.text("reason"),
+    )

@@ -1,0 +1,278 @@
+"""What operators' tools use to reach a redirector's admin API.
+
+A call that did not get through says which of two things is true: nothing was asked of the redirector
+(`UnreachableError`), or it was asked and its answer was lost (`OutcomeUnknownError`), so that only looking can tell.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from typing import Any, TypeVar
+from urllib.parse import quote, urlsplit
+
+import requests
+from requests.auth import AuthBase
+from urllib3.exceptions import LocationValueError, MaxRetryError, NewConnectionError, ProxyError
+
+from redirector.admin_answers import (
+    EventView,
+    PlaceView,
+    SelftestView,
+    parse_events,
+    parse_place,
+    parse_roll,
+    parse_selftest,
+)
+from redirector.admin_views import FleetView, NodeView, parse_change, parse_fleet, parse_node, parse_nodes
+from redirector.json_fields import ViewError
+
+CONNECT_SECONDS = 5.0
+ANSWER_SECONDS = 30.0
+"""Adding a node lets the redirector try it first, so an answer may take a while."""
+SELFTEST_SECONDS = 150.0
+"""A selftest starts a sandbox and a kernel, perhaps after an image was pulled."""
+BODY_LIMIT = 16 * 2**20
+"""Bytes; a thousand nodes with their pools stay far below."""
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+View = TypeVar("View")
+
+
+class AdminError(Exception):
+    """Base of what can go wrong; the text is one sentence for an operator."""
+
+
+class UnreachableError(AdminError):
+    """The redirector was not asked, or only asked to read: nothing has changed."""
+
+
+class OutcomeUnknownError(AdminError):
+    """The request was sent and no answer came: it may have been carried out."""
+
+
+class NotARedirectorError(AdminError):
+    """Something answers at the URL, but not as a redirector does."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class RefusedError(AdminError):
+    """The redirector said no, with the error shape of docs/http-api.md."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class AdminClient:
+    """One fleet's admin API. Every call opens a connection of its own: a stale one would make outcomes unknown."""
+
+    def __init__(
+        self,
+        url: str,
+        token: str,
+        *,
+        answer_seconds: float = ANSWER_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Speak to the redirector at `url`.
+
+        Raises:
+            ValueError: `url` is no http address.
+        """
+        self.url = checked_url(url)
+        self._answer_seconds = answer_seconds
+        self._clock = clock
+        self._session = requests.Session()
+        # An Authorization of our own also keeps `requests` from sending what ~/.netrc has for that host.
+        self._session.auth = _Bearer(token)
+        self._session.headers["Connection"] = "close"
+        # A proxy of the environment is meant for the way out, never for this machine.
+        self._session.trust_env = urlsplit(self.url).hostname not in LOOPBACK
+
+    def healthy(self) -> bool:
+        """Whether the redirector answers its health check with 200 now."""
+        try:
+            status, _ = self._exchange("GET", "/healthz", None, self._answer_seconds)
+        except AdminError:
+            return False
+        return status == HTTPStatus.OK
+
+    def nodes(self) -> list[NodeView]:
+        return self._parsed(parse_nodes, self._read("/api/nodes"))
+
+    def node(self, name: str) -> NodeView:
+        return self._parsed(parse_node, self._read(_node_path(name)))
+
+    def fleet(self) -> FleetView:
+        return self._parsed(parse_fleet, self._read("/api/fleet"))
+
+    def add(
+        self, url: str, *, name: str = "", control_url: str = "", token: str = "", reason: str = ""
+    ) -> tuple[bool, NodeView]:
+        """Add a node; False beside it if it was there already."""
+        wanted = {"url": url, "name": name, "control_url": control_url, "token": token, "reason": reason}
+        status, answer = self._change("POST", "/api/nodes", {key: value for key, value in wanted.items() if value})
+        return status == HTTPStatus.CREATED, self._parsed(parse_node, answer)
+
+    def drain(
+        self, name: str, *, reason: str = "", by: str = "", force: bool = False, end_sessions_at: float = 0.0
+    ) -> tuple[bool, NodeView]:
+        """Stop new visitors; False beside the node if it was draining already."""
+        body: dict[str, object] = {"reason": reason, "by": by, "force": force}
+        if end_sessions_at:
+            body["end_sessions_at"] = end_sessions_at
+        return self._set_intent(name, "drain", body)
+
+    def resume(self, name: str, *, reason: str = "", by: str = "") -> tuple[bool, NodeView]:
+        """Let visitors in again; False beside the node if it was active already."""
+        return self._set_intent(name, "resume", {"reason": reason, "by": by})
+
+    def remove(self, name: str, *, reason: str = "", by: str = "", force: bool = False) -> None:
+        self._change("DELETE", _node_path(name), {"reason": reason, "by": by, "force": force})
+
+    def events(self, *, since: int = 0, limit: int = 100, not_before: float = 0.0) -> list[EventView]:
+        """Events after an id, oldest first; without one the newest. `not_before` is a time."""
+        query = f"since={since}&limit={limit}&from={max(0, int(not_before))}"
+        return self._parsed(parse_events, self._read(f"/api/events?{query}"))
+
+    def place(self, pool: str = "") -> PlaceView:
+        """Where the next visitor would go."""
+        return self._parsed(parse_place, self._read(f"/api/place?pool={quote(pool, safe='')}"))
+
+    def put_image(self, name: str, pool: str, image: str, *, reason: str = "", by: str = "") -> str | None:
+        """Move a node's pool to another image; the image before, or None if it was there already."""
+        path = f"{_node_path(name)}/pools/{quote(pool, safe='')}"
+        return self._parsed(parse_roll, self._change("PUT", path, {"image": image, "reason": reason, "by": by})[1])
+
+    def selftest(self, name: str, pool: str = "") -> SelftestView:
+        """Let a node prove itself. It leaves nothing behind, so a lost answer is no more than an unreachable one."""
+        path = f"{_node_path(name)}/selftest"
+        try:
+            answer = self._call("POST", path, {"pool": pool}, SELFTEST_SECONDS)[1]
+        except OutcomeUnknownError as problem:
+            raise UnreachableError(str(problem)) from problem
+        return self._parsed(parse_selftest, answer)
+
+    def _set_intent(self, name: str, verb: str, body: Mapping[str, object]) -> tuple[bool, NodeView]:
+        _, answer = self._change("POST", f"{_node_path(name)}/{verb}", body)
+        return self._parsed(parse_change, answer)
+
+    def _read(self, path: str) -> Any:
+        """Ask without changing anything: a lost answer is then no more than an unreachable redirector."""
+        try:
+            return self._call("GET", path, None)[1]
+        except OutcomeUnknownError as problem:
+            raise UnreachableError(str(problem)) from problem
+
+    def _change(self, method: str, path: str, body: Mapping[str, object]) -> tuple[int, Any]:
+        try:
+            return self._call(method, path, body)
+        except NotARedirectorError as problem:
+            if HTTPStatus.BAD_REQUEST <= problem.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+                raise
+            # What stands before a redirector may answer for it after the request went through.
+            raise OutcomeUnknownError(str(problem)) from problem
+
+    def _call(
+        self, method: str, path: str, body: Mapping[str, object] | None, seconds: float | None = None
+    ) -> tuple[int, Any]:
+        status, raw = self._exchange(method, path, body, seconds or self._answer_seconds)
+        try:
+            answer = json.loads(raw)
+        except (ValueError, RecursionError) as problem:
+            raise NotARedirectorError(f"{self.url} answered with status {status} and no JSON", status) from problem
+        if status < HTTPStatus.BAD_REQUEST:
+            return status, answer
+        code = answer.get("status") if isinstance(answer, dict) else None
+        if not isinstance(code, str) or code == "not_found":
+            raise NotARedirectorError(f"{self.url} answered with status {status}: is that a redirector's URL?", status)
+        raise RefusedError(code, str(answer.get("message") or code))
+
+    def _exchange(self, method: str, path: str, body: Mapping[str, object] | None, seconds: float) -> tuple[int, bytes]:
+        deadline = self._clock() + seconds
+        try:
+            with self._session.request(
+                method,
+                f"{self.url}{path}",
+                json=body,
+                timeout=(CONNECT_SECONDS, seconds),
+                # Followed to another origin, a redirect would carry the token there.
+                allow_redirects=False,
+                stream=True,
+            ) as answer:
+                if answer.is_redirect:
+                    raise UnreachableError(f"{self.url} redirects elsewhere; name the redirector's own URL")
+                return answer.status_code, self._body(answer, deadline)
+        except requests.exceptions.SSLError as problem:
+            raise UnreachableError(f"the certificate or TLS of {self.url} cannot be trusted") from problem
+        except (requests.exceptions.InvalidURL, LocationValueError) as problem:
+            raise UnreachableError(f"{self.url} is no usable address") from problem
+        except requests.RequestException as problem:
+            if _was_never_sent(problem):
+                raise UnreachableError(f"no redirector answers at {self.url}") from problem
+            raise OutcomeUnknownError(f"the connection to {self.url} broke before an answer came") from problem
+
+    def _body(self, answer: requests.Response, deadline: float) -> bytes:
+        body = bytearray()
+        for chunk in answer.iter_content(2**16):
+            body += chunk
+            if len(body) > BODY_LIMIT or self._clock() > deadline:
+                raise OutcomeUnknownError(f"{self.url} sends an endless answer")
+        return bytes(body)
+
+    def _parsed(self, parse: Callable[[object], View], answer: object) -> View:
+        try:
+            return parse(answer)
+        except ViewError as problem:
+            message = f"{self.url} answered, but not as a redirector does ({problem})"
+            raise NotARedirectorError(message, HTTPStatus.OK) from problem
+
+
+class _Bearer(AuthBase):
+    """Keeps the token out of every place that shows headers or URLs."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        if self._token:
+            request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
+
+
+def checked_url(url: str) -> str:
+    """A redirector's URL without a trailing slash.
+
+    Raises:
+        ValueError: it is no http address, or holds what does not belong there.
+    """
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ValueError(f"{url!r} is no address such as http://127.0.0.1:8000")
+    if parts.username is not None or parts.query or parts.fragment:
+        raise ValueError("an address holds no user name, query or fragment")
+    return url.rstrip("/")
+
+
+def _node_path(name: str) -> str:
+    if name.strip(".") == "":
+        # A path of dots would be folded away on the way and lead to another call.
+        raise RefusedError("unknown_node", f"no node is named {name!r}")
+    return f"/api/nodes/{quote(name, safe='')}"
+
+
+def _was_never_sent(problem: requests.RequestException) -> bool:
+    cause = problem.args[0] if problem.args else None
+    return isinstance(problem, requests.ConnectTimeout) or (
+        isinstance(cause, MaxRetryError) and isinstance(cause.reason, NewConnectionError | ProxyError)
+    )

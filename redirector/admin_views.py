@@ -1,0 +1,205 @@
+"""What the admin API answers, parsed once into frozen objects. The fields are those of docs/http-api.md."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from redirector.json_fields import Fields, ViewError
+from redirector.visitors import visitors
+
+
+@dataclass(frozen=True, slots=True)
+class PoolView:
+    """One pool of one node, in sandboxes."""
+
+    available: int
+    capacity: int
+    claimed: int
+    problem: str
+    """Why sandboxes of this pool do not start; empty while they do."""
+    image: str = ""
+    image_before: str = ""
+    """Where it was moved from last; empty if it never was."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeView:
+    """One node as the fleet sees it. Times are seconds since 1970, None where the fleet does not know."""
+
+    name: str
+    url: str
+    control_url: str
+    version: int
+    node_id: str
+    intent: str
+    intent_reason: str
+    intent_by: str
+    intent_since: float | None
+    pending: bool
+    drained: bool
+    health: str
+    reason: str
+    since: float | None
+    eligible: bool
+    available: int
+    capacity: int
+    starting: int
+    startable: int
+    claimed: int
+    pools: Mapping[str, PoolView]
+    software: str
+    image: str
+    stats_age_seconds: float | None
+    added_at: float | None
+    max_age_seconds: int = 0
+    """How old a session may become; 0: unknown or without limit."""
+    end_sessions_at: float = 0.0
+    """When its drain ends what is left; 0: never."""
+
+    @property
+    def state(self) -> str:
+        """Intent and progress in one word: `active`, `draining` or `drained`."""
+        return "drained" if self.drained else self.intent
+
+    @property
+    def last_end(self) -> float | None:
+        """By when the last session of a draining node has ended, by the node's limits; None where nobody knows."""
+        if self.intent != "draining" or not self.claimed:
+            return None
+        ends = [self.end_sessions_at] if self.end_sessions_at else []
+        if self.max_age_seconds and self.intent_since is not None:
+            ends.append(self.intent_since + self.max_age_seconds)
+        return min(ends, default=None)
+
+    def dump(self) -> dict[str, Any]:
+        """As JSON-ready values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class FleetView:
+    """The whole fleet in numbers. `nodes` counts them by health, those that drain under `draining`."""
+
+    available: int
+    capacity: int
+    starting: int
+    startable: int
+    claimed: int
+    nodes: Mapping[str, int]
+    alarms: tuple[str, ...]
+    version: str
+    poller: str
+    poller_age_seconds: float | None
+    waiting: int = 0
+    """Visitors in the waiting room."""
+    turned_away: int = 0
+    """Visitors, since the fleet was made, for whom there was neither a sandbox nor a place to wait."""
+    placed: int = 0
+
+    def dump(self) -> dict[str, Any]:
+        """As JSON-ready values, shaped as the API has them."""
+        fields = asdict(self)
+        fields["poller"] = {"holder": self.poller, "age_seconds": fields.pop("poller_age_seconds")}
+        return fields
+
+
+def parse_node(raw: object) -> NodeView:
+    """Read a NODE.
+
+    Raises:
+        ViewError: it has no name, URL, intent or health, or a field is of the wrong type.
+    """
+    fields = Fields(raw, "node")
+    return NodeView(
+        name=fields.text("name", required=True),
+        url=fields.text("url", required=True),
+        control_url=fields.text("control_url"),
+        version=fields.count("version"),
+        node_id=fields.text("node_id"),
+        intent=fields.text("intent", required=True),
+        intent_reason=fields.text("intent_reason"),
+        intent_by=fields.text("intent_by"),
+        intent_since=fields.number("intent_since"),
+        pending=fields.flag("pending"),
+        drained=fields.flag("drained"),
+        health=fields.text("health", required=True),
+        reason=fields.text("reason"),
+        since=fields.number("since"),
+        eligible=fields.flag("eligible"),
+        available=fields.count("available"),
+        capacity=fields.count("capacity"),
+        starting=fields.count("starting"),
+        startable=fields.count("startable"),
+        claimed=fields.count("claimed"),
+        pools={name: _parse_pool(pool) for name, pool in fields.mapping("pools").items()},
+        software=fields.text("software"),
+        image=fields.text("image"),
+        stats_age_seconds=fields.number("stats_age_seconds"),
+        added_at=fields.number("added_at"),
+        max_age_seconds=fields.count("max_age_seconds"),
+        end_sessions_at=fields.number("end_sessions_at") or 0.0,
+    )
+
+
+def parse_nodes(raw: object) -> list[NodeView]:
+    """Read `{"nodes": [NODE]}`.
+
+    Raises:
+        ViewError: it is something else.
+    """
+    nodes = raw.get("nodes") if isinstance(raw, dict) else None
+    if not isinstance(nodes, list):
+        raise ViewError("nodes: not a list")
+    return [parse_node(node) for node in nodes]
+
+
+def parse_change(raw: object) -> tuple[bool, NodeView]:
+    """Read `{"changed": true or false, "node": NODE}`.
+
+    Raises:
+        ViewError: it is something else.
+    """
+    fields = Fields(raw, "change")
+    return fields.flag("changed"), parse_node(fields.mapping("node"))
+
+
+def parse_fleet(raw: object) -> FleetView:
+    """Read what `GET /api/fleet` says.
+
+    Raises:
+        ViewError: it is something else.
+    """
+    fields = Fields(raw, "fleet")
+    poller = Fields(fields.mapping("poller"), "poller")
+    nodes = Fields(fields.mapping("nodes"), "nodes")
+    counted = Fields(fields.mapping("visitors"), "visitors")
+    counters = {name: counted.count(name) for name in counted.names()}
+    return FleetView(
+        available=fields.count("available", required=True),
+        capacity=fields.count("capacity", required=True),
+        starting=fields.count("starting"),
+        startable=fields.count("startable"),
+        claimed=fields.count("claimed"),
+        nodes={health: nodes.count(health) for health in nodes.names()},
+        alarms=fields.texts("alarms"),
+        version=fields.text("version"),
+        poller=poller.text("holder"),
+        poller_age_seconds=poller.number("age_seconds"),
+        waiting=fields.count("waiting"),
+        turned_away=visitors(counters).turned_away,
+        placed=visitors(counters).placed,
+    )
+
+
+def _parse_pool(raw: object) -> PoolView:
+    fields = Fields(raw, "pool")
+    return PoolView(
+        available=fields.count("available"),
+        capacity=fields.count("capacity"),
+        claimed=fields.count("claimed"),
+        problem=fields.text("problem"),
+        image=fields.text("image"),
+        image_before=fields.text("image_before"),
+    )

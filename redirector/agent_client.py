@@ -1,0 +1,323 @@
+"""What the redirector says to nodes, and what they answer: parsed here, once, into frozen objects.
+
+A node that fails is an observation (`Failure`), not an exception. The node's token goes to the node's own address only:
+the one redirect that is followed (an original tmpnb's, from `/stats` to `/api/stats`) carries none.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote, urljoin, urlsplit
+
+from node_agent.wire import Claim, NodeStats, Refusal, WireError, parse_claim, parse_claims, parse_refusal, parse_stats
+from redirector.bounded_http import Answer, BoundedHttp, Request
+from redirector.nodes import Failure, Node, Trouble
+
+STATS_LIMIT = 256 * 1024
+ANSWER_LIMIT = 64 * 1024
+SANDBOXES_LIMIT = 4 * 1024 * 1024
+"""Bytes. A node's stats take half a kilobyte and a bit for every pool; a list of sandboxes 200 bytes for each."""
+
+REDIRECT = (301, 302, 303, 307, 308)
+DENIED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+
+REDIRECTS = 3
+TMPNB_STATS = "/api/stats"
+MESSAGE_LIMIT = 500
+CONTROL_SECONDS = 3.0
+"""For calls that an operator waits for."""
+
+SELFTEST_SECONDS = 120.0
+"""A selftest starts a sandbox and a kernel, on a node that may be busy or has to pull the image first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a visitor wants of a node. `path` is the path and query inside the sandbox; empty for the landing page."""
+
+    ticket: str
+    path: str = ""
+    pool: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Selftest:
+    """What a node's trial sandbox came to."""
+
+    passed: bool
+    message: str
+    measured: Mapping[str, Any]
+
+
+class AgentClient:
+    """Speaks to nodes. Safe to use from several threads."""
+
+    def __init__(self, http: BoundedHttp, *, poll_seconds: float, claim_seconds: float) -> None:
+        self._http = http
+        self._poll_seconds = poll_seconds
+        self._claim_seconds = claim_seconds
+
+    def stats(self, address: str) -> NodeStats | Failure:
+        """Ask for a node's stats. Follows redirects within the node's own origin."""
+        url = f"{address}/stats"
+        for _ in range(REDIRECTS + 1):
+            answer = self._http.send(Request("GET", url, STATS_LIMIT), self._poll_seconds)
+            if isinstance(answer, Failure):
+                return answer
+            if answer.status not in REDIRECT:
+                return _stats(answer)
+            target = urljoin(url, answer.location)
+            if _origin(target) != _origin(url):
+                return Failure(Trouble.GARBLED, "it redirects its stats to another origin")
+            # An original tmpnb does not know the path that a proxy may have put before it.
+            url = f"{address}{TMPNB_STATS}" if urlsplit(target).path == TMPNB_STATS else target
+        return Failure(Trouble.GARBLED, "it redirects its stats in a circle")
+
+    def claim(self, node: Node, wish: Wish, *, protocol: int) -> Claim | Refusal | Failure:
+        """Ask a node for a sandbox. An original tmpnb (protocol 0) knows neither tickets nor paths."""
+        path, query = _parts(wish)
+        asked = {"ticket": wish.ticket, "path": path, "pool": wish.pool} if protocol else {}
+        answer = self._spawn(node, asked, repeatable=protocol > 0)
+        if isinstance(answer, Failure):
+            return answer
+        try:
+            if answer.status != HTTPStatus.OK:
+                return parse_refusal(answer.status, _json(answer))
+            claim = parse_claim(_json(answer))
+            url = sandbox_url(node, claim.url)
+        except WireError as error:
+            return Failure(Trouble.GARBLED, str(error))
+        if not protocol:
+            stem, _, own_query = url.partition("?")
+            return Claim(_with_query(_with_query(f"{stem.rstrip('/')}{path or '/'}", query), own_query), claim.name)
+        return Claim(_with_query(url, query), claim.name, claim.available)
+
+    def claim_several(self, node: Node, wishes: Sequence[Wish]) -> Sequence[Claim | Refusal | Failure]:
+        """Ask a node for a sandbox of one pool for each of at most `TICKETS_AT_ONCE` visitors; in their order."""
+        parts = [_parts(wish) for wish in wishes]
+        tickets = [
+            _filled({"ticket": wish.ticket, "path": path}) for wish, (path, _) in zip(wishes, parts, strict=True)
+        ]
+        answer = self._spawn(node, {"tickets": tickets, "pool": wishes[0].pool}, repeatable=True)
+        if isinstance(answer, Failure):
+            return [answer] * len(wishes)
+        try:
+            if answer.status != HTTPStatus.OK:
+                return [parse_refusal(answer.status, _json(answer))] * len(wishes)
+            found = parse_claims(_json(answer), len(wishes))
+            return [
+                Claim(_with_query(sandbox_url(node, one.url), query), one.name, one.available)
+                if isinstance(one, Claim)
+                else one
+                for one, (_, query) in zip(found, parts, strict=True)
+            ]
+        except WireError as error:
+            return [Failure(Trouble.GARBLED, str(error))] * len(wishes)
+
+    def _spawn(self, node: Node, asked: Mapping[str, object], *, repeatable: bool) -> Answer | Failure:
+        request = Request(
+            "POST",
+            f"{node.address}/api/spawn",
+            ANSWER_LIMIT,
+            headers=_authorization(node.token),
+            body=json.dumps(_filled(asked)).encode(),
+            repeatable=repeatable,
+        )
+        return self._http.send(request, self._claim_seconds)
+
+    def put_state(self, node: Node) -> Failure | None:
+        """Put the fleet's intent to a node."""
+        body = {
+            "state": node.intent,
+            "generation": node.generation,
+            "reason": node.intent_reason,
+            "by": node.intent_by,
+        }
+        request = Request(
+            "PUT",
+            f"{node.address}/api/state",
+            ANSWER_LIMIT,
+            headers=_authorization(node.token),
+            body=json.dumps(body).encode(),
+        )
+        answer = self._http.send(request, self._poll_seconds)
+        if isinstance(answer, Failure):
+            return answer
+        if answer.status in DENIED:
+            return Failure(Trouble.GARBLED, "it does not accept its token")
+        if answer.status != HTTPStatus.OK:
+            return Failure(Trouble.GARBLED, f"it answered {answer.status} to its new state")
+        return None
+
+    def lives(self, node: Node, name: str) -> bool | Failure:
+        """Whether a sandbox that was handed out is still there."""
+        url = f"{node.address}/api/sandboxes/{quote(name, safe='')}"
+        answer = self._http.send(
+            Request("GET", url, ANSWER_LIMIT, headers=_authorization(node.token)), self._claim_seconds
+        )
+        if isinstance(answer, Failure):
+            return answer
+        if answer.status == HTTPStatus.NOT_FOUND:
+            return False
+        if answer.status != HTTPStatus.OK:
+            return Failure(Trouble.GARBLED, f"it answered {answer.status} when asked for a sandbox")
+        return True
+
+    def token_works(self, address: str, token: str) -> bool | Failure:
+        """Make a call that only the node's token allows."""
+        request = Request("GET", f"{address}/api/sandboxes", SANDBOXES_LIMIT, headers=_authorization(token))
+        answer = self._http.send(request, CONTROL_SECONDS)
+        if isinstance(answer, Failure):
+            return answer
+        if answer.status in DENIED:
+            return False
+        if answer.status != HTTPStatus.OK:
+            return Failure(Trouble.GARBLED, f"its control API answered {answer.status}")
+        return True
+
+    def sessions(self, node: Node) -> list[str] | Failure:
+        """The names of the sandboxes that visitors have."""
+        answer = self._control(node, "GET", "/api/sandboxes", limit=SANDBOXES_LIMIT)
+        if isinstance(answer, Failure):
+            return answer
+        found = _object(answer).get("sandboxes")
+        if answer.status != HTTPStatus.OK or not isinstance(found, list):
+            return Failure(Trouble.GARBLED, f"it answered {answer.status} instead of its sandboxes")
+        return [str(one["name"]) for one in found if isinstance(one, dict) and one.get("state") == "claimed"]
+
+    def end_sandbox(self, node: Node, name: str) -> Failure | None:
+        """End one sandbox; one that is gone already is a success."""
+        answer = self._control(node, "DELETE", f"/api/sandboxes/{quote(name, safe='')}")
+        if isinstance(answer, Failure):
+            return answer
+        if answer.status in (HTTPStatus.OK, HTTPStatus.NOT_FOUND):
+            return None
+        return Failure(Trouble.GARBLED, f"it answered {answer.status} to the end of a sandbox")
+
+    def put_image(self, node: Node, pool: str, image: str) -> Failure | None:
+        """Move a pool to another image."""
+        answer = self._control(node, "PUT", f"/api/pools/{quote(pool, safe='')}", {"image": image})
+        if isinstance(answer, Failure):
+            return answer
+        if answer.status != HTTPStatus.OK:
+            return Failure(Trouble.GARBLED, _refusal(answer))
+        return None
+
+    def selftest(self, node: Node, pool: str) -> Selftest | Failure:
+        """Let a trial sandbox run a cell."""
+        body = {"pool": pool} if pool else {}
+        answer = self._control(node, "POST", "/api/selftest", body, seconds=SELFTEST_SECONDS)
+        if isinstance(answer, Failure):
+            return answer
+        if answer.status not in (HTTPStatus.OK, HTTPStatus.SERVICE_UNAVAILABLE):
+            return Failure(Trouble.GARBLED, _refusal(answer))
+        measured = {key: value for key, value in _object(answer).items() if key not in ("status", "message")}
+        return Selftest(answer.status == HTTPStatus.OK, _said(answer), measured)
+
+    def _control(
+        self,
+        node: Node,
+        method: str,
+        path: str,
+        body: Mapping[str, object] | None = None,
+        *,
+        limit: int = ANSWER_LIMIT,
+        seconds: float = CONTROL_SECONDS,
+    ) -> Answer | Failure:
+        request = Request(
+            method,
+            f"{node.address}{path}",
+            limit,
+            headers=_authorization(node.token),
+            body=None if body is None else json.dumps(body).encode(),
+        )
+        answer = self._http.send(request, seconds)
+        if isinstance(answer, Answer) and answer.status in DENIED:
+            return Failure(Trouble.GARBLED, "it does not accept its token")
+        return answer
+
+    def close(self) -> None:
+        """Close the connections to all nodes."""
+        self._http.close()
+
+
+def sandbox_url(node: Node, url: str) -> str:
+    """Where the visitor goes.
+
+    Raises:
+        WireError: the node points to a host that is neither its own nor below its own.
+    """
+    if url.startswith("/"):
+        return f"{node.url}{url}"
+    host, own = urlsplit(url).hostname or "", urlsplit(node.url).hostname or ""
+    if host != own and not host.endswith(f".{own}"):
+        raise WireError(f"claim: url leads to {host!r:.60}, which is not the node's own host")
+    return url
+
+
+def _parts(wish: Wish) -> tuple[str, str]:
+    """The path for the node to put into its URL, and the query to add where there is no path: for the landing page."""
+    return ("", wish.path.removeprefix("?")) if wish.path.startswith("?") else (wish.path, "")
+
+
+def _filled(asked: Mapping[str, object]) -> dict[str, object]:
+    """Without what is empty: the node has its own idea of that."""
+    return {key: value for key, value in asked.items() if value}
+
+
+def _with_query(url: str, query: str) -> str:
+    if not query:
+        return url
+    return f"{url}{'&' if '?' in url else '?'}{query}"
+
+
+def _stats(answer: Answer) -> NodeStats | Failure:
+    if answer.status != HTTPStatus.OK:
+        return Failure(Trouble.GARBLED, f"it answered {answer.status} instead of its stats")
+    try:
+        return parse_stats(_json(answer))
+    except WireError as error:
+        return Failure(Trouble.GARBLED, str(error))
+
+
+def _json(answer: Answer) -> object:
+    try:
+        return json.loads(answer.body)
+    except (ValueError, RecursionError):
+        raise WireError("its answer is not JSON") from None
+
+
+def _object(answer: Answer) -> dict[str, Any]:
+    """The JSON object of an answer; an empty one where there is none."""
+    try:
+        found = _json(answer)
+    except WireError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _said(answer: Answer) -> str:
+    """What the node says about it, for an operator's eyes."""
+    message = _object(answer).get("message")
+    return message[:MESSAGE_LIMIT] if isinstance(message, str) else ""
+
+
+def _refusal(answer: Answer) -> str:
+    """Why a node did not do as it was told."""
+    if answer.status == HTTPStatus.METHOD_NOT_ALLOWED or _object(answer).get("status") == "not_found":
+        return "it does not know this call: its software is older than the redirector's"
+    return _said(answer) or f"it answered {answer.status}"
+
+
+def _authorization(token: str) -> dict[str, str]:
+    """In tmpnb's spelling, which both kinds of node read."""
+    return {"Authorization": f"token {token}"} if token else {}
+
+
+def _origin(url: str) -> tuple[str, str]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.netloc.lower()

@@ -1,0 +1,229 @@
+"""HTTP to a machine that may be ill or hostile: a whole answer within a time and a size, or a reason why not.
+
+urllib3 bounds each wait for bytes, so that an answer that trickles would never end. Here the time that is left bounds
+every read of an answer, headers included: a response reads from a socket whose time-out shrinks to the deadline.
+"""
+
+from __future__ import annotations
+
+import http.client
+import io
+import socket
+import ssl
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import urllib3
+from urllib3 import BaseHTTPResponse
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import (
+    HTTPError,
+    LocationParseError,
+    NameResolutionError,
+    ReadTimeoutError,
+    SSLError,
+)
+from urllib3.util.connection import create_connection
+
+from redirector.name_lookup import NameLookup
+from redirector.nodes import Failure, Trouble
+
+POOLS = 4096
+"""Hosts to which connections are kept open: more than a fleet has nodes."""
+
+POOL_SIZE = 32
+"""Connections to one host that are kept open: as many as one worker has threads."""
+
+
+NAMES = NameLookup()
+"""One for the whole process: what one caller learns serves all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to send."""
+
+    method: str
+    url: str
+    limit: int
+    """The longest body, in bytes, that is read."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+    """JSON."""
+    repeatable: bool = True
+    """Doing it twice is doing it once, so that it may be sent again when a kept-open connection proves to be closed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole answer."""
+
+    status: int
+    body: bytes
+    location: str = ""
+
+
+class BoundedHttp:
+    """Sends requests over kept-open connections. Safe to use from several threads.
+
+    It follows no redirect, so that no header ever goes to another origin.
+    """
+
+    def __init__(self, user_agent: str) -> None:
+        self._headers = {"User-Agent": user_agent, "Accept": "application/json"}
+        self._pools = urllib3.PoolManager(
+            num_pools=POOLS, maxsize=POOL_SIZE, block=False, retries=False, ssl_context=ssl.create_default_context()
+        )
+        self._pools.pool_classes_by_scheme = {"http": _PlainPool, "https": _TlsPool}
+
+    def send(self, request: Request, seconds: float) -> Answer | Failure:
+        """Send a request; `seconds` is for all of it: connecting, sending, and the answer to its last byte."""
+        deadline = time.monotonic() + seconds
+        answer = self._once(request, seconds)
+        left = deadline - time.monotonic()
+        if request.repeatable and isinstance(answer, Failure) and answer.reason == CLOSED and left > 0:
+            return self._once(request, left)
+        return answer
+
+    def _once(self, request: Request, seconds: float) -> Answer | Failure:
+        headers = {**self._headers, **request.headers}
+        if request.body is not None:
+            headers["Content-Type"] = "application/json"
+        response: BaseHTTPResponse | None = None
+        try:
+            response = self._pools.urlopen(
+                request.method,
+                request.url,
+                headers=headers,
+                body=request.body,
+                redirect=False,
+                retries=False,
+                timeout=urllib3.Timeout(total=seconds),
+                preload_content=False,
+                decode_content=False,
+            )
+            read = response.read(request.limit + 1, decode_content=False)
+        except (HTTPError, OSError, http.client.HTTPException, ValueError) as error:
+            if response is not None:
+                response.close()
+            return explain(error, seconds)
+        if len(read) > request.limit:
+            response.close()  # and with it the connection: the rest may never end
+            return Failure(Trouble.GARBLED, f"its answer is longer than {request.limit} bytes")
+        response.release_conn()
+        return Answer(response.status, read, response.headers.get("Location", ""))
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._pools.clear()
+
+
+def explain(error: BaseException, seconds: float) -> Failure:
+    """Put a failed call into an operator's words, by the first cause that says something."""
+    cause: BaseException | None = error
+    while cause is not None:
+        for kinds, trouble, words in _WORDS:
+            if isinstance(cause, kinds):
+                return Failure(trouble, words.format(seconds=seconds, cause=cause))
+        cause = cause.__cause__ or cause.__context__
+    return Failure(Trouble.GARBLED, f"its answer is not HTTP ({type(error).__name__})")
+
+
+CLOSED = "it closed the connection before it had answered"
+
+_WORDS: tuple[tuple[tuple[type[BaseException], ...], Trouble, str], ...] = (
+    ((ReadTimeoutError, TimeoutError), Trouble.SILENT, "no answer within {seconds:g} s"),
+    ((NameResolutionError, socket.gaierror), Trouble.SILENT, "its host name cannot be resolved"),
+    ((SSLError, ssl.SSLError), Trouble.GARBLED, "TLS failed: {cause}"),
+    ((LocationParseError, http.client.InvalidURL), Trouble.GARBLED, "its URL cannot be used"),
+    ((ConnectionRefusedError,), Trouble.REFUSED, "connection refused"),
+    ((ConnectionError, http.client.IncompleteRead), Trouble.REFUSED, CLOSED),
+    ((OSError,), Trouble.SILENT, "cannot connect: {cause.strerror}"),
+)
+"""From the particular to the general. urllib3 wraps what happened in errors of its own, which say less."""
+
+
+class _Remaining(io.RawIOBase):
+    """Reads from a socket until a deadline."""
+
+    def __init__(self, sock: socket.socket, raw: io.RawIOBase, deadline: float) -> None:
+        self._sock, self._raw, self._deadline = sock, raw, deadline
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("the answer took too long")
+        self._sock.settimeout(left)
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        if not self.closed:
+            self._raw.close()
+        super().close()
+
+
+class _Deadlined:
+    """What `http.client.HTTPResponse` asks of a socket: a file to read from."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        timeout = sock.gettimeout()
+        assert timeout is not None, "every request has a time"
+        self._deadline = time.monotonic() + timeout
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        # Unbuffered, the socket's own file keeps count of who still uses the socket.
+        raw = self._sock.makefile("rb", buffering=0)
+        return io.BufferedReader(_Remaining(self._sock, raw, self._deadline))
+
+
+class _Response(http.client.HTTPResponse):
+    """An answer that ends by a deadline. urllib3 sets the socket's time-out to the time left just before this."""
+
+    def __init__(self, sock: socket.socket, *args: Any, **options: Any) -> None:
+        super().__init__(_Deadlined(sock), *args, **options)  # type: ignore[arg-type]  # only makefile is asked of it
+
+
+def _connected(connection: HTTPConnection) -> socket.socket:
+    """Connect within the connection's time-out, the lookup of its name included."""
+    timeout = connection.timeout
+    assert timeout is not None, "every request has a time"
+    deadline = time.monotonic() + timeout
+    failure: OSError = TimeoutError("nothing to connect to")
+    for address in NAMES.addresses(connection.host, timeout):
+        left = deadline - time.monotonic()
+        if left <= 0:
+            break
+        try:
+            return create_connection((address, connection.port), left, socket_options=connection.socket_options)
+        except OSError as error:
+            failure = error
+    raise failure
+
+
+class _PlainConnection(HTTPConnection):
+    response_class = _Response
+
+    def _new_conn(self) -> socket.socket:
+        return _connected(self)
+
+
+class _TlsConnection(HTTPSConnection):
+    response_class = _Response
+
+    def _new_conn(self) -> socket.socket:
+        return _connected(self)
+
+
+class _PlainPool(HTTPConnectionPool):
+    ConnectionCls = _PlainConnection
+
+
+class _TlsPool(HTTPSConnectionPool):
+    ConnectionCls = _TlsConnection

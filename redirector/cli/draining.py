@@ -1,0 +1,86 @@
+"""Watch nodes drain: a live line with the sessions that are left, and until when at the latest."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Collection, Sequence
+
+import click
+
+from redirector.admin_client import AdminClient
+from redirector.admin_views import NodeView
+from redirector.cli.exits import Exit, Stop
+from redirector.cli.moments import clock_time
+from redirector.cli.tables import plain
+from redirector.cli.watching import Watch
+
+
+def watch_drain(watch: Watch, names: Collection[str]) -> list[str]:
+    """Watch until all of them are drained.
+
+    Returns:
+        The names of those that have sessions left when the time is up; none if all are drained.
+
+    Raises:
+        Stop: somebody resumed one of them, so that waiting makes no sense.
+    """
+    line = _Line()
+    left: list[NodeView] = []
+    try:
+        while True:
+            nodes = watch.look(AdminClient.nodes)
+            if nodes is not None:
+                found = [node for node in nodes if node.name in names]
+                _refuse_resumed(found)
+                left = [node for node in found if not node.drained]
+                line.show(progress(left, time.time()))
+                if not left:
+                    return []
+            if not watch.pause():
+                return [node.name for node in left] or sorted(names)
+    except KeyboardInterrupt:
+        raise Stop("stopped watching; the drain goes on", Exit.INTERRUPTED) from None
+    finally:
+        line.end()
+
+
+def progress(left: Sequence[NodeView], now: float) -> str:
+    """How far it is, in one line."""
+    if not left:
+        return "drained, no session is left"
+    words = []
+    for node in left:
+        ends = f", over by {clock_time(node.last_end, now)} at the latest" if node.last_end else ""
+        unheard = " (does not answer)" if node.health == "down" else ", not yet told" if node.pending else ""
+        sessions = "1 session" if node.claimed == 1 else f"{node.claimed} sessions"
+        words.append(f"{plain(node.name)}: {sessions} left{ends}{unheard}")
+    return "; ".join(words)
+
+
+def _refuse_resumed(nodes: Sequence[NodeView]) -> None:
+    for node in nodes:
+        if node.intent != "draining":
+            by = f" by {plain(node.intent_by)}" if node.intent_by else ""
+            raise Stop(f"{plain(node.name)} was resumed{by} meanwhile: it takes visitors again", Exit.FAILED)
+
+
+class _Line:
+    """On a terminal one line that changes, elsewhere one for each change; always on stderr."""
+
+    def __init__(self) -> None:
+        self._terminal = sys.stderr.isatty()
+        self._shown = ""
+
+    def show(self, text: str) -> None:
+        if text == self._shown:
+            return
+        self._shown = text
+        if self._terminal:
+            click.echo(f"\r\033[K{text}", err=True, nl=False)
+        else:
+            click.echo(text, err=True)
+
+    def end(self) -> None:
+        if self._terminal and self._shown:
+            click.echo(err=True)

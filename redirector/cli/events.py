@@ -1,0 +1,61 @@
+"""`tmpnb events`: who did what, when and why, and what the fleet did by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+import click
+
+from redirector.admin_answers import EventView
+from redirector.cli.moments import Moment
+from redirector.cli.options import Source, beside_a_fleet, every_option, examples, json_option
+from redirector.cli.tables import plain, print_json
+from redirector.cli.watching import Watch
+
+AT_ONCE = 1000
+"""The most that one call brings."""
+
+
+@click.command(
+    epilog=examples(
+        "tmpnb events", "tmpnb events --since 2h", "tmpnb events --since 09:00 --json", "tmpnb events --follow"
+    )
+)
+@beside_a_fleet
+@click.option("--since", type=Moment(past=True), metavar="TIME", help="From 09:00 on, from a date on, or the last 2h.")
+@click.option("-n", "--limit", type=click.IntRange(1, AT_ONCE), help="The newest so many.  [default: 50, or all since]")
+@click.option("-f", "--follow", is_flag=True, help="Go on with what happens from now on, until Ctrl-C.")
+@every_option
+@json_option
+def events(
+    source: Source, *, since: float | None, limit: int | None, follow: bool, every: float, as_json: bool
+) -> None:
+    """Show the fleet's history, oldest first. JSON is one event a line."""
+    looking = Watch(source, every=every)
+    wanted = limit or (50 if since is None else AT_ONCE)
+    found = looking.look(lambda client: client.events(limit=wanted, not_before=since or 0.0)) or []
+    _say(found, as_json=as_json)
+    if not follow:
+        if not found:
+            click.echo("nothing has happened" + (" since then" if since else " yet"), err=True)
+        return
+    last = found[-1].id if found else 0
+    try:
+        while looking.pause():
+            news = looking.look(lambda client: client.events(since=last, limit=AT_ONCE)) or []  # noqa: B023 - called at once
+            _say(news, as_json=as_json)
+            last = news[-1].id if news else last
+    except KeyboardInterrupt:
+        return
+
+
+def _say(found: Iterable[EventView], *, as_json: bool) -> None:
+    for event in found:
+        if as_json:
+            print_json(event.dump(), one_line=True)
+        else:
+            at = datetime.fromtimestamp(event.at).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+            who = f" by {plain(event.by)}" if event.by else ""
+            why = f": {plain(event.reason)}" if event.reason else ""
+            click.echo(f"{at}  {plain(event.node) or '-':16}  {plain(event.kind):16}{who}{why}".rstrip())

@@ -1,0 +1,86 @@
+"""Options that several commands share, so that they look and mean the same everywhere."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import click
+
+from redirector.admin_client import AdminClient, AdminError
+from redirector.cli.access import DEFAULT_STATE, locate
+from redirector.cli.exits import Stop
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a command that goes on for long finds the fleet, again whenever the token has changed."""
+
+    open: Callable[[], AdminClient]
+
+
+def node_names(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+    """Names of nodes for the shell; none where no fleet answers at once."""
+    try:
+        access = locate(ctx.params.get("url"), ctx.params.get("state"), os.environ)
+        names = [node.name for node in AdminClient(access.url, access.token, answer_seconds=2.0).nodes()]
+    except (Stop, AdminError):
+        return []
+    given = ctx.params.get("names") or ()
+    return [name for name in names if name.startswith(incomplete) and name not in given]
+
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+reason_option = click.option("--reason", default="", metavar="TEXT", help="Why; the fleet's history keeps it.")
+names_argument = click.argument("names", metavar="NAME...", nargs=-1, required=True, shell_complete=node_names)
+every_option = click.option(
+    "--every", type=click.FloatRange(0.01), default=2.0, show_default=True, metavar="SECONDS", help="How often to look."
+)
+timeout_option = click.option(
+    "--timeout", type=click.FloatRange(0), metavar="SECONDS", help="Give up after so long; the fleet goes on."
+)
+
+_state_option = click.option(
+    "--state",
+    metavar="DIR",
+    help=f"State directory of a fleet that `tmpnb up` runs here.  [env: TMPNB_STATE; default: {DEFAULT_STATE}]",
+)
+_url_option = click.option(
+    "--url",
+    metavar="URL",
+    help="The redirector's address; its token comes from TMPNB_TOKEN or TMPNB_TOKEN_FILE.  [env: TMPNB_URL]",
+)
+
+
+def on_a_fleet(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command `--url` and `--state`, and call it with the `client` that they lead to."""
+
+    @_url_option
+    @_state_option
+    @functools.wraps(command)
+    def opened(url: str | None, state: str | None, **arguments: Any) -> None:
+        command(client=locate(url, state, os.environ).client(), **arguments)
+
+    return opened
+
+
+def beside_a_fleet(command: Callable[..., None]) -> Callable[..., None]:
+    """The same for a command that looks again and again: it is called with a `source` of clients."""
+
+    @_url_option
+    @_state_option
+    @functools.wraps(command)
+    def opened(url: str | None, state: str | None, **arguments: Any) -> None:
+        command(source=Source(lambda: locate(url, state, os.environ).client()), **arguments)
+
+    return opened
+
+
+def examples(*lines: str) -> str:
+    """An epilog that shows how a command is used; the mark keeps click from joining its lines."""
+    return "\n".join(("\b", "Examples:", *(f"  {line}" for line in lines)))

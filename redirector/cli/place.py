@@ -1,0 +1,42 @@
+"""`tmpnb place`: where the next visitor would go."""
+
+from __future__ import annotations
+
+import click
+
+from redirector.admin_answers import PlaceView
+from redirector.admin_client import AdminClient
+from redirector.cli.exits import Exit, Stop
+from redirector.cli.options import examples, json_option, on_a_fleet
+from redirector.cli.tables import plain, print_json, print_table
+
+WORDS = {
+    "starting": "nowhere at once: a sandbox is being started, so they wait a moment",
+    "full": "nowhere: every sandbox is in use",
+    "trouble": "nowhere: no node can be used",
+    "unknown_pool": "nowhere: no node has that pool",
+}
+
+
+@click.command(epilog=examples("tmpnb place", "tmpnb place --explain", "tmpnb place --explain --pool r"))
+@on_a_fleet
+@click.option("--explain", is_flag=True, help="Say of every other node why it would not get them.")
+@click.option("--pool", default="", metavar="NAME", help="Of which pool they want a sandbox.")
+@json_option
+def place(client: AdminClient, *, explain: bool, pool: str, as_json: bool) -> None:
+    """Say where the next visitor would go. Takes nothing. Exit code 1 if nowhere."""
+    found = client.place(pool)
+    if as_json:
+        print_json(found.dump())
+    else:
+        click.echo(plain(found.next) if found.next else WORDS.get(found.verdict, "nowhere"))
+        if explain:
+            _explain(found)
+    if not found.next:
+        raise Stop("nobody would be placed now", Exit.FAILED)
+
+
+def _explain(found: PlaceView) -> None:
+    click.echo()
+    rows = ((each.name, str(each.available), str(each.coming), each.reason) for each in found.nodes)
+    print_table(("NODE", "FREE", "COMING", "WHY"), rows)

@@ -1,0 +1,26 @@
+"""`tmpnb serve`: the redirector in the foreground, configured by the environment."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from redirector import config, server
+from redirector.cli.exits import Exit, Stop
+from redirector.cli.options import examples
+from redirector.errors import ConfigError, FleetError
+
+
+@click.command(epilog=examples("TMPNB_ADMIN_TOKEN_FILE=/etc/tmpnb/admin-token TMPNB_STATE=/var/lib/tmpnb tmpnb serve"))
+def serve() -> None:
+    """Run the redirector: the fleet's public entry and its control plane.
+
+    Its settings come from the environment, in variables that begin with TMPNB_.
+    """
+    try:
+        server.run(config.read(os.environ))
+    except ConfigError as problem:
+        raise Stop(str(problem), Exit.USAGE) from problem
+    except FleetError as problem:
+        raise Stop(str(problem), Exit.FAILED) from problem

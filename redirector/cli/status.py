@@ -1,0 +1,80 @@
+"""`tmpnb status`: the fleet on one screen."""
+
+from __future__ import annotations
+
+import sys
+from datetime import datetime
+
+import click
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from redirector.admin_client import AdminClient
+from redirector.admin_views import FleetView
+from redirector.cli.options import Source, beside_a_fleet, every_option, examples, json_option
+from redirector.cli.tables import fleet_lines, print_fleet, print_json
+from redirector.cli.watching import Watch
+
+
+@click.command(
+    epilog=examples(
+        "tmpnb status",
+        "tmpnb status --watch",
+        "TMPNB_TOKEN_FILE=token tmpnb status --url https://try.example.org --json",
+    )
+)
+@beside_a_fleet
+@click.option("--watch", is_flag=True, help="Keep it current until Ctrl-C.")
+@every_option
+@json_option
+def status(source: Source, *, watch: bool, every: float, as_json: bool) -> None:
+    """Show visitors, free slots, who waits, nodes by state and alarms."""
+    looking = Watch(source, every=every)
+    fleet = looking.look(AdminClient.fleet)
+    assert fleet is not None, "the first look shows something or raises"
+    if not watch:
+        if as_json:
+            print_json(fleet.dump())
+        else:
+            print_fleet(fleet, looking.client.url)
+        return
+    try:
+        if sys.stdout.isatty() and not as_json:
+            _redraw(looking, fleet)
+        else:
+            _append(looking, fleet, as_json=as_json)
+    except KeyboardInterrupt:
+        return
+
+
+def _redraw(looking: Watch, fleet: FleetView) -> None:
+    """One screen that changes in place."""
+    console = Console()
+    with Live(console=console, auto_refresh=False, transient=False) as live:
+        while True:
+            now = datetime.now().astimezone().strftime("%H:%M:%S")
+            lines = [f"[{now}, Ctrl-C ends this]", *fleet_lines(fleet, looking.client.url)]
+            live.update(Text("\n".join(lines)), refresh=True)
+            looking.pause()
+            fleet = looking.look(AdminClient.fleet) or fleet
+
+
+def _append(looking: Watch, fleet: FleetView, *, as_json: bool) -> None:
+    """For pipes: a line or a JSON object whenever something changed."""
+    shown = ""
+    while True:
+        line = _line(fleet)
+        if as_json:
+            print_json(fleet.dump(), one_line=True)
+        elif line != shown:
+            click.echo(f"{datetime.now().astimezone().strftime('%H:%M:%S')} {line}")
+        shown = line
+        looking.pause()
+        fleet = looking.look(AdminClient.fleet) or fleet
+
+
+def _line(fleet: FleetView) -> str:
+    nodes = ", ".join(f"{count} {state}" for state, count in fleet.nodes.items() if count) or "no nodes"
+    alarms = f"; {len(fleet.alarms)} alarms" if fleet.alarms else ""
+    return f"{fleet.claimed} visitors, {fleet.available} free, {fleet.waiting} waiting; {nodes}{alarms}"

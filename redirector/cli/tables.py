@@ -1,0 +1,162 @@
+"""What people read on stdout: aligned tables, with colour on a terminal only, and every word whole when piped."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from collections.abc import Iterable, Sequence
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from redirector.admin_views import FleetView, NodeView
+from redirector.cli.moments import clock_time
+
+PIPED_WIDTH = 100_000
+"""Columns for output that is not a terminal: wide enough that nothing is ever folded or cut."""
+COLOURS = {"up": "green", "active": "green", "joining": "cyan", "suspect": "yellow", "down": "red"} | dict.fromkeys(
+    ("draining", "drained"), "yellow"
+)
+
+
+def print_json(value: object, *, one_line: bool = False) -> None:
+    click.echo(json.dumps(value, indent=None if one_line else 2))
+
+
+def print_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Columns whose heads are in capitals; the first, the name, is never folded."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for number, head in enumerate(heads):
+        numeric = head in ("FREE", "CLAIMED", "STARTING", "CAPACITY", "COMING")
+        table.add_column(head, justify="right" if numeric else "left", no_wrap=number == 0, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(plain(cell), style=COLOURS.get(cell, "")) for cell in row))
+    _print(table)
+
+
+def print_pairs(pairs: Iterable[tuple[str, str]]) -> None:
+    """One fact a line; those without a value are left out."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
+    table.add_column(no_wrap=True, style="bold")
+    table.add_column(overflow="fold")
+    for key, value in pairs:
+        if value:
+            table.add_row(key, Text(plain(value), style=COLOURS.get(value, "")))
+    _print(table)
+
+
+def print_nodes(nodes: Sequence[NodeView]) -> None:
+    heads = ("NAME", "INTENT", "HEALTH", "FREE", "CLAIMED", "STARTING", "CAPACITY", "URL", "REASON")
+    print_table(
+        heads,
+        (
+            (
+                node.name,
+                node.state,
+                node.health,
+                str(node.available),
+                str(node.claimed),
+                str(node.starting),
+                str(node.capacity),
+                node.url,
+                node.reason,
+            )
+            for node in nodes
+        ),
+    )
+
+
+def print_node(node: NodeView, now: float) -> None:
+    """Everything about one node; `now` in seconds since 1970."""
+    print_pairs(
+        (
+            ("name", node.name),
+            ("url", node.url),
+            ("control url", node.control_url if node.control_url != node.url else ""),
+            ("intent", node.state),
+            ("  since", ago(node.intent_since, now)),
+            ("  by", node.intent_by),
+            ("  reason", node.intent_reason),
+            ("  ends by", "" if node.last_end is None else clock_time(node.last_end, now)),
+            ("  pending", "the node has not reported this intent yet" if node.pending else ""),
+            ("health", node.health),
+            ("  since", ago(node.since, now)),
+            ("visitors", "welcome" if node.eligible else f"none: {node.reason}"),
+            ("slots", f"{node.capacity}: {_slots(node)}"),
+            *(
+                (
+                    f"pool {name}",
+                    f"{pool.available} of {pool.capacity} free" + (f"; {pool.problem}" * bool(pool.problem)),
+                )
+                for name, pool in node.pools.items()
+            ),
+            ("image", node.image),
+            ("software", node.software),
+            ("stats", "" if node.stats_age_seconds is None else f"{span(node.stats_age_seconds)} old"),
+            ("added", ago(node.added_at, now)),
+        )
+    )
+
+
+def print_fleet(fleet: FleetView, url: str) -> None:
+    print_pairs(_fleet_pairs(fleet, url))
+
+
+def fleet_lines(fleet: FleetView, url: str) -> list[str]:
+    """The same as plain lines, for a screen that is drawn again and again."""
+    pairs = [pair for pair in _fleet_pairs(fleet, url) if pair[1]]
+    width = max(len(key) for key, _ in pairs)
+    return [f"{key:{width}}  {plain(value)}" for key, value in pairs]
+
+
+def _fleet_pairs(fleet: FleetView, url: str) -> list[tuple[str, str]]:
+    nodes = ", ".join(f"{count} {health}" for health, count in fleet.nodes.items() if count) or "none"
+    age = fleet.poller_age_seconds
+    return [
+        ("fleet", url),
+        ("dashboard", f"{url}/dashboard"),
+        ("version", fleet.version),
+        ("visitors", f"{fleet.claimed} now; {fleet.placed} placed and {fleet.turned_away} turned away so far"),
+        ("waiting", str(fleet.waiting)),
+        ("slots", f"{fleet.capacity}: {_slots(fleet)}"),
+        ("nodes", nodes),
+        ("poller", (fleet.poller or "none") + ("" if age is None else f", {span(age)} ago")),
+        *(("alarm", alarm) for alarm in fleet.alarms),
+    ]
+
+
+def ago(moment: float | None, now: float) -> str:
+    return "" if moment is None else f"{span(max(0.0, now - moment))} ago"
+
+
+def span(seconds: float) -> str:
+    """A duration in the one unit that tells its size, such as `40 s` or `3 h`."""
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds // length:.0f} {unit}"
+    return f"{seconds:.0f} s" if seconds >= 1 else f"{seconds:.1f} s"
+
+
+def plain(text: str) -> str:
+    """`text` without what a terminal would obey: it may come from a node that means ill."""
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+
+
+def _slots(counted: NodeView | FleetView) -> str:
+    return (
+        f"{counted.available} free, {counted.claimed} claimed, "
+        f"{counted.starting} starting, {counted.startable} startable"
+    )
+
+
+def _print(table: Table) -> None:
+    terminal = Console(file=sys.stdout)
+    if terminal.is_terminal:
+        terminal.print(table)
+        return
+    lines = io.StringIO()
+    Console(file=lines, width=PIPED_WIDTH, no_color=True, force_terminal=False).print(table)
+    click.echo("\n".join(line.rstrip() for line in lines.getvalue().splitlines()))

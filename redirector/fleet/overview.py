@@ -1,0 +1,76 @@
+"""The whole fleet at a glance, for whoever looks: API, dashboard, status page, metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from threading import Lock
+
+from redirector.board import Board
+from redirector.errors import DatabaseAwayError
+from redirector.fleet.view import View
+from redirector.nodes import Node
+from redirector.store.boards import Boards
+from redirector.store.journal import Journal
+from redirector.store.registry import Registry
+from redirector.store.tickets import Tickets
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """Everything of one moment. With the database away the numbers that only it has are missing, and it says why."""
+
+    at: float
+    nodes: Mapping[str, Node]
+    board: Board
+    counters: Mapping[str, int] = field(default_factory=dict)
+    waiting: Mapping[str, int] = field(default_factory=dict)
+    """Visitors in the waiting room, by pool."""
+    database_problem: str = ""
+
+
+class Overview:
+    """Takes pictures. Safe to use from several threads."""
+
+    def __init__(
+        self,
+        *,
+        registry: Registry,
+        boards: Boards,
+        journal: Journal,
+        tickets: Tickets,
+        view: View,
+        clock: Callable[[], float],
+    ) -> None:
+        self._registry = registry
+        self._boards = boards
+        self._journal = journal
+        self._tickets = tickets
+        self._view = view
+        self._clock = clock
+        self._lock = Lock()
+        self._last: Picture | None = None
+
+    def picture(self) -> Picture:
+        """As the database has it now; without a database, what this worker knows."""
+        try:
+            queue = self._tickets.queue()
+            picture = Picture(
+                self._clock(),
+                self._registry.all(),
+                self._boards.latest(),
+                self._journal.counters(),
+                {pool: queue.waiting(pool) for pool in queue.tickets},
+            )
+        except DatabaseAwayError as error:
+            picture = Picture(self._clock(), self._view.nodes, self._view.board, database_problem=str(error))
+        self._last = picture
+        return picture
+
+    def recent(self, seconds: float) -> Picture:
+        """One that is not older than that: what anyone may ask for must not cost the database anything each time."""
+        with self._lock:
+            last = self._last
+            if last is not None and 0 <= self._clock() - last.at < seconds:
+                return last
+            return self.picture()

@@ -1,0 +1,121 @@
+"""What every worker does beside serving visitors: look for news, contend for the lease, write what it collected."""
+
+from __future__ import annotations
+
+import logging
+from threading import Event as Flag
+from threading import Lock
+
+from redirector.errors import DatabaseAwayError
+from redirector.fleet.reports import Reports
+from redirector.fleet.view import View
+from redirector.store.boards import Boards, Editions
+from redirector.store.journal import Journal
+from redirector.store.leases import Leases
+from redirector.store.registry import Registry
+
+log = logging.getLogger(__name__)
+
+TURN_SECONDS = 0.5
+"""How late a worker learns at most what another one wrote. A turn without news is one query of two rows."""
+
+TURNS_A_RENEWAL = 2
+
+
+class Keeper:
+    """Turns until it is stopped. While the database is away it changes nothing: what is known stays known."""
+
+    def __init__(
+        self,
+        *,
+        holder: str,
+        view: View,
+        reports: Reports,
+        registry: Registry,
+        boards: Boards,
+        leases: Leases,
+        journal: Journal,
+        leading: Flag,
+    ) -> None:
+        self._holder = holder
+        self._view = view
+        self._reports = reports
+        self._registry = registry
+        self._boards = boards
+        self._leases = leases
+        self._journal = journal
+        self._leading = leading
+        self._reading = Lock()
+        self._editions = Editions(-1, -1)
+        self._turns = 0
+        self.database_away = ""
+        """Why the database cannot be used; empty while it can."""
+
+    @property
+    def leads(self) -> bool:
+        """Whether this worker is the one that polls."""
+        return self._leading.is_set()
+
+    def run(self, stop: Flag) -> None:
+        """Turn until stopped; then write what is left and give the lease back."""
+        while not stop.wait(TURN_SECONDS):
+            self.turn()
+        self._leading.clear()
+        try:
+            self._flush()
+            self._leases.release(self._holder)
+        except DatabaseAwayError as error:
+            log.warning("stopping without a last word: %s", error)
+
+    def turn(self) -> None:
+        """One turn."""
+        try:
+            self.refresh()
+            self._contend()
+            self._flush()
+        except DatabaseAwayError as error:
+            if not self.database_away:
+                log.error("%s; visitors are placed by what is known", error)  # noqa: TRY400  # no trace: not our bug
+            self.database_away = str(error)
+            return
+        if self.database_away:
+            log.warning("the database is back")
+            self.database_away = ""
+
+    def refresh(self) -> None:
+        """Take over what is new in the database. Also called by whoever has just changed something there.
+
+        Invariant: what was read later is never replaced by what was read earlier, since one reads at a time.
+        """
+        with self._reading:
+            current = self._boards.editions()
+            nodes = self._registry.all() if current.registry != self._editions.registry else None
+            # Whoever polls knows its own board, and sooner.
+            news = current.board != self._editions.board and not self._leading.is_set()
+            board = self._boards.latest() if news else None
+            if nodes is not None or board is not None:
+                self._view.take(nodes, board)
+            self._editions = current
+
+    def _contend(self) -> None:
+        self._turns += 1
+        if self._turns % TURNS_A_RENEWAL != 1:
+            return
+        if self._leases.hold(self._holder):
+            if not self._leading.is_set():
+                log.info("this worker polls the nodes from now on")
+                self._leading.set()
+        elif self._leading.is_set():
+            log.warning("another worker polls the nodes from now on")
+            self._leading.clear()
+            self._editions = Editions(self._editions.registry, -1)
+
+    def _flush(self) -> None:
+        batch = self._reports.take()
+        if not batch:
+            return
+        try:
+            self._journal.write(batch.events, batch.counts, batch.sightings)
+        except DatabaseAwayError:
+            self._reports.put_back(batch)
+            raise

@@ -1,0 +1,197 @@
+"""What `tmpnb up` is going to run: decided here as plain values, from what was asked and where."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from redirector.local_fleet.directory import StateDirectory
+from redirector.local_fleet.errors import NotStartedError
+
+HOST = "127.0.0.1"
+NOTEBOOK_IMAGE = "tmpnb-notebook"
+"""As the documentation calls the image of deploy/notebook."""
+FIRST_NODE_OFFSET = 101
+"""Nodes listen from the redirector's port plus this on."""
+MOST_NODES = 50
+MOST_SANDBOXES = 1000
+"""On one node. Far beyond what one machine carries as plain processes, and small enough to be no slip of a finger."""
+LAST_PORT = 2**16 - 1
+RUN_ROOT_LENGTH = 46
+"""A socket's path ends at 107 bytes, and `/n50/ready/<34 letters>/jupyter.sock` is 58 of them; three to spare."""
+
+MARK = "TMPNB_UP_STATE"
+"""Each process of a fleet carries its state directory in this variable: it is found even if nobody wrote it down."""
+
+OWN_SETTINGS = ("TMPNB_URL", "TMPNB_TOKEN", "TMPNB_TOKEN_FILE", "TMPNB_ADMIN_TOKEN", "TMPNB_DATABASE_URL", MARK)
+"""Variables for operators' commands or for another fleet, which the fleet's own processes are not to see."""
+
+SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
+"""Where Debian has nginx, and where an unprivileged user's PATH does not look."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What was asked for."""
+
+    nodes: int
+    warm: int
+    """Sandboxes that each node keeps ready."""
+    capacity: int
+    """Sandboxes that each node has at most."""
+    port: int
+    runtime: str
+    image: str = NOTEBOOK_IMAGE
+    """What sandboxes of runtime `docker` run."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChildPlan:
+    """One process to keep running."""
+
+    name: str
+    """As messages call it, such as `n1 agent`."""
+    argv: tuple[str, ...]
+    environ: Mapping[str, str]
+    log: Path
+
+
+@dataclass(frozen=True, slots=True)
+class NodePlan:
+    """One node: its two processes, and what ends whatever they leave behind."""
+
+    name: str
+    port: int
+    agent: ChildPlan
+    proxy: ChildPlan
+    purge: ChildPlan
+
+    @property
+    def url(self) -> str:
+        return url_of(self.port)
+
+
+@dataclass(frozen=True, slots=True)
+class FleetPlan:
+    """All of it."""
+
+    wish: Wish
+    run_root: Path
+    redirector: ChildPlan
+    nodes: tuple[NodePlan, ...]
+
+    @property
+    def url(self) -> str:
+        return url_of(self.wish.port)
+
+    @property
+    def ports(self) -> list[int]:
+        return [self.wish.port, *(node.port for node in self.nodes)]
+
+    @property
+    def children(self) -> list[ChildPlan]:
+        return [self.redirector, *(child for node in self.nodes for child in (node.agent, node.proxy))]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a fleet runs: its state, its sockets, its programs and the environment that they inherit."""
+
+    directory: StateDirectory
+    run_root: Path
+    programs: Path
+    environ: Mapping[str, str]
+
+
+def checked(wish: Wish) -> Wish:
+    """The wish, if it makes sense.
+
+    Raises:
+        NotStartedError: it does not.
+    """
+    last_port = wish.port + FIRST_NODE_OFFSET + wish.nodes - 1
+    for sound, complaint in (
+        (1 <= wish.nodes <= MOST_NODES, f"--nodes has to be from 1 to {MOST_NODES}"),
+        (1 <= wish.capacity <= MOST_SANDBOXES, f"--capacity has to be from 1 to {MOST_SANDBOXES}"),
+        (1 <= wish.warm <= MOST_SANDBOXES, f"--warm has to be from 1 to {MOST_SANDBOXES}"),
+        (wish.warm <= wish.capacity, f"--warm {wish.warm} is more than --capacity {wish.capacity}"),
+        (wish.port >= 1, "--port has to be 1 or more"),
+        (last_port <= LAST_PORT, f"--port {wish.port} leaves no room: the last node would need port {last_port}"),
+    ):
+        if not sound:
+            raise NotStartedError(complaint)
+    return wish
+
+
+def drawn_up(wish: Wish, place: Place) -> FleetPlan:
+    nodes = tuple(node_plan(number, wish, place) for number in range(1, wish.nodes + 1))
+    settings = {
+        "TMPNB_LISTEN": f"{HOST}:{wish.port}",
+        "TMPNB_STATE": str(place.directory.root),
+        "TMPNB_ADMIN_TOKEN_FILE": str(place.directory.admin_token),
+        "TMPNB_WORKERS": place.environ.get("TMPNB_WORKERS", "2"),
+        # Somebody watches the pools warm.
+        "TMPNB_POLL_SECONDS": place.environ.get("TMPNB_POLL_SECONDS", "1"),
+    }
+    redirector = _child("redirector", ("tmpnb", "serve"), settings, place)
+    return FleetPlan(wish, place.run_root, redirector, nodes)
+
+
+def node_plan(number: int, wish: Wish, place: Place) -> NodePlan:
+    """The plan of node `number`, which also serves to end what a node left that is no longer wished for."""
+    name, port = f"n{number}", wish.port + FIRST_NODE_OFFSET + number - 1
+    settings = {
+        "TMPNB_NODE_NAME": name,
+        "TMPNB_NODE_LISTEN": f"{HOST}:{port}",
+        "TMPNB_NODE_URL": url_of(port),
+        "TMPNB_NODE_ENTRY_URL": url_of(wish.port),
+        "TMPNB_NODE_RUN_DIR": str(place.run_root / name),
+        "TMPNB_NODE_STATE_DIR": str(place.directory.node(name)),
+        "TMPNB_NODE_RUNTIME": wish.runtime,
+        **({"TMPNB_NODE_IMAGE": wish.image} if wish.runtime == "docker" else {}),
+        "TMPNB_NODE_WARM": str(wish.warm),
+        "TMPNB_NODE_CAPACITY": str(wish.capacity),
+        "TMPNB_NODE_FLEET_ONLY": "1",
+    }
+    agent, proxy, purge = (
+        _child(f"{name} {role}", ("tmpnb-agent", word), settings, place)
+        for role, word in (("agent", "serve"), ("proxy", "proxy"), ("purge", "purge"))
+    )
+    return NodePlan(name, port, agent, proxy, purge)
+
+
+def run_root(state: Path, uid: int, runtime_dir: str | None) -> Path:
+    """A short directory for sockets, the same for the same state directory and no other.
+
+    `runtime_dir` is the user's own, if there is one that can be written.
+    """
+    tag = hashlib.sha256(os.fsencode(state)).hexdigest()[:8]
+    if uid == 0:
+        return Path(f"/run/tmpnb-{tag}")
+    own = Path(runtime_dir or "/", f"tmpnb-{tag}")
+    if runtime_dir and len(os.fsencode(own)) <= RUN_ROOT_LENGTH:
+        return own
+    return Path(f"/tmp/tmpnb-{uid}-{tag}")  # noqa: S108 - made with a fixed mode and its owner checked
+
+
+def inherited(environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment that processes of the fleet begin with; settings of nodes pass, so that they can be tried."""
+    kept = {name: value for name, value in environ.items() if name not in OWN_SETTINGS}
+    kept["PATH"] = ":".join(filter(None, (environ.get("PATH"), SBIN)))
+    # Their output is a file, and a person is told to look there.
+    kept["PYTHONUNBUFFERED"] = "1"
+    return kept
+
+
+def url_of(port: int) -> str:
+    return f"http://{HOST}:{port}"
+
+
+def _child(name: str, command: tuple[str, ...], settings: Mapping[str, str], place: Place) -> ChildPlan:
+    program, *arguments = command
+    environ = {**inherited(place.environ), **settings, MARK: str(place.directory.root)}
+    log = place.directory.logs / f"{name.replace(' ', '-')}.log"
+    return ChildPlan(name, (str(place.programs / program), *arguments), environ, log)

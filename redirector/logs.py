@@ -1,0 +1,40 @@
+"""What the redirector writes to stderr: one line an event, in the same hand as the nodes, and never a sandbox's key."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from node_agent.log_lines import LineFormatter, Style
+
+_KEY = re.compile(r"(?<![a-z0-9])([a-z2-7]{8})[a-z2-7]{26}(?![a-z0-9])")
+"""A sandbox's name, which may be read, and the secret behind it."""
+
+_FOREIGN_KEY = re.compile(r"(/user/)(?![a-z2-7]{8}\[key\])[^/\s\"'?#\\]+")
+"""An original tmpnb's key has no public part, and visitors type what they like."""
+
+
+def redact(text: str) -> str:
+    """`text` with every sandbox key in it cut to the sandbox's name, or to nothing."""
+    return _FOREIGN_KEY.sub(r"\1[key]", _KEY.sub(r"\1[key]", text))
+
+
+def formatter(style: Style) -> LineFormatter:
+    """The redirector's own: whatever is logged, traces too, has its keys cut out."""
+    return LineFormatter(style, redact)
+
+
+def log_config(level: str, style: Style) -> dict[str, Any]:
+    """For `logging.config.dictConfig`, and for gunicorn, which otherwise writes its own lines in its own hand."""
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"line": {"()": formatter, "style": style}},
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "stream": "ext://sys.stderr"}},
+        "root": {"level": level, "handlers": ["stderr"]},
+        "loggers": {
+            "gunicorn.error": {"handlers": [], "propagate": True},
+            # A line a request, with addresses and queries in it, is for nginx in front to write, which leaves them out.
+            "gunicorn.access": {"handlers": [], "propagate": False, "level": "CRITICAL"},
+        },
+    }

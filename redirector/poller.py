@@ -1,0 +1,257 @@
+"""Ask every node how it is, at a steady beat, and publish the board. Only the holder of the lease does this."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, replace
+from random import Random
+from threading import Event as Flag
+
+from node_agent.log_lines import fields
+from node_agent.wire import NodeStats
+from redirector.agent_client import AgentClient
+from redirector.board import Board, cut_off
+from redirector.errors import DatabaseAwayError
+from redirector.fleet.deadlines import end_sessions, is_due
+from redirector.fleet.reports import Reports
+from redirector.fleet.view import View
+from redirector.nodes import (
+    Failure,
+    Health,
+    Node,
+    Seen,
+    Trouble,
+    after_bad_claim,
+    after_bad_poll,
+    after_good_claim,
+    after_good_poll,
+    pending,
+)
+from redirector.store.boards import Boards
+from redirector.store.journal import Event, Journal
+from redirector.store.registry import Registry
+
+log = logging.getLogger(__name__)
+
+PARALLEL = 32
+"""Nodes that are asked at the same time: with all of them hung, the rest still has its turn within a beat or two."""
+
+PUBLISH_SECONDS = 0.25
+"""What has been answered is published after this, without waiting for nodes that are slow."""
+
+AT_ONCE = 64
+"""So many nodes are asked in one go. A larger fleet is spread over the beat, so that the worker that asks has its hands
+free for visitors in between."""
+
+SPREAD = 0.7
+"""The part of a beat over which a large fleet is spread; the rest is for those that answer late."""
+
+DOWN_BEATS = 2
+"""A node that is down is asked at every second beat: seldom enough to cost little, often enough to be back in 5 s."""
+
+FORGET_BEATS = 1000
+"""So often old events are deleted: about twice an hour."""
+
+HURRIED_SECONDS = 1.0
+HURRIED_NODES = 200
+"""While somebody waits, a freed slot should not be idle for long. With more nodes than this it would cost too much."""
+
+JITTER = 0.1
+"""Part of the beat by which each one varies, so that several fleets do not knock at one node in step."""
+
+IDLE_SECONDS = 0.2
+"""How soon a worker that has just got the lease begins."""
+
+
+@dataclass(frozen=True, slots=True)
+class Polled:
+    """What asking one node brought."""
+
+    asked_at: float
+    answer: NodeStats | Failure
+    complaint: str = ""
+
+
+class Poller:
+    """Keeps the board. Only its own thread calls it."""
+
+    def __init__(
+        self,
+        *,
+        holder: str,
+        view: View,
+        reports: Reports,
+        client: AgentClient,
+        registry: Registry,
+        boards: Boards,
+        journal: Journal,
+        leading: Flag,
+        clock: Callable[[], float],
+        rng: Random,
+        seconds: float,
+        anyone_waits: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._holder = holder
+        self._view = view
+        self._anyone_waits = anyone_waits
+        self._reports = reports
+        self._client = client
+        self._registry = registry
+        self._boards = boards
+        self._journal = journal
+        self._leading = leading
+        self._clock = clock
+        self._rng = rng
+        self._seconds = seconds
+        self._version = 0
+        self._seen: dict[str, Seen] = {}
+        self._beats = 0
+        self._asked: dict[str, Future[Polled]] = {}
+
+    def run(self, stop: Flag) -> None:
+        """Beat while this worker leads, until stopped. A late beat is skipped, not replayed."""
+        with ThreadPoolExecutor(PARALLEL, thread_name_prefix="poll") as executor:
+            while not stop.is_set():
+                if not self._leading.is_set():
+                    self._beats = 0
+                    stop.wait(IDLE_SECONDS)
+                    continue
+                began = self._clock()
+                self.beat(executor, stop)
+                pause = self.rhythm() * self._rng.uniform(1 - JITTER, 1 + JITTER)
+                stop.wait(max(0.0, min(pause, began + pause - self._clock())))
+
+    def rhythm(self) -> float:
+        """Seconds from one beat to the next: fewer while somebody waits for what the next one may find."""
+        hurry = len(self._view.nodes) <= HURRIED_NODES and self._anyone_waits()
+        return min(self._seconds, HURRIED_SECONDS) if hurry else self._seconds
+
+    def beat(self, executor: ThreadPoolExecutor, stop: Flag) -> None:
+        """Ask all nodes once, and publish as they answer."""
+        if self._beats == 0:
+            self._continue_board()
+        if self._beats % FORGET_BEATS == 0:
+            self._forget()
+        self._beats += 1
+        nodes = self._view.nodes  # one registry for the whole beat, whatever is read meanwhile
+        self._seen = {name: self._seen.get(name, Seen()) for name in nodes}
+        self._hear_sightings()
+        due = self._due(nodes)
+        portion = max(AT_ONCE, math.ceil(len(due) * PUBLISH_SECONDS / (self._seconds * SPREAD)))
+        ends_at, published = self._clock() + self._seconds, False
+        while (due or self._asked) and self._clock() < ends_at and self._leading.is_set():
+            now, due = due[:portion], due[portion:]
+            for node in now:
+                self._asked[node.name] = executor.submit(self._ask, node)
+            began = self._clock()
+            wait(self._asked.values(), timeout=PUBLISH_SECONDS)
+            if self._learn_answers():
+                self._publish()
+                published = True
+            if due:
+                stop.wait(max(0.0, PUBLISH_SECONDS - (self._clock() - began)))
+        if not published:
+            # Nobody answered, or there is nobody: that, too, is news of this beat.
+            self._publish()
+
+    def _continue_board(self) -> None:
+        """Go on from what the last holder published, so that health and its history outlive whoever polls."""
+        try:
+            board = self._boards.latest()
+        except DatabaseAwayError:
+            board = self._view.board
+        self._version, self._seen = board.version, dict(board.seen)
+
+    def _forget(self) -> None:
+        try:
+            self._journal.forget()
+        except DatabaseAwayError:
+            return  # the keeper says so; there is time
+
+    def _due(self, nodes: Mapping[str, Node]) -> list[Node]:
+        due = []
+        for name, node in nodes.items():
+            if name in self._asked:
+                # Not even the time-out came back, as when a name server hangs: one more poll without an answer.
+                self._learn(node, Polled(self._clock(), Failure(Trouble.SILENT, "no answer at all")))
+            elif self._seen[name].health is not Health.DOWN or self._beats % DOWN_BEATS == 0:
+                due.append(node)
+        return due
+
+    def _ask(self, node: Node) -> Polled:
+        """Ask one node, and put the fleet's intent to it if it has not got that yet. Runs in a thread of its own."""
+        asked_at = self._clock()
+        answer = self._client.stats(node.address)
+        complaint = ""
+        if isinstance(answer, NodeStats) and answer.protocol and answer.generation < node.generation:
+            failed = self._client.put_state(node)
+            complaint = failed.reason if failed is not None else ""
+        if isinstance(answer, NodeStats) and is_due(node, answer.claimed, asked_at):
+            ended = end_sessions(self._client, node)
+            reason = f"{len(ended)} of {answer.claimed} sessions, as its drain was told to"
+            self._reports.event(Event(self._clock(), "sessions_ended", node.name, node.intent_by, reason))
+        return Polled(asked_at, answer, complaint)
+
+    def _learn_answers(self) -> bool:
+        answered = {name: future for name, future in self._asked.items() if future.done()}
+        for name, future in answered.items():
+            del self._asked[name]
+            node = self._view.nodes.get(name)
+            if node is not None and name in self._seen:
+                self._learn(node, future.result())
+        return bool(answered)
+
+    def _learn(self, node: Node, polled: Polled) -> None:
+        before, now = self._seen[node.name], self._clock()
+        if isinstance(polled.answer, Failure):
+            after = after_bad_poll(before, polled.answer, now=now, cut_off=cut_off(self._seen))
+        else:
+            after = after_good_poll(node, before, polled.answer, asked_at=polled.asked_at, now=now)
+            after = replace(after, complaint=polled.complaint)
+            if pending(node, after) and polled.answer.generation > node.generation:
+                self._overtake(node, polled.answer.generation)
+        self._put(node.name, before, after)
+
+    def _put(self, name: str, before: Seen, after: Seen) -> None:
+        self._seen[name] = after
+        if after.health is not before.health:
+            log.info("health", extra=fields(node=name, health=after.health.value, reason=after.reason))
+            self._reports.event(Event(self._clock(), f"node_{after.health}", name, "poller", after.reason))
+
+    def _hear_sightings(self) -> None:
+        """Take in what visitors met at nodes, which is often sooner than a poll would tell."""
+        try:
+            sightings = self._journal.take_sightings()
+        except DatabaseAwayError:
+            return  # the keeper says so
+        now = self._clock()
+        for sighting in sightings:
+            before = self._seen.get(sighting.node)
+            if before is not None:
+                proved, reason = sighting.proved, sighting.reason
+                after = after_good_claim(before, now=now) if proved else after_bad_claim(before, reason, now=now)
+                self._put(sighting.node, before, after)
+
+    def _overtake(self, node: Node, generation: int) -> None:
+        """The node holds a newer intent than the registry, as after a backup was restored: number ours above it."""
+        try:
+            with self._registry.changing() as change:
+                current = change.all().get(node.name)
+                if current is not None and current.generation <= generation:
+                    change.put(replace(current, generation=generation + 1))
+        except DatabaseAwayError:
+            return  # the keeper says so; the next poll tries again
+
+    def _publish(self) -> None:
+        """Let everyone know: this worker at once, the others through the database if it is there."""
+        self._version += 1
+        board = Board(self._version, self._clock(), self._holder, dict(self._seen))
+        self._view.take(board=board)
+        try:
+            if not self._boards.publish(board):
+                self._leading.clear()
+        except DatabaseAwayError:
+            return  # the keeper says so; this worker goes on by what it knows

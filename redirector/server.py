@@ -1,0 +1,88 @@
+"""`tmpnb serve`: the redirector under gunicorn."""
+
+from __future__ import annotations
+
+import logging
+from logging.config import dictConfig
+from typing import Any
+
+from gunicorn.app.base import Application
+
+from redirector.config import Settings
+from redirector.logs import log_config
+from redirector.store.database import Database
+from redirector.store.schema import migrate
+from redirector.web.pages import check_templates
+from redirector.wsgi import Worker, compose
+
+log = logging.getLogger(__name__)
+
+REQUEST_LINE_LIMIT = 8190
+"""Bytes. Longer ones are refused by gunicorn; those that no node would take either get a clear answer from us."""
+
+GRACEFUL_SECONDS = 15
+"""For requests under way when a worker is told to stop: longer than a visitor may wait for a place."""
+
+HUNG_SECONDS = 60
+"""A worker that has not answered its master for this long is replaced."""
+
+
+class Server(Application):
+    """Runs workers that are put together by `wsgi.compose`, each after its fork: nothing of it is shared."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._worker: Worker | None = None
+        super().__init__()
+
+    def load_config(self) -> None:
+        options: dict[str, Any] = {
+            "bind": self._settings.listen,
+            "workers": self._settings.workers,
+            "worker_class": "gthread",
+            "threads": self._settings.threads,
+            "timeout": HUNG_SECONDS,
+            "graceful_timeout": GRACEFUL_SECONDS,
+            "limit_request_line": REQUEST_LINE_LIMIT,
+            "proc_name": "tmpnb-redirector",
+            # Its default would be one file in the home directory for all fleets of a user.
+            "control_socket_disable": True,
+            # Proxies in front are trusted by TMPNB_TRUSTED_PROXIES alone.
+            "forwarded_allow_ips": "",
+            "loglevel": self._settings.log_level.lower(),
+            "logconfig_dict": log_config(self._settings.log_level, self._settings.log_format),
+            "post_worker_init": self._start_threads,
+            "worker_exit": self._stop_threads,
+        }
+        for name, value in options.items():
+            self.cfg.set(name, value)
+        if self._settings.gunicorn_conf is not None:
+            self.load_config_from_file(str(self._settings.gunicorn_conf))
+
+    def load(self) -> Any:
+        self._worker = compose(self._settings)
+        return self._worker.app
+
+    def _start_threads(self, _worker: object) -> None:
+        if self._worker is not None:
+            self._worker.start()
+
+    def _stop_threads(self, _server: object, _worker: object) -> None:
+        if self._worker is not None:
+            self._worker.stop()
+
+
+def run(settings: Settings) -> None:
+    """Bring the database to this version's schema, then serve until told to stop.
+
+    Raises:
+        ConfigError: a template of the operator's is none.
+        DatabaseAwayError: the database cannot be used.
+        SchemaTooNewError: a newer version has been here.
+    """
+    dictConfig(log_config(settings.log_level, settings.log_format))
+    check_templates(settings.templates_dir)
+    database = Database(settings.database_url)
+    migrate(database)
+    database.close()
+    Server(settings).run()

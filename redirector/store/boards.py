@@ -1,0 +1,64 @@
+"""The board in the database: one document in numbered editions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import exists, select, update
+
+from redirector.board import Board, BoardWriter, parse_seen
+from redirector.store import tables
+from redirector.store.database import Database
+from redirector.store.leases import POLLER
+
+
+@dataclass(frozen=True, slots=True)
+class Editions:
+    """The numbers that tell a reader whether there is anything new."""
+
+    registry: int
+    board: int
+
+
+class Boards:
+    """Publishes and reads editions."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._writer = BoardWriter()
+
+    def editions(self) -> Editions:
+        """The current numbers: one cheap query."""
+        with self._database.reading() as connection:
+            rows = connection.execute(select(tables.documents.c.name, tables.documents.c.version))
+            numbers = {row.name: row.version for row in rows}
+        return Editions(numbers["registry"], numbers["board"])
+
+    def latest(self) -> Board:
+        """The current edition."""
+        documents = tables.documents
+        with self._database.reading() as connection:
+            row = connection.execute(select(documents).where(documents.c.name == "board")).one()
+        return Board(row.version, row.published_at, row.holder, parse_seen(row.document))
+
+    def publish(self, board: Board) -> bool:
+        """Make this the edition that follows the current one, whatever its own number; False if another polls now.
+
+        Invariant: only the lease's holder publishes. One that was asleep while the lease went to another finds that out
+        here.
+        """
+        documents, leases = tables.documents, tables.leases
+        document = self._writer.write(board)
+        holds = exists().where(leases.c.name == POLLER, leases.c.holder == board.holder)
+        with self._database.writing() as connection:
+            done = connection.execute(
+                update(documents)
+                .where(documents.c.name == "board", holds)
+                .values(
+                    version=documents.c.version + 1,
+                    published_at=board.published_at,
+                    holder=board.holder,
+                    document=document,
+                )
+            )
+            return done.rowcount == 1

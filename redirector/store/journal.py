@@ -1,0 +1,126 @@
+"""What happened: events for people, counters for charts, sightings for the one that polls. Written in batches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+from sqlalchemy import ColumnElement, Connection, Table, bindparam, delete, insert, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from redirector.store import tables
+from redirector.store.database import Database
+
+KEPT_EVENTS = 20_000
+"""Older ones go. A fleet writes a few hundred a day."""
+
+KEPT_MINUTES = 24 * 60
+"""Charts show an hour; a day is kept for whoever looks in the morning."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line of history. `by` is an operator's word, or `poller` for what the fleet noticed by itself."""
+
+    at: float
+    kind: str
+    node: str = ""
+    by: str = ""
+    reason: str = ""
+    id: int | None = None
+    """Given by the database."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """What a visitor's claim met at a node."""
+
+    node: str
+    proved: bool
+    reason: str = ""
+
+
+class Journal:
+    """Writes what workers collected, in one transaction, and reads it back."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def write(self, events: Sequence[Event], counts: Mapping[str, int], sightings: Sequence[Sighting]) -> None:
+        """Write a batch: all of it or nothing."""
+        # Names in order, so that two workers who count the same things cannot wait for each other.
+        added = [{"name": name, "value": counts[name]} for name in sorted(counts)]
+        with self._database.writing() as connection:
+            for event in events:
+                write_event(connection, event)
+            if sightings:
+                connection.execute(
+                    insert(tables.sightings), [{**asdict(one), "proved": one.proved} for one in sightings]
+                )
+            if added:
+                connection.execute(self._counting(tables.counters), added)
+                connection.execute(self._counting(tables.minutes, minute=self._database.minute), added)
+
+    def events(self, since: int = 0, limit: int = 100, *, not_before: float = 0.0) -> list[Event]:
+        """Events after an id, oldest first; without one (0) the newest `limit`. `not_before` is a time."""
+        events = tables.events
+        query = select(events).where(events.c.at >= not_before).limit(limit)
+        query = query.where(events.c.id > since).order_by(events.c.id) if since else query.order_by(events.c.id.desc())
+        with self._database.reading() as connection:
+            found = [Event(**row._mapping) for row in connection.execute(query)]  # noqa: SLF001  # documented
+        return sorted(found, key=lambda event: event.id or 0)
+
+    def counters(self) -> dict[str, int]:
+        """Every counter there is."""
+        with self._database.reading() as connection:
+            return {row.name: row.value for row in connection.execute(select(tables.counters))}
+
+    def minutes(self, count: int) -> dict[str, list[int]]:
+        """What every counter grew by in each of the last minutes, oldest first; the last one is still under way."""
+        minutes = tables.minutes
+        with self._database.reading() as connection:
+            now = int(connection.execute(select(self._database.minute)).scalar_one())
+            rows = connection.execute(select(minutes).where(minutes.c.minute > now - count)).all()
+        grown: dict[str, list[int]] = {}
+        for row in rows:
+            if row.minute <= now:
+                grown.setdefault(row.name, [0] * count)[row.minute - now - 1] = row.value
+        return grown
+
+    def take_sightings(self) -> list[Sighting]:
+        """All sightings, oldest first; they are gone from the database then."""
+        sightings = tables.sightings
+        with self._database.reading() as connection:
+            if connection.execute(select(sightings.c.id).limit(1)).first() is None:
+                return []
+        with self._database.writing() as connection:
+            rows = connection.execute(select(sightings).order_by(sightings.c.id)).all()
+            if rows:
+                # Up to the last one read: on PostgreSQL another worker may be writing more of them.
+                connection.execute(delete(sightings).where(sightings.c.id.in_([row.id for row in rows])))
+            return [Sighting(row.node, bool(row.proved), row.reason) for row in rows]
+
+    def forget(self, keep: int = KEPT_EVENTS) -> None:
+        """Delete all events but the newest, and the minutes of yesterday."""
+        events = tables.events
+        oldest = select(events.c.id).order_by(events.c.id.desc()).offset(keep).limit(1).scalar_subquery()
+        with self._database.writing() as connection:
+            connection.execute(delete(events).where(events.c.id <= oldest))
+            connection.execute(
+                delete(tables.minutes).where(tables.minutes.c.minute < self._database.minute - KEPT_MINUTES)
+            )
+
+    def _counting(self, table: Table, **given: ColumnElement[int]) -> sqlite.Insert | postgresql.Insert:
+        """Add to the row of that name, or make it."""
+        statement = (sqlite.insert if self._database.dialect == "sqlite" else postgresql.insert)(table)
+        statement = statement.values(name=bindparam("name"), value=bindparam("value"), **given)
+        return statement.on_conflict_do_update(
+            index_elements=list(table.primary_key.columns), set_={"value": table.c.value + statement.excluded.value}
+        )
+
+
+def write_event(connection: Connection, event: Event) -> None:
+    """Write one event within a transaction of somebody else's."""
+    values = asdict(event)
+    del values["id"]
+    connection.execute(insert(tables.events).values(**values))

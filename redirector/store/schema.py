@@ -1,0 +1,48 @@
+"""Bring the database to the schema of this version, once, also when several redirectors start at the same moment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
+
+from redirector.errors import SchemaTooNewError
+from redirector.store.database import Database
+
+LOCK = 0x746D706E62
+"""The advisory lock of PostgreSQL under which schemas change: the letters of tmpnb."""
+
+
+def migrate(database: Database) -> None:
+    """Make the schema current. All of it happens in one transaction, under a lock.
+
+    Raises:
+        SchemaTooNewError: a newer version of this program has been here; nothing was changed.
+        DatabaseAwayError: the database cannot be used.
+    """
+    database.make_file()
+    with database.writing() as connection:
+        if database.dialect == "postgresql":
+            # Whoever has to wait does so for as long as the other's migration takes.
+            connection.execute(text("SET LOCAL lock_timeout = 0"))
+            connection.execute(text("SET LOCAL statement_timeout = 0"))
+            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
+        config = configuration(connection)
+        current = MigrationContext.configure(connection).get_current_revision()
+        known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+        if current is not None and current not in known:
+            raise SchemaTooNewError(current)
+        command.upgrade(config, "head")
+
+
+def configuration(connection: Connection) -> Config:
+    """Alembic's configuration for a connection whose transaction is ours."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    return config

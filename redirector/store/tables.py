@@ -1,0 +1,124 @@
+"""The tables, as this version knows them. The migrations make them; a test holds that both agree.
+
+Times are seconds since 1970, so that every engine and every reader means the same by them.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, Double, Index, Integer, MetaData, String, Table, Text
+
+metadata = MetaData()
+
+BIG_ID = BigInteger().with_variant(Integer, "sqlite")
+"""SQLite counts up only what is called INTEGER, and that has 64 bits there."""
+
+nodes = Table(
+    "nodes",
+    metadata,
+    Column("name", String(63), primary_key=True),
+    Column("url", Text, nullable=False, unique=True),
+    Column("control_url", Text, nullable=False),
+    Column("token", Text, nullable=False),
+    Column("node_id", Text, nullable=False),
+    Column("intent", String(16), nullable=False),
+    Column("intent_reason", Text, nullable=False),
+    Column("intent_by", Text, nullable=False),
+    Column("intent_since", Double, nullable=False),
+    Column("generation", BigInteger, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("added_at", Double, nullable=False),
+    Column("end_sessions_at", Double, nullable=False, server_default="0", comment="0: never"),
+)
+
+documents = Table(
+    "documents",
+    metadata,
+    Column("name", String(32), primary_key=True, comment="registry (only its version counts) or board"),
+    Column("version", BigInteger, nullable=False),
+    Column("published_at", Double, nullable=False),
+    Column("holder", Text, nullable=False),
+    Column("document", Text, nullable=False),
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", String(32), primary_key=True),
+    Column("holder", Text, nullable=False),
+    Column("expires_at", Double, nullable=False, comment="by the database's clock"),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", BIG_ID, primary_key=True, autoincrement=True),
+    Column("at", Double, nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("node", String(63), nullable=False),
+    Column("by", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    sqlite_autoincrement=True,  # an id is never used again, so that "since this id" misses nothing
+)
+
+counters = Table(
+    "counters",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("value", BigInteger, nullable=False),
+)
+
+minutes = Table(
+    "minutes",
+    metadata,
+    Column("minute", BigInteger, primary_key=True, autoincrement=False, comment="since 1970, by the database's clock"),
+    Column("name", String(64), primary_key=True),
+    Column("value", BigInteger, nullable=False),
+    comment="What the counters grew by in each of the last minutes",
+)
+
+rolls = Table(
+    "rolls",
+    metadata,
+    Column("node", String(63), primary_key=True),
+    Column("pool", String(63), primary_key=True),
+    Column("image_before", Text, nullable=False),
+    comment="Where a pool came from when it was last moved to another image: the way back",
+)
+
+sightings = Table(
+    "sightings",
+    metadata,
+    Column("id", BIG_ID, primary_key=True, autoincrement=True),
+    Column("node", String(63), nullable=False),
+    Column("proved", Integer, nullable=False, comment="1: a claim of a suspect worked; 0: a claim failed"),
+    Column("reason", Text, nullable=False),
+    sqlite_autoincrement=True,
+    comment="What visitors' claims met, on its way from the workers to the one that polls",
+)
+
+tickets = Table(
+    "tickets",
+    metadata,
+    Column("id", BIG_ID, primary_key=True, autoincrement=True, comment="in the order of arrival"),
+    Column("ticket", String(128), nullable=False, unique=True),
+    Column("pool", Text, nullable=False),
+    Column("live_until", Double, nullable=False),
+    Column("held_until", Double, nullable=False, comment="does not count before: over a client's limit"),
+    Column("claiming_until", Double, nullable=False),
+    Column("refused_at", Double, nullable=False),
+    Column("let_in_at", Double, nullable=False, comment="0: still waits"),
+    Column("node", String(63), nullable=False, comment="where it got its sandbox"),
+    Column("joined_at", Double, nullable=False, server_default="0", comment="0: unknown"),
+    sqlite_autoincrement=True,
+    comment="All times are by the database's clock",
+)
+
+signing_keys = Table(
+    "signing_keys",
+    metadata,
+    Column("name", String(32), primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+Index("events_at", events.c.at)
+Index("tickets_let_in_at", tickets.c.let_in_at)

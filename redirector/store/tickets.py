@@ -1,0 +1,240 @@
+"""The tickets of the waiting room, for all workers on all hosts. All times are by the database's clock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Literal
+
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, func, insert, select, text, update
+
+from redirector.store import tables
+from redirector.store.database import Database
+from redirector.waiting_room import LATELY_SECONDS, Facts, LetIn, Offer, Queue, live_seconds, may_enter, queue_of
+
+LOCK = 0x746D706E64
+"""The advisory lock of PostgreSQL under which somebody joins or goes in, one at a time."""
+
+CLAIM_SECONDS = 30.0
+"""A claim that has not said how it ended by then never will: its worker died. Its ticket waits again."""
+
+BOARD_SECONDS = 15.0
+"""Hand-outs count against what nodes said before them; nothing that is older than this is relied on anyway."""
+
+KEPT_SECONDS = 60.0
+"""So long the place of a ticket that is no longer live is kept: it holds up nobody meanwhile, and a phone that was put
+away for a moment finds it again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """One ticket as it is in the database. `node` is where it got its sandbox, empty while it waits."""
+
+    ticket: str = field(repr=False)
+    pool: str
+    node: str
+
+
+Entry = Literal["enter", "wait", "held", "claiming", "done", "unknown"]
+"""What becomes of a ticket that asks to go in: `held` has to let others pass, `claiming` means that another tab of the
+same visitor is in there, and `done` that it has got its sandbox already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The answer to a ticket that asks to go in, and how many stood before it."""
+
+    entry: Entry
+    ahead: int = 0
+
+
+class Tickets:
+    """Reads and changes them."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def queue(self) -> Queue:
+        """Everyone who waits, in order, and who went in lately."""
+        tickets, clock = tables.tickets, self._database.clock
+        waiting = select(tickets.c.pool, tickets.c.ticket).where(self._live()).order_by(tickets.c.id)
+        lately = (
+            select(
+                tickets.c.pool, func.count().label("count"), (clock - func.min(tickets.c.let_in_at)).label("seconds")
+            )
+            .where(tickets.c.let_in_at > clock - LATELY_SECONDS)
+            .group_by(tickets.c.pool)
+        )
+        with self._database.reading() as connection:
+            rows = connection.execute(waiting).all()
+            rates = connection.execute(lately).all()
+        return queue_of(
+            [(row.pool, row.ticket) for row in rows], {row.pool: LetIn(row[1], row.seconds) for row in rates}
+        )
+
+    def anyone(self, pool: str) -> bool:
+        """Whether anybody waits for that pool at this moment."""
+        with self._database.reading() as connection:
+            query = select(tables.tickets.c.id).where(self._live(), tables.tickets.c.pool == pool).limit(1)
+            return connection.execute(query).first() is not None
+
+    def find(self, ticket: str) -> Ticket | None:
+        """One ticket; None if nobody knows it any more."""
+        tickets = tables.tickets
+        with self._database.reading() as connection:
+            query = select(tickets.c.ticket, tickets.c.pool, tickets.c.node).where(tickets.c.ticket == ticket)
+            row = connection.execute(query).one_or_none()
+        return None if row is None else Ticket(row.ticket, row.pool, row.node)
+
+    def join(self, ticket: Ticket, *, limit: int, held_seconds: float, interval: float, refused: bool) -> int | None:
+        """Put a ticket at the end; how many stand before it there, or None if the room is full.
+
+        Args:
+            ticket: who.
+            limit: how many may wait, all pools together.
+            held_seconds: for so long it lets others pass, since its client has had more than its share.
+            interval: when its page asks for the first time, in seconds from now.
+            refused: it was just refused by all nodes.
+        """
+        tickets, clock = tables.tickets, self._database.clock
+        with self._changing() as connection:
+            waiting = and_(tickets.c.let_in_at == 0, tickets.c.live_until > clock)
+            ahead = func.count().filter(self._live(), tickets.c.pool == ticket.pool)
+            count = connection.execute(
+                select(func.count().label("all"), ahead.label("ahead")).select_from(tickets).where(waiting)
+            ).one()
+            if count.all >= limit:
+                return None
+            connection.execute(
+                insert(tickets).values(
+                    ticket=ticket.ticket,
+                    pool=ticket.pool,
+                    live_until=clock + live_seconds(interval),
+                    held_until=clock + held_seconds if held_seconds else 0.0,
+                    claiming_until=0.0,
+                    refused_at=clock if refused else 0.0,
+                    let_in_at=0.0,
+                    node="",
+                    joined_at=clock,
+                )
+            )
+            return int(count.ahead)
+
+    def enter(self, ticket: str, pool: str, offers: Sequence[Offer], *, interval: float) -> Asked:
+        """Let a ticket in if it is its turn; it has asked, and so lives on. One of another pool is unknown.
+
+        Invariant: decided and written in one transaction, one at a time: no two tickets are let in for one slot.
+        """
+        tickets, clock = tables.tickets, self._database.clock
+        with self._changing() as connection:
+            row = connection.execute(
+                select(
+                    tickets.c.id,
+                    tickets.c.node,
+                    (tickets.c.held_until > clock).label("held"),
+                    (tickets.c.claiming_until > clock).label("claiming"),
+                ).where(tickets.c.ticket == ticket, tickets.c.pool == pool)
+            ).one_or_none()
+            if row is None:
+                return Asked("unknown")
+            if row.node:
+                return Asked("done")
+            facts = self._facts(connection, row.id, pool)
+            enters = not (row.held or row.claiming) and may_enter(facts, offers)
+            connection.execute(
+                update(tickets)
+                .where(tickets.c.id == row.id)
+                .values(
+                    live_until=clock + live_seconds(interval),
+                    claiming_until=clock + CLAIM_SECONDS if enters else tickets.c.claiming_until,
+                )
+            )
+        if row.held or row.claiming:
+            return Asked("held" if row.held else "claiming", facts.ahead)
+        return Asked("enter" if enters else "wait", facts.ahead)
+
+    def got(self, ticket: str, node: str) -> float | None:
+        """It has its sandbox, and no longer stands before anybody.
+
+        Returns:
+            How many seconds it waited; None if nobody knows the ticket any more.
+        """
+        tickets, clock = tables.tickets, self._database.clock
+        with self._database.writing() as connection:
+            row = connection.execute(
+                update(tickets)
+                .where(tickets.c.ticket == ticket)
+                .values(let_in_at=clock, node=node, claiming_until=0.0)
+                .returning(tickets.c.joined_at, clock.label("now"))
+            ).one_or_none()
+        return max(0.0, row.now - row.joined_at) if row is not None and row.joined_at else None
+
+    def refused(self, ticket: str) -> None:
+        """It was let in and found nothing. It keeps its place."""
+        self._put(ticket, refused_at=self._database.clock, claiming_until=0.0)
+
+    def leave(self, ticket: str) -> None:
+        """It no longer waits, or its sandbox is gone."""
+        with self._database.writing() as connection:
+            connection.execute(delete(tables.tickets).where(tables.tickets.c.ticket == ticket))
+
+    def saw(self, intervals: Mapping[str, float]) -> None:
+        """These have asked; by ticket, when each asks again."""
+        tickets, clock = tables.tickets, self._database.clock
+        statement = (
+            update(tickets)
+            .where(tickets.c.ticket == bindparam("asked"))
+            .values(live_until=clock + bindparam("seconds", type_=tickets.c.live_until.type))
+        )
+        # In order, so that two workers that write the same tickets cannot wait for each other.
+        rows = [{"asked": ticket, "seconds": live_seconds(intervals[ticket])} for ticket in sorted(intervals)]
+        with self._database.writing() as connection:
+            connection.execute(statement, rows)
+
+    def sweep(self) -> None:
+        """Forget tickets that are long gone. Without any this writes nothing."""
+        tickets, clock = tables.tickets, self._database.clock
+        gone = and_(tickets.c.let_in_at == 0, tickets.c.live_until < clock - KEPT_SECONDS)
+        done = and_(tickets.c.let_in_at > 0, tickets.c.let_in_at < clock - LATELY_SECONDS)
+        with self._database.reading() as connection:
+            if connection.execute(select(tickets.c.id).where(gone | done).limit(1)).first() is None:
+                return
+        with self._database.writing() as connection:
+            connection.execute(delete(tickets).where(gone | done))
+
+    def signing_key(self) -> str:
+        """The fleet's own key for visitors' cookies."""
+        keys = tables.signing_keys
+        with self._database.reading() as connection:
+            return str(connection.execute(select(keys.c.value).where(keys.c.name == "visitors")).scalar_one())
+
+    def _put(self, ticket: str, **values: object) -> None:
+        with self._database.writing() as connection:
+            connection.execute(update(tables.tickets).where(tables.tickets.c.ticket == ticket).values(**values))
+
+    def _live(self) -> ColumnElement[bool]:
+        tickets, clock = tables.tickets, self._database.clock
+        return and_(tickets.c.let_in_at == 0, tickets.c.live_until > clock, tickets.c.held_until <= clock)
+
+    def _facts(self, connection: Connection, ticket_id: int, pool: str) -> Facts:
+        tickets, clock = tables.tickets, self._database.clock
+        in_pool, claiming = tickets.c.pool == pool, tickets.c.claiming_until > clock
+        counts = connection.execute(
+            select(
+                func.count().filter(tickets.c.id < ticket_id, self._live() | claiming).label("ahead"),
+                func.count().filter(tickets.c.id > ticket_id, claiming).label("behind"),
+                func.coalesce(func.max(tickets.c.refused_at), 0.0).label("refused_at"),
+            ).where(in_pool)
+        ).one()
+        let_in = connection.execute(
+            select(tickets.c.node, tickets.c.let_in_at).where(in_pool, tickets.c.let_in_at > clock - BOARD_SECONDS)
+        )
+        return Facts(counts.ahead, counts.behind, counts.refused_at, [(row.node, row.let_in_at) for row in let_in])
+
+    @contextmanager
+    def _changing(self) -> Iterator[Connection]:
+        with self._database.writing() as connection:
+            if self._database.dialect == "postgresql":
+                connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
+            yield connection

@@ -1,0 +1,35 @@
+"""What the counters say about visitors: how many came, got a sandbox, waited, were turned away. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+REFUSALS = ("full", "starting", "trouble", "crowded", "limited", "unknown_pool")
+"""Why somebody got neither a sandbox nor a place to wait. `starting` are programs that were told to ask again."""
+
+TURNED_AWAY = ("full", "trouble", "crowded", "limited")
+"""Those of them that are the fleet's failing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Visitors:
+    """Of one span of time."""
+
+    came: int
+    placed: int
+    turned_away: int
+
+
+def visitors(counters: Mapping[str, int]) -> Visitors:
+    """Whoever waited first and was admitted then came once, not twice."""
+    placed = counters.get("placed", 0)
+    refused = sum(counters.get(f"refused_{reason}", 0) for reason in REFUSALS)
+    came = placed - counters.get("admitted", 0) + counters.get("waited", 0) + refused
+    turned_away = sum(counters.get(f"refused_{reason}", 0) for reason in TURNED_AWAY)
+    return Visitors(max(0, came), placed, turned_away)
+
+
+def by_minute(grown: Mapping[str, list[int]], count: int) -> list[Visitors]:
+    """The same for each of so many minutes, oldest first."""
+    return [visitors({name: values[minute] for name, values in grown.items()}) for minute in range(count)]

@@ -1,0 +1,87 @@
+"""The redirector's HTTP side: one factory, one module per blueprint."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+
+from flask import Flask
+from flask.json.provider import DefaultJSONProvider
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from redirector.config import Settings
+from redirector.fleet.control import Control
+from redirector.fleet.door import Door
+from redirector.fleet.homecoming import Homecoming
+from redirector.fleet.membership import Membership
+from redirector.fleet.overview import Overview
+from redirector.fleet.upkeep import Upkeep
+from redirector.fleet.view import View
+from redirector.store.journal import Journal
+from redirector.web import (
+    admin_fleet,
+    admin_nodes,
+    admin_upkeep,
+    dashboard,
+    entry,
+    failures,
+    hosts,
+    joining,
+    metrics,
+    pages,
+    public,
+    status,
+)
+from redirector.web.cookies import Cookies
+
+BODY_LIMIT = 64 * 1024
+"""Bytes. No call needs a tenth of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Collaborators:
+    """What the blueprints work with."""
+
+    settings: Settings
+    view: View
+    door: Door
+    homecoming: Homecoming
+    cookies: Cookies
+    control: Control
+    upkeep: Upkeep
+    overview: Overview
+    journal: Journal
+    clock: Callable[[], float]
+    rng: Random
+
+
+def create_app(parts: Collaborators) -> Flask:
+    """Build the application. It starts nothing."""
+    app = Flask(__name__)
+    app.config["MAX_CONTENT_LENGTH"] = BODY_LIMIT
+    if isinstance(app.json, DefaultJSONProvider):
+        app.json.sort_keys = False  # in the order of the documentation, tmpnb's names first
+    app.url_map.strict_slashes = False
+    # Paths go on to the sandbox as they came.
+    app.url_map.merge_slashes = False
+    pages.prepare(app, parts.settings)
+    failures.register(app)
+    app.register_blueprint(entry.blueprint(entry.Front(parts.door, parts.homecoming, parts.cookies)))
+    app.register_blueprint(public.blueprint(parts.door, parts.view, parts.settings))
+    app.register_blueprint(admin_nodes.blueprint(parts.control, parts.upkeep, parts.settings, parts.clock))
+    app.register_blueprint(admin_upkeep.blueprint(parts.upkeep, parts.settings))
+    app.register_blueprint(admin_fleet.blueprint(parts.overview, parts.journal, parts.settings, parts.rng))
+    app.register_blueprint(
+        dashboard.blueprint(parts.overview, parts.control, parts.journal, parts.settings, parts.clock)
+    )
+    app.register_blueprint(metrics.blueprint(parts.overview, parts.settings))
+    app.register_blueprint(status.blueprint(parts.overview, parts.settings))
+    app.register_blueprint(hosts.blueprint(parts.control, parts.settings))
+    app.register_blueprint(joining.blueprint(Membership(parts.control), parts.settings))
+    proxies = parts.settings.trusted_proxies
+    if proxies:
+        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]  # the documented way to wrap an application
+            app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies, x_port=proxies, x_prefix=proxies
+        )
+    return app

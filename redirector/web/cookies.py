@@ -1,0 +1,65 @@
+"""The visitor's cookie, as browsers want it: plain, behind TLS, or in a frame on somebody else's site."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from flask import Response, request
+
+from redirector.config import Settings
+from redirector.returning import LASTS_SECONDS, Seal, Visitor
+
+NAME = "tmpnb"
+
+
+class Cookies:
+    """Reads and sets it. Until there is a key to sign with, everyone is a stranger."""
+
+    def __init__(self, settings: Settings, keys: Callable[[], Sequence[str]]) -> None:
+        self._always_tls = settings.entry_url.startswith("https://")
+        self._keys = keys
+        self._seal: Seal | None = None
+
+    def read(self) -> Visitor:
+        """Who asks."""
+        value, seal = request.cookies.get(self._name()), self._sealing()
+        return seal.read(value) if value and seal is not None else Visitor()
+
+    def write(self, response: Response, visitor: Visitor) -> None:
+        """Remember them."""
+        seal = self._sealing()
+        if seal is None:
+            return
+        # In a frame on another site: a cookie of its own for each such site, or none at all. Browsers want TLS for it.
+        framed = self._tls() and _in_foreign_frame()
+        response.set_cookie(
+            self._name(),
+            seal.write(visitor),
+            max_age=LASTS_SECONDS,
+            path="/" if self._tls() else request.script_root or "/",
+            secure=self._tls(),
+            httponly=True,
+            samesite="None" if framed else "Lax",
+            partitioned=framed,
+        )
+
+    def _sealing(self) -> Seal | None:
+        if self._seal is None and (keys := self._keys()):
+            self._seal = Seal(keys)
+        return self._seal
+
+    def _tls(self) -> bool:
+        return self._always_tls or request.is_secure
+
+    def _name(self) -> str:
+        # The prefix keeps neighbours below the same domain from setting it.
+        return f"__Host-{NAME}" if self._tls() else NAME
+
+
+def _in_foreign_frame() -> bool:
+    headers = request.headers
+    return headers.get("Sec-Fetch-Site") == "cross-site" and headers.get("Sec-Fetch-Dest") in (
+        "iframe",
+        "frame",
+        "object",
+    )

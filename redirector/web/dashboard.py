@@ -1,0 +1,199 @@
+"""`/dashboard`: the fleet for operators' eyes, and the same verbs as the command line has.
+
+It asks for the admin token once and answers with a session cookie. Whatever changes something needs, beside the cookie,
+a token that only this page knows, and must not come from another site.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypedDict
+from urllib.parse import urlsplit
+
+from flask import Blueprint, Response, abort, jsonify, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response as AnyResponse
+
+from node_agent.log_lines import fields
+from redirector.config import Settings
+from redirector.errors import DatabaseAwayError
+from redirector.fleet.control import Control, Decision
+from redirector.fleet.overview import Overview, Picture
+from redirector.store.journal import Journal
+from redirector.web.bodies import Body, read_body
+from redirector.web.dashboard_json import MINUTES, cards, charts
+from redirector.web.events_json import events_json
+from redirector.web.failures import failure
+from redirector.web.fleet_json import fleet_json
+from redirector.web.operator_session import NAME_LIMIT, Session, opened, same_secret, session_of
+
+log = logging.getLogger(__name__)
+
+EVENTS_SHOWN = 60
+DIGITS = 15
+
+
+class CookieBounds(TypedDict):
+    """How far the session's cookie goes."""
+
+    path: str
+    secure: bool
+    httponly: bool
+    samesite: str
+
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+
+
+def blueprint(
+    overview: Overview, control: Control, journal: Journal, settings: Settings, clock: Callable[[], float]
+) -> Blueprint:
+    """The page, what it asks for, and its buttons."""
+    seat = _Seat(overview, control, journal, settings, clock)
+    routes = Blueprint("dashboard", __name__, url_prefix="/dashboard")
+    routes.before_request(seat.refuse_other_sites)
+    routes.after_request(_protect)
+    routes.get("")(seat.show)
+    routes.post("/login")(seat.login)
+    routes.post("/logout")(seat.logout)
+    routes.get("/fleet.json")(seat.fleet)
+    routes.post("/nodes/<name>/<verb>")(seat.act)
+    return routes
+
+
+@dataclass(frozen=True, slots=True)
+class _Seat:
+    overview: Overview
+    control: Control
+    journal: Journal
+    settings: Settings
+    clock: Callable[[], float]
+
+    def refuse_other_sites(self) -> Response | None:
+        if not self.settings.admin_tokens:
+            return _page("login.html", 503, problem="The dashboard is closed: the redirector has no admin token.")
+        if request.method != "GET" and _from_elsewhere():
+            return failure(403, "forbidden", "This has to come from the dashboard itself.")
+        return None
+
+    def show(self) -> Response:
+        session = self._session()
+        if session is None:
+            return _page("login.html", 200, problem="")
+        return _page("dashboard.html", 200, csrf=session.csrf, operator=session.operator)
+
+    def login(self) -> AnyResponse:
+        given, name = request.form.get("token", "").strip(), _plain(request.form.get("operator", ""))
+        signers = [token for token in self.settings.admin_tokens if same_secret(given, token)]
+        if not signers:
+            log.warning("dashboard login refused", extra=fields(address=request.remote_addr or ""))
+            return _page("login.html", 403, problem="This is not the admin token.", operator=name)
+        answer = redirect(url_for("dashboard.show"), 303)
+        cookie = opened(signers[0], name, self.clock(), secrets.token_urlsafe(16))
+        answer.set_cookie(_cookie_name(), cookie, **_cookie_bounds())
+        return answer
+
+    def logout(self) -> AnyResponse:
+        answer = redirect(url_for("dashboard.show"), 303)
+        answer.delete_cookie(_cookie_name(), **_cookie_bounds())
+        return answer
+
+    def fleet(self) -> Response:
+        if self._session() is None:
+            return _logged_out()
+        picture = self.overview.picture()
+        return jsonify(
+            {
+                "at": picture.at,
+                "fleet": fleet_json(picture, self.settings, request.url_root),
+                "nodes": cards(picture),
+                **_history(self.journal, picture),
+            }
+        )
+
+    def act(self, name: str, verb: str) -> Response:
+        session = self._session()
+        if session is None:
+            return _logged_out()
+        if not same_secret(request.headers.get("X-CSRF-Token", ""), session.csrf):
+            return failure(403, "forbidden", "This page is out of date; reload it.")
+        body = read_body()
+        decision = Decision(session.operator or "dashboard", body.text("reason"), _version(body), body.flag("force"))
+        match verb:
+            case "drain":
+                _, changed = self.control.intend(name, "draining", decision)
+            case "resume":
+                _, changed = self.control.intend(name, "active", decision)
+            case "remove":
+                self.control.remove(name, decision)
+                changed = True
+            case _:
+                abort(404)
+        return jsonify({"changed": changed})
+
+    def _session(self) -> Session | None:
+        return session_of(request.cookies.get(_cookie_name(), ""), self.settings.admin_tokens, self.clock())
+
+
+def _protect(response: Response) -> Response:
+    response.headers["Cache-Control"] = "no-store"
+    # Not none at all: a form would then be sent as if from nowhere.
+    response.headers["Referrer-Policy"] = "same-origin"
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["Content-Security-Policy"] = POLICY
+    return response
+
+
+def _history(journal: Journal, picture: Picture) -> dict[str, Any]:
+    """Charts and events; empty while the database, which alone has them, is away."""
+    if picture.database_problem:
+        return {"charts": charts({}), "events": []}
+    try:
+        return {
+            "charts": charts(journal.minutes(MINUTES)),
+            "events": events_json(reversed(journal.events(limit=EVENTS_SHOWN))),
+        }
+    except DatabaseAwayError:
+        return {"charts": charts({}), "events": []}
+
+
+def _from_elsewhere() -> bool:
+    """Whether another site's page sent this. Browsers say so; a program that is no browser carries no cookie."""
+    site = request.headers.get("Sec-Fetch-Site", "")
+    if site:
+        return site not in ("same-origin", "none")
+    origin = request.headers.get("Origin", "")
+    return bool(origin) and urlsplit(origin).netloc != request.host
+
+
+def _cookie_name() -> str:
+    """Behind TLS bound to this very host, which no neighbour under the same domain can set."""
+    return "__Host-tmpnb-operator" if request.is_secure else "tmpnb-operator"
+
+
+def _cookie_bounds() -> CookieBounds:
+    path = "/" if request.is_secure else f"{request.script_root}/dashboard"
+    return {"path": path, "secure": request.is_secure, "httponly": True, "samesite": "Strict"}
+
+
+def _version(body: Body) -> int | None:
+    """Of the card that the operator saw, so that two of them cannot undo each other unknowingly."""
+    given = body.text("version")
+    return int(given) if given.isascii() and given.isdigit() and len(given) <= DIGITS else None
+
+
+def _plain(name: str) -> str:
+    return "".join(char for char in name.strip() if char.isprintable())[:NAME_LIMIT]
+
+
+def _logged_out() -> Response:
+    return failure(401, "unauthorized", "Log in first.")
+
+
+def _page(template: str, status: int, **values: Any) -> Response:
+    return Response(render_template(template, **values), status)

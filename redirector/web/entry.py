@@ -1,0 +1,151 @@
+"""The front door: one redirect to a sandbox, or a place in the waiting room, or a page that says why neither."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flask import Blueprint, Response, abort, request
+
+from node_agent.wire import PATH_LIMIT, path_problem
+from redirector.fleet.door import Door
+from redirector.fleet.homecoming import Homecoming
+from redirector.fleet.placing import Placed
+from redirector.fleet.visits import Outcome, Refused, Visit, Waiting
+from redirector.nodes import DEFAULT_POOL
+from redirector.returning import Home, Visitor, base_of
+from redirector.web.cookies import Cookies
+from redirector.web.failures import failure, prefers_page
+from redirector.web.landing import PREFIXES, inner_path
+from redirector.web.lookers import PURPOSES, is_bot, prefetches
+from redirector.web.outcomes import PLAIN_SECONDS, refused_json, refused_page, waiting_json, waiting_page
+from redirector.web.pages import ALONE, page
+from redirector.web.spawn import TICKET, ready
+
+STEMS = ("/user/<key>", *(f"/{prefix}" for prefix in PREFIXES))
+RULES = ("/", *STEMS, *(f"{stem}/<path:rest>" for stem in STEMS))
+
+OURS = ("pool", "fresh")
+"""Parts of the query that are meant for the redirector; the pool at the entry itself only."""
+
+ROBOTS = "User-agent: *\nDisallow: /\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a request to the front door asks for."""
+
+    visit: Visit
+    suffix: str
+    """Its path and query as they came, to stand behind `/wait/<ticket>`."""
+    fresh: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Front:
+    """Receives visitors."""
+
+    door: Door
+    homecoming: Homecoming
+    cookies: Cookies
+
+    def enter(self, wanted: Wanted) -> Response:
+        """Somebody opens the entry or a landing path."""
+        visitor = self.cookies.read()
+        home = None if wanted.fresh else visitor.homes.get(wanted.visit.pool)
+        url = self.homecoming.url(home, wanted.visit.path) if home is not None else None
+        return _go(url) if url is not None else self.receive(wanted, visitor, visitor.ticket)
+
+    def receive(self, wanted: Wanted, visitor: Visitor, ticket: str) -> Response:
+        """Somebody comes, or asks how their ticket stands. A ticket that nobody knows any more is as good as none."""
+        outcome = (self.door.ask(ticket, wanted.visit) if ticket else None) or self.door.come(wanted.visit)
+        keeps = isinstance(outcome, Waiting) and visitor.ticket == outcome.ticket
+        response = _told(outcome, wanted, keeps=keeps)
+        if isinstance(outcome, Placed) and outcome.name:
+            home = Home(outcome.node, outcome.name, base_of(outcome.url))
+            self.cookies.write(response, visitor.at_home(wanted.visit.pool, home))
+        elif isinstance(outcome, Waiting) and not keeps:
+            self.cookies.write(response, visitor.waiting(outcome.ticket))
+        return response
+
+
+def blueprint(front: Front) -> Blueprint:
+    """The visitor's way in."""
+    routes = Blueprint("entry", __name__)
+
+    def enter(**_parts: str) -> Response:
+        wanted = _wanted(request.path)
+        return _only_looking() or front.enter(wanted)
+
+    for rule in RULES:
+        routes.add_url_rule(rule, view_func=enter, endpoint="enter", methods=["GET"])
+
+    @routes.get("/wait/<ticket>")
+    @routes.get("/wait/<ticket>/<path:_rest>")
+    def wait(ticket: str, _rest: str = "") -> Response:
+        if not TICKET.fullmatch(ticket):
+            abort(404)
+        wanted = _wanted(request.path.removeprefix(f"/wait/{ticket}") or "/")
+        return _only_looking() or front.receive(wanted, front.cookies.read(), ticket)
+
+    @routes.get("/robots.txt")
+    def robots() -> Response:
+        return Response(ROBOTS, mimetype="text/plain")
+
+    return routes
+
+
+def _told(outcome: Outcome, wanted: Wanted, *, keeps: bool) -> Response:
+    program = _is_program()
+    match outcome:
+        case Placed():
+            # Whoever polls for a place as a program wants to know where it is, not to be taken there.
+            polls = program and request.endpoint == "entry.wait"
+            return ready(outcome) if polls else _go(outcome.url)
+        case Waiting():
+            following = f"{request.script_root}/wait/{outcome.ticket}{wanted.suffix}"
+            return waiting_json(outcome, following, keeps=keeps) if program else waiting_page(outcome, following)
+        case Refused():
+            return refused_json(outcome) if program else refused_page(outcome)
+
+
+def _go(url: str) -> Response:
+    headers = {"Location": url, "Cache-Control": "no-store", "Referrer-Policy": "no-referrer", **ALONE}
+    return Response(status=302, headers=headers)
+
+
+def _wanted(path: str) -> Wanted:
+    """Read a path and the request's query; whatever is no visitor's is answered here."""
+    query = request.query_string.decode("latin-1")
+    if not query.isascii() or not query.isprintable() or " " in query:
+        abort(400)
+    parts = [part for part in query.split("&") if part]
+    pool = request.args.get("pool") or DEFAULT_POOL if path == "/" else DEFAULT_POOL
+    ours = OURS if path == "/" else OURS[1:]
+    kept = [part for part in parts if part.partition("=")[0] not in ours]
+    inner = inner_path(path, query if len(kept) == len(parts) else "&".join(kept))
+    if inner is None:
+        abort(404)
+    if len(inner) > PATH_LIMIT:
+        abort(414)
+    if path_problem(inner if inner.startswith("/") else f"/{inner}"):
+        abort(400)
+    # The query goes along whole: the pool is part of what they wait for.
+    suffix = (inner_path(path, "") or "/") + (f"?{query}" if query else "")
+    fresh = any(part.partition("=")[0] == "fresh" for part in parts)
+    interval = 0.0 if _is_program() else PLAIN_SECONDS
+    return Wanted(Visit(inner, pool, request.remote_addr or "", interval=interval), suffix, fresh)
+
+
+def _is_program() -> bool:
+    return not prefers_page() and "application/json" in request.accept_mimetypes.values()
+
+
+def _only_looking() -> Response | None:
+    """What those get who would not use a notebook if they were given one."""
+    if request.method == "HEAD":
+        return Response(status=200, headers={"Cache-Control": "no-store"})
+    if prefetches(request.headers.get(name, "") for name in PURPOSES):
+        return failure(503, "prefetch", "A sandbox is for someone who comes, not for a prefetch.")
+    if is_bot(request.headers.get("User-Agent", "")):
+        return page("preview.html", 200)
+    return None

@@ -1,0 +1,37 @@
+"""`GET /metrics`."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response
+
+from redirector.config import Settings
+from redirector.fleet.overview import Overview
+from redirector.metrics import Sample, exposition
+from redirector.web.auth import admin_only
+from redirector.web.public import VERSION
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+def blueprint(overview: Overview, settings: Settings) -> Blueprint:
+    """For Prometheus, which brings the admin token from a file of its own."""
+    routes = Blueprint("metrics", __name__)
+    routes.before_request(admin_only(settings.admin_tokens))
+
+    @routes.get("/metrics")
+    def metrics() -> Response:
+        picture = overview.picture()
+        text = exposition(
+            Sample(
+                picture.at,
+                picture.nodes,
+                picture.board,
+                picture.counters,
+                picture.waiting,
+                database_up=not picture.database_problem,
+                version=VERSION,
+            )
+        )
+        return Response(text, content_type=CONTENT_TYPE)
+
+    return routes

@@ -1,0 +1,195 @@
+"""Composition root: one worker's parts, put together."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import signal
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from random import Random
+from threading import Event as Flag
+from threading import Thread
+
+from flask import Flask
+
+from redirector.agent_client import AgentClient
+from redirector.bounded_http import BoundedHttp
+from redirector.config import Settings
+from redirector.fleet.control import Control
+from redirector.fleet.door import Door
+from redirector.fleet.homecoming import Homecoming
+from redirector.fleet.overview import Overview
+from redirector.fleet.placing import Placer
+from redirector.fleet.reports import Reports
+from redirector.fleet.room import Room
+from redirector.fleet.upkeep import Upkeep
+from redirector.fleet.view import View
+from redirector.keeper import Keeper
+from redirector.limits import Allowance, Limits
+from redirector.poller import Poller
+from redirector.store.boards import Boards
+from redirector.store.database import Database
+from redirector.store.journal import Journal
+from redirector.store.leases import Leases
+from redirector.store.registry import Registry
+from redirector.store.rolls import Rolls
+from redirector.store.tickets import Tickets
+from redirector.web import Collaborators, create_app
+from redirector.web.cookies import Cookies
+
+log = logging.getLogger(__name__)
+
+STOP_SECONDS = 5.0
+"""Longer than any call of the threads that are stopped should take."""
+
+
+@dataclass(slots=True)
+class Worker:
+    """One process that serves visitors, with its threads."""
+
+    app: Flask
+    view: View
+    placer: Placer
+    control: Control
+    registry: Registry
+    keeper: Keeper
+    poller: Poller
+    room: Room
+    client: AgentClient
+    database: Database
+    _stop: Flag = field(default_factory=Flag)
+    _threads: list[Thread] = field(default_factory=list)
+
+    def start(self) -> None:
+        """Read what there is, so that the first visitor finds a fleet, then start the threads."""
+        self.keeper.turn()
+        self.room.turn()
+        for name, run in (("keeper", self.keeper.run), ("poller", self.poller.run), ("room", self.room.run)):
+            thread = Thread(target=_vital, args=(name, run, self._stop), name=name, daemon=True)
+            thread.start()
+            self._threads.append(thread)
+
+    def stop(self) -> None:
+        """Stop the threads; the lease goes to another worker."""
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(STOP_SECONDS)
+        self.client.close()
+        self.database.close()
+
+
+def compose(settings: Settings) -> Worker:
+    """Put one worker together. Nothing runs yet."""
+    holder = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+    rng = Random()  # noqa: S311  # breaks ties, keeps no secret
+    leading = Flag()
+    database = Database(settings.database_url)
+    registry, boards, journal = Registry(database), Boards(database), Journal(database)
+    tickets = Tickets(database)
+    room = Room(tickets)
+    client = AgentClient(
+        BoundedHttp(f"tmpnb-redirector/{version('tmpnb-fleet')}"),
+        poll_seconds=settings.poll_timeout_seconds,
+        claim_seconds=settings.claim_timeout_seconds,
+    )
+    view, reports = View(), Reports()
+    keeper = Keeper(
+        holder=holder,
+        view=view,
+        reports=reports,
+        registry=registry,
+        boards=boards,
+        leases=Leases(database),
+        journal=journal,
+        leading=leading,
+    )
+    poller = Poller(
+        holder=holder,
+        view=view,
+        reports=reports,
+        client=client,
+        registry=registry,
+        boards=boards,
+        journal=journal,
+        leading=leading,
+        clock=time.time,
+        rng=rng,
+        seconds=settings.poll_seconds,
+        anyone_waits=lambda: bool(room.queue.tickets),
+    )
+    placer = Placer(
+        view=view,
+        client=client,
+        reports=reports,
+        clock=time.time,
+        rng=rng,
+        new_ticket=new_ticket,
+        seconds=settings.place_seconds,
+    )
+    control = Control(
+        registry=registry,
+        boards=boards,
+        client=client,
+        clock=time.time,
+        changed=keeper.refresh,
+        min_free_percent=settings.min_free_percent,
+    )
+    door = Door(
+        view=view,
+        placer=placer,
+        room=room,
+        tickets=tickets,
+        limits=Limits(
+            Allowance(settings.client_burst, settings.client_per_minute, settings.client_free).part(settings.workers)
+        ),
+        reports=reports,
+        clock=time.time,
+        new_ticket=new_ticket,
+        waiting_limit=settings.waiting_limit,
+    )
+    app = create_app(
+        Collaborators(
+            settings=settings,
+            view=view,
+            door=door,
+            homecoming=Homecoming(view=view, client=client, reports=reports),
+            cookies=Cookies(settings, lambda: settings.signing_keys or room.signing_keys),
+            control=control,
+            upkeep=Upkeep(registry=registry, rolls=Rolls(database), client=client, clock=time.time),
+            overview=Overview(
+                registry=registry,
+                boards=boards,
+                journal=journal,
+                tickets=tickets,
+                view=view,
+                clock=time.time,
+            ),
+            journal=journal,
+            clock=time.time,
+            rng=rng,
+        )
+    )
+    return Worker(app, view, placer, control, registry, keeper, poller, room, client, database)
+
+
+def new_ticket() -> str:
+    """With more than the 128 random bits that a capability needs."""
+    return secrets.token_urlsafe(24)
+
+
+def _vital(name: str, run: Callable[[Flag], None], stop: Flag) -> None:
+    """Run a thread that the worker cannot do without: if it ends before it should, so does the worker.
+
+    gunicorn starts another one then, which beats a worker that goes on serving what it once knew.
+    """
+    try:
+        run(stop)
+    finally:
+        if not stop.is_set():
+            log.critical("the %s thread ended: this worker ends too", name)
+            os.kill(os.getpid(), signal.SIGTERM)

@@ -1,0 +1,32 @@
+"""Fake nodes, and a redirector's worker that a test moves step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from redirector.agent_client import AgentClient
+from redirector.bounded_http import BoundedHttp
+from tests.support.fleet_nodes import FakeNodes, fake_nodes
+from tests.support.fleet_worker import SteppedWorker, stepped_worker
+
+
+@pytest.fixture
+def nodes() -> Iterator[FakeNodes]:
+    with fake_nodes() as nodes:
+        yield nodes
+
+
+@pytest.fixture
+def client() -> Iterator[AgentClient]:
+    client = AgentClient(BoundedHttp("tests"), poll_seconds=0.5, claim_seconds=0.5)
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def fleet(tmp_path: Path) -> Iterator[SteppedWorker]:
+    with stepped_worker(tmp_path) as fleet:
+        yield fleet

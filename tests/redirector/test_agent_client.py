@@ -1,0 +1,237 @@
+"""What nodes answer, however badly, as seen through real HTTP."""
+
+from __future__ import annotations
+
+import pytest
+
+from node_agent.wire import Claim, NodeStats, Refusal, WireError
+from redirector.agent_client import AgentClient, Wish, sandbox_url
+from redirector.nodes import Failure, Node, Trouble
+from tests.support.fleet_node import FakeNode, Mood
+from tests.support.fleet_nodes import FakeNodes
+from tests.support.fleet_values import a_node
+
+WISH = Wish(ticket="t" * 24)
+
+
+def row(node: FakeNode, **fields: str) -> Node:
+    values = {"name": node.name, "url": node.url, "token": node.token, "node_id": node.node_id, **fields}
+    return Node(**values)  # type: ignore[arg-type]  # texts, all of them
+
+
+def test_stats_are_read(nodes: FakeNodes, client: AgentClient) -> None:
+    node = nodes.add("n1", ready=3)
+    said = client.stats(node.url)
+    assert isinstance(said, NodeStats)
+    assert (said.available, said.node_id, said.protocol) == (3, node.node_id, 1)
+
+
+def test_an_original_tmpnb_redirects_its_stats_within_its_origin(nodes: FakeNodes, client: AgentClient) -> None:
+    said = client.stats(nodes.add("old", protocol=0, ready=2).url)
+    assert isinstance(said, NodeStats)
+    assert (said.available, said.protocol) == (2, 0)
+
+
+def test_stats_are_asked_for_without_a_token(nodes: FakeNodes, client: AgentClient) -> None:
+    node = nodes.add("n1")
+    client.stats(node.url)
+    assert "authorization" not in node.asked[0].headers
+
+
+def test_a_redirect_to_another_origin_is_not_followed(nodes: FakeNodes, client: AgentClient) -> None:
+    thief = nodes.add("thief")
+    node = nodes.add("n1", mood="elsewhere", elsewhere=thief.url)
+    assert client.stats(node.url) == Failure(Trouble.GARBLED, "it redirects its stats to another origin")
+    assert isinstance(client.claim(row(node), WISH, protocol=1), Failure)
+    assert isinstance(client.put_state(row(node)), Failure)
+    assert isinstance(client.token_works(node.url, node.token), Failure)
+    assert thief.asked == []
+
+
+def test_a_redirect_in_a_circle_ends(nodes: FakeNodes, client: AgentClient) -> None:
+    node = nodes.add("n1", mood="elsewhere")
+    node.elsewhere = node.url
+    assert client.stats(node.url) == Failure(Trouble.GARBLED, "it redirects its stats in a circle")
+
+
+@pytest.mark.parametrize(
+    ("mood", "trouble", "words"),
+    [
+        ("hanging", Trouble.SILENT, "no answer within 0.5 s"),
+        ("trickling", Trouble.SILENT, "no answer within 0.5 s"),
+        ("endless", Trouble.GARBLED, "longer than"),
+        ("garbled", Trouble.GARBLED, "not JSON"),
+        ("failing", Trouble.GARBLED, "500"),
+        ("mute", Trouble.REFUSED, "closed the connection"),
+        ("alien", Trouble.GARBLED, "not HTTP"),
+    ],
+)
+def test_a_node_that_answers_badly_is_an_observation_within_its_time(
+    nodes: FakeNodes, client: AgentClient, mood: Mood, trouble: Trouble, words: str
+) -> None:
+    node = nodes.add("n1", mood=mood)
+    for failure in (client.stats(node.url), client.claim(row(node), WISH, protocol=1)):
+        assert isinstance(failure, Failure)
+        assert failure.trouble is trouble or mood in ("failing", "garbled")
+    failure = client.stats(node.url)
+    assert isinstance(failure, Failure)
+    assert words in failure.reason
+
+
+def test_a_dead_node_refuses_and_a_name_without_an_address_is_silent(nodes: FakeNodes, client: AgentClient) -> None:
+    node = nodes.add("n1")
+    assert isinstance(client.stats(node.url), NodeStats)
+    nodes.die(node)
+    assert client.stats(node.url) == Failure(Trouble.REFUSED, "connection refused")
+    assert client.stats("http://no-such-host.invalid") == Failure(Trouble.SILENT, "its host name cannot be resolved")
+
+
+def test_a_connection_that_was_closed_meanwhile_is_made_anew(nodes: FakeNodes, client: AgentClient) -> None:
+    node = nodes.add("n1")
+    assert isinstance(client.stats(node.url), NodeStats)
+    nodes.die(node)
+    nodes.start(node)
+    assert isinstance(client.claim(row(node), WISH, protocol=1), Claim)
+
+
+def test_a_claim_carries_token_ticket_path_and_pool(nodes: FakeNodes, client: AgentClient) -> None:
+    node = nodes.add("n1", pools={"gpu": 1})
+    answer = client.claim(row(node), Wish("t" * 24, "/lab/tree/a.ipynb?reset", "gpu"), protocol=1)
+    assert isinstance(answer, Claim)
+    assert answer.url.startswith(f"{node.url}/user/")
+    assert answer.url.endswith("/lab/tree/a.ipynb?reset")
+    asked = node.asked[-1]
+    assert asked.body == {"ticket": "t" * 24, "path": "/lab/tree/a.ipynb?reset", "pool": "gpu"}
+    assert asked.headers["authorization"] == f"token {node.token}"
+
+
+def test_the_same_ticket_gets_the_same_sandbox(nodes: FakeNodes, client: AgentClient) -> None:
+    node = nodes.add("n1")
+    first, second = (client.claim(row(node), WISH, protocol=1) for _ in range(2))
+    assert isinstance(first, Claim)
+    assert isinstance(second, Claim)
+    assert first.url == second.url
+
+
+def test_a_query_without_a_path_goes_to_the_landing_page(nodes: FakeNodes, client: AgentClient) -> None:
+    node = nodes.add("n1")
+    answer = client.claim(row(node), Wish("t" * 24, "?reset"), protocol=1)
+    assert isinstance(answer, Claim)
+    assert answer.url.endswith("/lab?reset")
+    assert "path" not in node.asked[-1].body
+
+
+@pytest.mark.parametrize(
+    ("path", "end"),
+    [
+        ("", "/?token=tmpnb"),
+        ("/tree", "/tree?token=tmpnb"),
+        ("/notebooks/a.ipynb?x=1", "/notebooks/a.ipynb?x=1&token=tmpnb"),
+        ("?x=1", "/?x=1&token=tmpnb"),
+    ],
+)
+def test_an_original_tmpnb_gets_the_path_appended(nodes: FakeNodes, client: AgentClient, path: str, end: str) -> None:
+    node = nodes.add("old", protocol=0)
+    answer = client.claim(row(node), Wish("t" * 24, path), protocol=0)
+    assert isinstance(answer, Claim)
+    stem, _, rest = answer.url.partition("/user/")
+    assert stem == node.url
+    assert rest[rest.index("/") :] == end
+    assert answer.available is None
+    assert node.asked[-1].body == {}
+
+
+@pytest.mark.parametrize(
+    ("fields", "status"),
+    [
+        ({"ready": 0}, "full"),
+        ({"ready": 0, "starting": 1}, "starting"),
+        ({"own_state": "draining"}, "draining"),
+        ({"token": "another-token"}, "forbidden"),
+    ],
+)
+def test_a_refusal_says_why(nodes: FakeNodes, client: AgentClient, fields: dict[str, object], status: str) -> None:
+    node = nodes.add("n1", **fields)
+    asking = Node(name="n1", url=node.url, token="a-node-token-for-tests")
+    answer = client.claim(asking, WISH, protocol=1)
+    assert isinstance(answer, Refusal)
+    assert answer.status == status
+
+
+def test_an_unknown_pool_is_a_refusal_of_its_own(nodes: FakeNodes, client: AgentClient) -> None:
+    answer = client.claim(row(nodes.add("n1")), Wish("t" * 24, pool="gpu"), protocol=1)
+    assert isinstance(answer, Refusal)
+    assert answer.status == "unknown_pool"
+
+
+def test_a_sandbox_url_may_have_an_origin_below_the_nodes_own_host() -> None:
+    node = a_node(url="https://n1.example.org/base")
+    assert sandbox_url(node, "/user/k/lab") == "https://n1.example.org/base/user/k/lab"
+    assert sandbox_url(node, "https://k.n1.example.org/lab") == "https://k.n1.example.org/lab"
+
+
+def test_a_node_cannot_send_visitors_to_another_host(nodes: FakeNodes, client: AgentClient) -> None:
+    for host in ("evil.example", "evil-n1.example.org", "n1.example.org.evil.example"):
+        with pytest.raises(WireError):
+            sandbox_url(a_node(url="https://n1.example.org"), f"https://{host}/user/k/lab")
+    node = nodes.add("n1", origin="https://evil.example")
+    answer = client.claim(row(node), WISH, protocol=1)
+    assert isinstance(answer, Failure)
+    assert "not the node's own host" in answer.reason
+
+
+def test_the_intent_is_put_with_generation_reason_and_name(nodes: FakeNodes, client: AgentClient) -> None:
+    node = nodes.add("n1")
+    asked = Node(
+        "n1", node.url, token=node.token, intent="draining", intent_reason="disk", intent_by="ann", generation=7
+    )
+    assert client.put_state(asked) is None
+    assert node.asked[-1].body == {"state": "draining", "generation": 7, "reason": "disk", "by": "ann"}
+    assert (node.fleet_state, node.generation) == ("draining", 7)
+
+
+def test_an_intent_that_is_not_taken_says_why(nodes: FakeNodes, client: AgentClient) -> None:
+    node = nodes.add("n1", accepts_state=False)
+    assert client.put_state(row(node)) == Failure(Trouble.GARBLED, "it answered 500 to its new state")
+    node.token = "another-token"
+    asked = Node("n1", node.url, token="a-node-token-for-tests")
+    assert client.put_state(asked) == Failure(Trouble.GARBLED, "it does not accept its token")
+    nodes.die(node)
+    assert client.put_state(asked) == Failure(Trouble.REFUSED, "connection refused")
+
+
+def test_a_token_is_tried_by_a_call_that_needs_it(nodes: FakeNodes, client: AgentClient) -> None:
+    node = nodes.add("n1")
+    assert client.token_works(node.url, node.token) is True
+    assert client.token_works(node.url, "another-token") is False
+    assert client.token_works(node.url, "") is False
+    nodes.die(node)
+    assert client.token_works(node.url, node.token) == Failure(Trouble.REFUSED, "connection refused")
+
+
+def test_several_visitors_get_their_sandboxes_by_one_call_each_with_their_own_path(
+    nodes: FakeNodes, client: AgentClient
+) -> None:
+    node = nodes.add("n1", ready=2, capacity=9)
+    wishes = [Wish("a" * 24, "/lab/tree/a.ipynb"), Wish("b" * 24, "?x=1"), Wish("c" * 24)]
+    first, second, third = client.claim_several(row(node), wishes)
+    assert isinstance(first, Claim)
+    assert isinstance(second, Claim)
+    assert first.url.startswith(f"{node.url}/user/")
+    assert first.url.endswith("/lab/tree/a.ipynb")
+    assert second.url.endswith("/lab?x=1")
+    assert third == Refusal("full", "none is ready")
+    assert len(node.spawns()) == 1
+
+
+@pytest.mark.parametrize("mood", ["hanging", "garbled", "endless", "failing", "mute"])
+def test_a_bad_answer_to_several_is_a_failure_for_each(nodes: FakeNodes, client: AgentClient, mood: Mood) -> None:
+    node = nodes.add("n1", mood=mood)
+    found = client.claim_several(row(node), [Wish("a" * 24), Wish("b" * 24)])
+    assert [type(outcome) for outcome in found] == [Failure, Failure]
+
+
+def test_a_refused_token_refuses_several(nodes: FakeNodes, client: AgentClient) -> None:
+    node = nodes.add("n1")
+    found = client.claim_several(row(node, token="wrong"), [Wish("a" * 24), Wish("b" * 24)])
+    assert {outcome.status for outcome in found if isinstance(outcome, Refusal)} == {"forbidden"}

@@ -1,0 +1,156 @@
+"""The front door as a browser and a program meet it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.fleet_nodes import FakeNodes
+from tests.support.fleet_worker import SteppedWorker, stepped_worker
+
+BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+
+
+def test_a_visitor_is_redirected_once_and_nothing_is_cached(nodes: FakeNodes, fleet: SteppedWorker) -> None:
+    node = nodes.add("n1")
+    fleet.add(node)
+    answer = fleet.visit()
+    assert answer.status_code == 302
+    assert answer.headers["Location"].startswith(f"{node.url}/user/")
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert answer.headers["Referrer-Policy"] == "no-referrer"
+    assert answer.headers["Cross-Origin-Opener-Policy"] == "same-origin"
+
+
+@pytest.mark.parametrize(
+    ("path", "end"),
+    [
+        ("/", "/lab"),
+        ("/?x=1", "/lab?x=1"),
+        ("/lab", "/lab"),
+        ("/lab/", "/lab/"),
+        ("/lab/tree/Welcome.ipynb?reset", "/lab/tree/Welcome.ipynb?reset"),
+        ("/notebooks/a%20b.ipynb?one=1&two=a%20b", "/notebooks/a%20b.ipynb?one=1&two=a%20b"),
+        ("/tree?x=%C3%A4", "/tree?x=%C3%A4"),
+        ("/files/a//b", "/files/a//b"),
+        ("/user/stale-key/lab/tree/Plot.ipynb?x", "/lab/tree/Plot.ipynb?x"),
+    ],
+)
+def test_landing_paths_keep_path_and_query(nodes: FakeNodes, fleet: SteppedWorker, path: str, end: str) -> None:
+    fleet.add(nodes.add("n1"))
+    location = fleet.visit(path).headers["Location"]
+    _, _, rest = location.partition("/user/")
+    assert rest[rest.index("/") :] == end
+
+
+@pytest.mark.parametrize(
+    "path", ["/favicon.ico", "/nope", "/labyrinth", "/user", "/api/nothing", "/files//a", "/lab/../x"]
+)
+def test_any_other_path_is_a_404_and_takes_nothing(nodes: FakeNodes, fleet: SteppedWorker, path: str) -> None:
+    node = nodes.add("n1")
+    fleet.add(node)
+    assert fleet.visit(path).status_code == 404
+    assert node.spawns() == []
+
+
+@pytest.mark.parametrize("path", ["/", "/lab/tree/a.ipynb", "/user/key/lab"])
+def test_a_head_request_is_answered_and_takes_nothing(nodes: FakeNodes, fleet: SteppedWorker, path: str) -> None:
+    node = nodes.add("n1")
+    fleet.add(node)
+    assert fleet.web.head(path).status_code == 200
+    assert fleet.web.head("/nope").status_code == 404
+    assert node.spawns() == []
+
+
+@pytest.mark.parametrize(
+    "header", [("Sec-Purpose", "prefetch;prerender"), ("Purpose", "prefetch"), ("X-Moz", "prefetch")]
+)
+def test_a_prefetch_takes_nothing(nodes: FakeNodes, fleet: SteppedWorker, header: tuple[str, str]) -> None:
+    node = nodes.add("n1")
+    fleet.add(node)
+    answer = fleet.visit(headers=dict([header]))
+    assert answer.status_code == 503
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert node.spawns() == []
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
+def test_other_methods_take_nothing(nodes: FakeNodes, fleet: SteppedWorker, method: str) -> None:
+    node = nodes.add("n1")
+    fleet.add(node)
+    assert fleet.web.open("/lab", method=method).status_code == 405
+    assert node.spawns() == []
+
+
+def test_while_something_starts_a_page_goes_on_by_itself(nodes: FakeNodes, fleet: SteppedWorker) -> None:
+    node = nodes.add("n1", ready=0, starting=1)
+    fleet.add(node)
+    answer = fleet.visit(headers=BROWSER)
+    assert answer.status_code == 200
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert "on its way" in answer.text
+    node.ready, node.starting = 1, 0
+    fleet.beat()
+    assert fleet.visit(headers=BROWSER).status_code == 302
+
+
+def test_without_a_waiting_room_a_full_fleet_says_so_and_when_to_come_back(nodes: FakeNodes, tmp_path: Path) -> None:
+    with stepped_worker(tmp_path, TMPNB_WAITING_LIMIT="0") as fleet:
+        fleet.add(nodes.add("n1", ready=0))
+        answer = fleet.visit(headers=BROWSER)
+        assert answer.status_code == 503
+        assert int(answer.headers["Retry-After"]) > 0
+        assert answer.headers["Refresh"] == answer.headers["Retry-After"]
+        assert "in use" in answer.text
+
+
+def test_trouble_is_not_called_full(nodes: FakeNodes, fleet: SteppedWorker) -> None:
+    node = nodes.add("n1")
+    fleet.add(node)
+    nodes.die(node)
+    answer = fleet.visit(headers=BROWSER)
+    assert answer.status_code == 503
+    assert "Retry-After" in answer.headers
+    assert '<h1 data-case="trouble">' in answer.text
+    assert '<h1 data-case="full" hidden>' in answer.text
+
+
+def test_pages_are_small_frameless_and_ask_no_third_party(nodes: FakeNodes, fleet: SteppedWorker) -> None:
+    fleet.add(nodes.add("n1", ready=0))
+    answer = fleet.visit(headers=BROWSER)
+    assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"]
+    assert "http://" not in answer.text.replace("http-equiv", "")
+    assert "https://" not in answer.text
+    with fleet.visit("/static/redirector.css") as style:
+        assert style.status_code == 200
+        assert len(answer.data) + len(style.data) < 30_000
+
+
+def test_a_pool_is_chosen_by_the_entry_url(nodes: FakeNodes, fleet: SteppedWorker) -> None:
+    node = nodes.add("n1", pools={"gpu": 1})
+    fleet.add(node)
+    answer = fleet.visit("/?pool=gpu&x=1")
+    assert answer.headers["Location"].endswith("/lab?x=1")
+    assert node.spawns()[0].body["pool"] == "gpu"
+    assert fleet.visit("/?pool=tpu", headers=BROWSER).status_code == 404
+
+
+def test_an_absurdly_long_path_is_a_clear_answer_and_takes_nothing(nodes: FakeNodes, fleet: SteppedWorker) -> None:
+    node = nodes.add("n1")
+    fleet.add(node)
+    assert fleet.visit("/lab/" + "a" * 5000).status_code == 414
+    assert fleet.visit("/?" + "a" * 5000).status_code == 414
+    assert node.spawns() == []
+
+
+def test_a_person_gets_a_page_for_a_404_and_a_program_json(fleet: SteppedWorker) -> None:
+    page = fleet.visit("/nope", headers=BROWSER)
+    assert page.content_type.startswith("text/html")
+    assert "There is nothing at this address" in page.text
+    assert 'href="/"' in page.text
+    assert fleet.visit("/nope").get_json() == {"status": "not_found", "message": "There is nothing at this address."}
+
+
+def test_robots_are_asked_to_stay_away(fleet: SteppedWorker) -> None:
+    assert fleet.visit("/robots.txt").text == "User-agent: *\nDisallow: /\n"

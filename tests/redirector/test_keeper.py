@@ -1,0 +1,75 @@
+"""A worker's thread beside its visitors: news, lease and reports, with the database there and away."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.support.fleet_nodes import FakeNodes
+from tests.support.fleet_worker import SteppedWorker, stepped_worker
+
+
+@contextmanager
+def database_away(fleet: SteppedWorker) -> Iterator[None]:
+    """The directory of the database is gone, as a mount may be; nothing in it is lost."""
+    fleet.worker.database.close()
+    state, elsewhere = fleet.settings.state, fleet.settings.state.with_name("elsewhere")
+    state.rename(elsewhere)
+    yield
+    shutil.move(elsewhere, state)
+
+
+@pytest.fixture
+def moved(tmp_path: Path) -> Iterator[SteppedWorker]:
+    with stepped_worker(tmp_path / "state") as fleet:
+        yield fleet
+
+
+def test_visitors_are_placed_and_nodes_polled_while_the_database_is_away(
+    nodes: FakeNodes, moved: SteppedWorker
+) -> None:
+    node = nodes.add("n1", ready=1)
+    moved.add(node)
+    with database_away(moved):
+        assert moved.visit().status_code == 302
+        node.ready = 2
+        moved.beat()
+        assert moved.worker.keeper.leads
+        assert moved.worker.view.pool().tally.free == {"n1": 2}
+        assert moved.visit().status_code == 302
+        assert moved.admin("GET", "/api/nodes").get_json()["status"] == "database_away"
+
+
+def test_what_was_counted_meanwhile_is_written_when_it_is_back(nodes: FakeNodes, moved: SteppedWorker) -> None:
+    moved.add(nodes.add("n1", ready=1))
+    with database_away(moved):
+        moved.visit()
+        moved.beat()
+        assert moved.worker.keeper.database_away
+    moved.beat()
+    assert moved.worker.keeper.database_away == ""
+    assert moved.admin("GET", "/api/fleet").get_json()["visitors"]["placed"] == 1
+
+
+def test_the_log_tells_when_the_database_goes_and_comes_and_nothing_in_between(
+    nodes: FakeNodes, moved: SteppedWorker, caplog: pytest.LogCaptureFixture
+) -> None:
+    moved.add(nodes.add("n1"))
+    with caplog.at_level(logging.INFO, "redirector.keeper"), database_away(moved):
+        for _ in range(4):
+            moved.worker.keeper.turn()
+    moved.worker.keeper.turn()
+    assert [record.levelname for record in caplog.records] == ["ERROR", "WARNING"]
+
+
+def test_news_of_the_registry_reach_a_worker_at_its_next_turn(nodes: FakeNodes, fleet: SteppedWorker) -> None:
+    with stepped_worker(fleet.settings.state) as second:
+        fleet.add(nodes.add("n1"))
+        assert second.worker.view.nodes == {}
+        second.worker.keeper.turn()
+        assert list(second.worker.view.nodes) == ["n1"]

@@ -1,0 +1,84 @@
+"""Which paths are a visitor's, and what they mean inside a sandbox."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from node_agent.wire import path_problem
+from redirector.web.landing import inner_path, is_inner_path
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "inner"),
+    [
+        ("/", "", ""),
+        ("/", "reset", "?reset"),
+        ("/lab", "", "/lab"),
+        ("/lab/tree/Welcome.ipynb", "reset", "/lab/tree/Welcome.ipynb?reset"),
+        ("/notebooks/A b/Ä.ipynb", "one=1&two=a%20b", "/notebooks/A%20b/%C3%84.ipynb?one=1&two=a%20b"),
+        ("/tree/a?b#c", "", "/tree/a%3Fb%23c"),
+        ("/lab/tree//double", "", "/lab/tree//double"),
+        ("/user/abc", "", ""),
+        ("/user/abc/", "x=1", "?x=1"),
+        ("/user/abc/lab/tree/Plot.ipynb", "x=1", "/lab/tree/Plot.ipynb?x=1"),
+        ("/user/abc/voila/render/a.ipynb", "", "/voila/render/a.ipynb"),
+    ],
+)
+def test_a_visitors_path_is_kept(path: str, query: str, inner: str) -> None:
+    assert inner_path(path, query) == inner
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/labyrinth",
+        "/wp-login.php",
+        "/user",
+        "/api/spawn",
+        "/lab/../../etc/passwd",
+        "/user/abc/../../lab",
+        "/user/abc/./lab",
+        "/lab/a\\b",
+        "/lab/a\r\nSet-Cookie: x",
+        "/lab/\0",
+    ],
+)
+def test_any_other_path_is_nobodys(path: str) -> None:
+    assert inner_path(path, "") is None
+
+
+@given(st.text().map(lambda text: f"/lab/{text}"))
+def test_whatever_is_kept_can_stand_in_a_header(path: str) -> None:
+    inner = inner_path(path, "")
+    if inner is not None:
+        assert inner.isascii()
+        assert inner.isprintable()
+        assert " " not in inner
+
+
+@given(st.text(max_size=200).map(lambda text: f"/lab/{text}"))
+def test_no_node_refuses_a_path_that_is_kept(path: str) -> None:
+    inner = inner_path(path, "")
+    assert inner is None or not path_problem(inner)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "lab",
+        "//evil.example",
+        "/lab/../x",
+        "/lab/%2e%2e/x",
+        "/lab%2F.%2e%5Cx",
+        "/lab?a=\\x",
+        "/lab#x",
+        "/lab x",
+        "/lab/<b>",
+        "/lab/Ä",
+        "/lab/" + "a" * 3500,
+    ],
+)
+def test_a_programs_text_that_a_node_would_refuse_is_no_path(text: str) -> None:
+    assert not is_inner_path(text)

@@ -1,0 +1,234 @@
+"""Visitors are placed by claims that fail over, on fake nodes behind real HTTP."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from redirector.fleet.placing import HOPELESS_TRIES, NotPlaced, Placed
+from redirector.nodes import Health
+from tests.support.fleet_node import Mood
+from tests.support.fleet_nodes import FakeNodes
+from tests.support.fleet_worker import SteppedWorker
+from tests.support.waiting import wait_until
+
+
+def placed(result: Placed | NotPlaced) -> Placed:
+    assert isinstance(result, Placed), result
+    return result
+
+
+def test_a_visitor_gets_a_sandbox_of_the_emptiest_node(nodes: FakeNodes, fleet: SteppedWorker) -> None:
+    fleet.add(nodes.add("n1", ready=1), nodes.add("n2", ready=4))
+    result = placed(fleet.worker.placer.place("/lab"))
+    assert (result.node, result.tries) == ("n2", 1)
+    assert "/user/" in result.url
+
+
+def test_a_capability_is_not_shown_where_results_are_logged(nodes: FakeNodes, fleet: SteppedWorker) -> None:
+    fleet.add(nodes.add("n1"))
+    result = placed(fleet.worker.placer.place())
+    assert result.url not in repr(result)
+
+
+def test_more_visitors_than_slots_get_each_slot_once_and_none_is_lost(nodes: FakeNodes, fleet: SteppedWorker) -> None:
+    fleet.add(*(nodes.add(f"n{number}", ready=5) for number in range(4)))
+    with ThreadPoolExecutor(16) as crowd:
+        results = list(crowd.map(lambda _: fleet.worker.placer.place(), range(30)))
+    urls = [result.url for result in results if isinstance(result, Placed)]
+    assert len(urls) == len(set(urls)) == 20
+    assert {result.status for result in results if isinstance(result, NotPlaced)} == {"full"}
+
+
+def test_equal_nodes_share_the_visitors(nodes: FakeNodes, fleet: SteppedWorker) -> None:
+    fleet.add(*(nodes.add(f"n{number}", ready=50, capacity=50) for number in range(3)))
+    shares = Counter(placed(fleet.worker.placer.place()).node for _ in range(60))
+    assert all(share == 20 for share in shares.values()), "each claim corrects the ranking"
+
+
+def test_a_node_that_lies_is_left_out_and_the_next_one_gives(nodes: FakeNodes, fleet: SteppedWorker) -> None:
+    liar = nodes.add("liar", ready=9, capacity=9, lies=True)
+    fleet.add(liar, nodes.add("n1", ready=1))
+    result = placed(fleet.worker.placer.place())
+    assert (result.node, result.tries) == ("n1", 2)
+    assert len(liar.spawns()) == 1
+
+
+def test_a_dead_node_costs_no_visitor_and_is_out_of_use_at_once(nodes: FakeNodes, fleet: SteppedWorker) -> None:
+    dead = nodes.add("dead", ready=9, capacity=9)
+    fleet.add(dead, nodes.add("n1", ready=3))
+    nodes.die(dead)
+    assert placed(fleet.worker.placer.place()).tries == 2
+    assert [placed(fleet.worker.placer.place()).tries for _ in range(2)] == [1, 1]
+    fleet.worker.keeper.turn()
+    fleet.beat()
+    assert fleet.seen(dead).health is Health.SUSPECT
+
+
+@pytest.mark.parametrize("mood", ["hanging", "trickling"])
+def test_a_silent_node_is_asked_twice_with_the_same_ticket_and_then_the_next(
+    nodes: FakeNodes, fleet: SteppedWorker, mood: Mood
+) -> None:
+    hung = nodes.add("hung", ready=9, capacity=9)
+    fleet.add(hung, nodes.add("n1", ready=2))
+    hung.claim_mood = mood
+    assert placed(fleet.worker.placer.place()).node == "n1"
+    tickets = [asked.body["ticket"] for asked in hung.spawns()]
+    assert len(tickets) == 2
+    assert len(set(tickets)) == 1
+    assert len(tickets[0]) >= 22
+    assert placed(fleet.worker.placer.place()).tries == 1, "the next visitor is not sent there first"
+
+
+@pytest.mark.parametrize("mood", ["garbled", "endless", "failing", "mute", "elsewhere"])
+def test_an_odd_answer_to_a_claim_leads_to_the_next_node(nodes: FakeNodes, fleet: SteppedWorker, mood: Mood) -> None:
+    odd = nodes.add("odd", ready=9, capacity=9)
+    fleet.add(odd, nodes.add("n1", ready=1))
+    odd.claim_mood = mood
+    assert placed(fleet.worker.placer.place()).node == "n1"
+
+
+def test_a_suspect_is_used_when_nothing_else_is_free_and_proves_itself(nodes: FakeNodes, fleet: SteppedWorker) -> None:
+    doubted = nodes.add("doubted", ready=2)
+    fleet.add(doubted, nodes.add("n1", ready=1))
+    doubted.mood = "failing"
+    fleet.beat()
+    assert fleet.seen(doubted).health is Health.SUSPECT
+    doubted.mood = "well"
+    assert placed(fleet.worker.placer.place()).node == "n1"
+    assert placed(fleet.worker.placer.place()).node == "doubted"
+    fleet.worker.keeper.turn()
+    fleet.beat()
+    assert fleet.seen(doubted).health is Health.UP
+
+
+def test_a_draining_node_is_not_asked(nodes: FakeNodes, fleet: SteppedWorker) -> None:
+    draining = nodes.add("draining", ready=9, capacity=9, own_state="draining")
+    fleet.add(draining, nodes.add("n1", ready=1))
+    assert placed(fleet.worker.placer.place()).node == "n1"
+    assert draining.spawns() == []
+
+
+def test_a_node_that_began_to_drain_a_moment_ago_refuses_and_the_next_one_gives(
+    nodes: FakeNodes, fleet: SteppedWorker
+) -> None:
+    draining = nodes.add("draining", ready=9, capacity=9)
+    fleet.add(draining, nodes.add("n1", ready=1))
+    draining.own_state = "draining"
+    assert placed(fleet.worker.placer.place()).node == "n1"
+
+
+def test_a_slot_that_became_ready_since_the_last_poll_is_found(nodes: FakeNodes, fleet: SteppedWorker) -> None:
+    node = nodes.add("n1", ready=0, starting=1)
+    fleet.add(node)
+    node.ready, node.starting = 1, 0
+    assert placed(fleet.worker.placer.place()).node == "n1"
+
+
+def test_a_slot_that_nobody_promised_is_found_before_a_visitor_is_refused(
+    nodes: FakeNodes, fleet: SteppedWorker
+) -> None:
+    node = nodes.add("n1", ready=0)
+    fleet.add(node, nodes.add("n2", ready=0))
+    node.ready = 1
+    assert placed(fleet.worker.placer.place()).node == "n1"
+
+
+def test_full_starting_and_trouble_are_told_apart(nodes: FakeNodes, fleet: SteppedWorker) -> None:
+    node = nodes.add("n1", ready=0)
+    fleet.add(node)
+    full = fleet.worker.placer.place()
+    assert isinstance(full, NotPlaced)
+    assert (full.status, full.reasons) == ("full", {"n1": "none is ready"})
+    node.starting = 1
+    fleet.beat()
+    starting = fleet.worker.placer.place()
+    assert isinstance(starting, NotPlaced)
+    assert starting.status == "starting"
+    nodes.die(node)
+    fleet.beat(3)
+    trouble = fleet.worker.placer.place()
+    assert isinstance(trouble, NotPlaced)
+    assert trouble.status == "trouble"
+
+
+def test_an_empty_fleet_is_trouble(fleet: SteppedWorker) -> None:
+    assert fleet.worker.placer.place() == NotPlaced("trouble", {}, 0)
+
+
+def test_a_full_fleet_is_not_asked_again_by_every_visitor_of_a_moment(nodes: FakeNodes, fleet: SteppedWorker) -> None:
+    node = nodes.add("n1", ready=0)
+    fleet.add(node)
+    for _ in range(20):
+        fleet.worker.placer.place()
+    assert 1 <= len(node.spawns()) < 20
+
+
+def test_a_free_slot_is_found_however_many_nodes_lie_about_theirs(nodes: FakeNodes, fleet: SteppedWorker) -> None:
+    liars = [nodes.add(f"n{number}", lies=True) for number in range(3 * HOPELESS_TRIES)]
+    fleet.add(*liars, nodes.add("honest", ready=1))
+    result = placed(fleet.worker.placer.place())
+    assert (result.node, result.tries) == ("honest", len(liars) + 1)
+
+
+def test_a_full_fleet_is_not_asked_to_its_last_node_for_one_visitor(nodes: FakeNodes, fleet: SteppedWorker) -> None:
+    fleet.add(*(nodes.add(f"n{number}", ready=0) for number in range(3 * HOPELESS_TRIES)))
+    result = fleet.worker.placer.place()
+    assert isinstance(result, NotPlaced)
+    assert (result.status, result.tries) == ("full", HOPELESS_TRIES + 1), "the first try, and some more in hope"
+
+
+def test_a_node_that_owes_answers_is_passed_by_before_its_time_out(nodes: FakeNodes, fleet: SteppedWorker) -> None:
+    hung = nodes.add("hung", ready=50, capacity=50)
+    fleet.add(hung, nodes.add("n1", ready=5))
+    hung.claim_mood = "hanging"
+    with ThreadPoolExecutor(1) as first:
+        stuck = first.submit(fleet.worker.placer.place)
+        tally = fleet.worker.view.pool().tally
+        wait_until(lambda: "hung" in tally.overdue(time.time()), 5)
+        assert placed(fleet.worker.placer.place()).tries == 1
+        assert placed(stuck.result()).node == "n1"
+
+
+def test_a_pool_is_asked_for_where_it_is(nodes: FakeNodes, fleet: SteppedWorker) -> None:
+    fleet.add(nodes.add("n1", ready=9, capacity=9), nodes.add("n2", ready=0, pools={"gpu": 1}))
+    assert placed(fleet.worker.placer.place(pool="gpu")).node == "n2"
+    assert fleet.worker.placer.place(pool="tpu") == NotPlaced("unknown_pool", {}, 0)
+
+
+def test_an_original_tmpnb_takes_visitors_beside_our_nodes(nodes: FakeNodes, fleet: SteppedWorker) -> None:
+    fleet.add(nodes.add("old", protocol=0, ready=2), nodes.add("n1", ready=1))
+    assert {placed(fleet.worker.placer.place()).node for _ in range(3)} == {"old", "n1"}
+
+
+def test_a_node_that_no_longer_takes_its_token_is_a_suspect(nodes: FakeNodes, fleet: SteppedWorker) -> None:
+    node = nodes.add("n1", ready=9, capacity=9)
+    fleet.add(node, nodes.add("n2", ready=1))
+    node.token = "rotated-without-telling"
+    assert placed(fleet.worker.placer.place()).node == "n2"
+    fleet.worker.keeper.turn()
+    fleet.beat()
+    assert "does not accept the fleet's token" in fleet.seen(node).reason
+
+
+def test_placements_and_refusals_are_counted(nodes: FakeNodes, fleet: SteppedWorker) -> None:
+    fleet.add(nodes.add("n1", ready=1))
+    fleet.worker.placer.place()
+    fleet.worker.placer.place()
+    fleet.worker.keeper.turn()
+    counted = fleet.admin("GET", "/api/fleet").get_json()["visitors"]
+    assert counted.items() >= {"placed": 1, "refused_full": 1, "tries": 2}.items()
+    assert sum(count for name, count in counted.items() if name.startswith("place_le_")) == 1, "it is timed, too"
+
+
+def test_with_the_database_away_visitors_are_placed_by_what_is_known(nodes: FakeNodes, fleet: SteppedWorker) -> None:
+    fleet.add(nodes.add("n1", ready=2))
+    fleet.settings.state.joinpath("fleet.db").unlink()
+    fleet.worker.database.close()
+    fleet.settings.state.joinpath("fleet.db").mkdir()
+    fleet.worker.keeper.turn()
+    assert fleet.worker.keeper.database_away
+    assert placed(fleet.worker.placer.place()).node == "n1"

@@ -1,0 +1,242 @@
+"""The poller, beat by beat, over fake nodes behind real HTTP; and what keeps several workers of one mind."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from redirector import poller
+from redirector.fleet.control import Decision
+from redirector.nodes import Health
+from redirector.store.database import Database
+from redirector.store.leases import LEASE_SECONDS
+from tests.support.fleet_node import Mood
+from tests.support.fleet_nodes import FakeNodes
+from tests.support.fleet_worker import SteppedWorker, stepped_worker
+
+
+@pytest.fixture
+def second(fleet: SteppedWorker) -> Iterator[SteppedWorker]:
+    """Another worker of the same fleet; `fleet` has the lease."""
+    with stepped_worker(fleet.settings.state) as second:
+        yield second
+
+
+def kinds(fleet: SteppedWorker) -> list[tuple[str, str]]:
+    fleet.worker.keeper.turn()
+    return [(event["kind"], event["node"]) for event in fleet.admin("GET", "/api/events").get_json()["events"]]
+
+
+def test_a_node_is_up_after_its_first_good_poll(nodes: FakeNodes, fleet: SteppedWorker) -> None:
+    node = nodes.add("n1", ready=4)
+    fleet.add(node)
+    assert fleet.seen(node).health is Health.UP
+    assert fleet.worker.view.pool().tally.free == {"n1": 4}
+
+
+@pytest.mark.parametrize("mood", ["hanging", "trickling", "endless", "garbled", "failing", "mute", "alien"])
+def test_a_sick_node_hurts_no_other(nodes: FakeNodes, fleet: SteppedWorker, mood: Mood) -> None:
+    sick, well = nodes.add("sick"), nodes.add("well", ready=3)
+    fleet.add(sick, well)
+    sick.mood = mood
+    well.ready = 2
+    fleet.beat()
+    assert fleet.seen(sick).health is Health.SUSPECT
+    assert fleet.seen(sick).reason
+    assert fleet.seen(well).health is Health.UP
+    assert fleet.worker.view.pool().tally.free["well"] == 2
+    fleet.beat(2)
+    assert fleet.seen(sick).health is Health.DOWN
+
+
+def test_what_answers_is_published_while_another_node_hangs(nodes: FakeNodes, fleet: SteppedWorker) -> None:
+    hung, well = nodes.add("hung"), nodes.add("well", ready=3)
+    fleet.add(hung, well)
+    hung.mood = "hanging"
+    well.ready = 1
+    before = fleet.board.version
+    fleet.beat()
+    assert fleet.board.version >= before + 2, "once for those that answered, once for the one that did not"
+
+
+def test_a_node_that_is_down_is_asked_less_often(nodes: FakeNodes, fleet: SteppedWorker) -> None:
+    node = nodes.add("n1")
+    fleet.add(node)
+    node.mood = "failing"
+    fleet.beat(3)
+    asked = len(node.asked)
+    fleet.beat(6)
+    assert len(node.asked) == asked + 3
+
+
+def test_a_restarted_node_is_back_at_its_next_poll(nodes: FakeNodes, fleet: SteppedWorker) -> None:
+    node = nodes.add("n1")
+    fleet.add(node)
+    nodes.die(node)
+    fleet.beat(3)
+    assert fleet.seen(node).health is Health.DOWN
+    node.restart()
+    nodes.start(node)
+    fleet.beat(2)
+    assert fleet.seen(node).health is Health.UP
+
+
+def test_another_machine_behind_the_address_gets_no_visitor(nodes: FakeNodes, fleet: SteppedWorker) -> None:
+    node = nodes.add("n1")
+    fleet.add(node)
+    node.node_id = "another"
+    fleet.beat()
+    assert fleet.seen(node).health is Health.DOWN
+    assert fleet.visit().status_code == 503
+    assert node.spawns() == []
+
+
+def test_most_nodes_silent_at_once_keeps_the_last_picture_and_raises_the_alarm(
+    nodes: FakeNodes, fleet: SteppedWorker
+) -> None:
+    cut_off = [nodes.add(f"n{number}") for number in range(3)]
+    fleet.add(*cut_off, nodes.add("n9", ready=0))
+    for node in cut_off:
+        node.mood = "hanging"
+    fleet.beat(5)
+    assert {fleet.seen(node).health for node in cut_off} == {Health.SUSPECT}
+    assert any("cut off" in alarm for alarm in fleet.admin("GET", "/api/fleet").get_json()["alarms"])
+    for node in cut_off:
+        node.claim_mood = node.mood = "well"
+    assert fleet.visit().status_code == 302, "placed by a claim that works"
+
+
+def test_an_intent_is_put_to_a_node_until_it_reports_it(nodes: FakeNodes, fleet: SteppedWorker) -> None:
+    node = nodes.add("n1")
+    fleet.add(node, nodes.add("n2"))
+    fleet.worker.control.intend("n1", "draining", Decision())
+    node.fleet_state, node.generation = "active", 0  # its disk was restored from before
+    fleet.beat()
+    assert (node.fleet_state, node.generation) == ("draining", fleet.row(node).generation)
+    fleet.beat()
+    assert fleet.admin("GET", "/api/nodes/n1").get_json()["pending"] is False
+
+
+def test_a_node_that_does_not_take_its_intent_is_complained_about(nodes: FakeNodes, fleet: SteppedWorker) -> None:
+    node = nodes.add("n1", accepts_state=False)
+    fleet.add(node, nodes.add("n2"))
+    fleet.worker.control.intend("n1", "draining", Decision())
+    fleet.beat()
+    assert "n1 does not take over its intent" in fleet.admin("GET", "/api/fleet").get_json()["alarms"][0]
+    assert fleet.admin("GET", "/api/nodes/n1").get_json()["pending"] is True
+
+
+def test_a_registry_from_a_backup_numbers_its_intents_above_the_nodes(nodes: FakeNodes, fleet: SteppedWorker) -> None:
+    node = nodes.add("n1")
+    fleet.add(node)
+    node.generation = 40
+    fleet.beat(2)
+    assert fleet.row(node).generation == node.generation == 41
+
+
+def test_changes_of_health_become_events_and_states_do_not(nodes: FakeNodes, fleet: SteppedWorker) -> None:
+    node = nodes.add("n1")
+    fleet.add(node)
+    fleet.beat(3)
+    nodes.die(node)
+    fleet.beat(5)
+    assert kinds(fleet) == [("node_added", "n1"), ("node_up", "n1"), ("node_suspect", "n1"), ("node_down", "n1")]
+
+
+def test_what_visitors_met_at_another_worker_reaches_all(
+    nodes: FakeNodes, fleet: SteppedWorker, second: SteppedWorker
+) -> None:
+    node = nodes.add("n1", ready=9, capacity=9)
+    fleet.add(node, nodes.add("n2", ready=3))
+    second.worker.keeper.turn()
+    node.claim_mood = "failing"
+    assert second.visit().status_code == 302
+    second.worker.keeper.turn()
+    fleet.beat()
+    assert fleet.seen(node).health is Health.SUSPECT
+    assert "a claim failed" in fleet.seen(node).reason
+
+
+def test_a_worker_that_does_not_poll_reads_the_board(
+    nodes: FakeNodes, fleet: SteppedWorker, second: SteppedWorker
+) -> None:
+    fleet.add(nodes.add("n1", ready=1))
+    second.worker.keeper.turn()
+    assert second.visit().status_code == 302
+
+
+def test_a_holder_that_lost_the_lease_stops_polling(fleet: SteppedWorker, second: SteppedWorker) -> None:
+    _expire(fleet)
+    second.worker.keeper.turn()
+    second.worker.keeper.turn()
+    assert second.worker.keeper.leads
+    fleet.worker.keeper.turn()
+    fleet.worker.keeper.turn()
+    assert not fleet.worker.keeper.leads
+
+
+def test_a_holder_that_slept_through_its_lease_finds_out_when_it_publishes(
+    nodes: FakeNodes, fleet: SteppedWorker, second: SteppedWorker
+) -> None:
+    fleet.add(nodes.add("n1"))
+    _expire(fleet)
+    second.worker.keeper.turn()
+    second.worker.keeper.turn()
+    assert fleet.worker.keeper.leads, "it has not looked yet"
+    fleet.worker.poller.beat(fleet.executor, threading.Event())
+    assert not fleet.worker.keeper.leads
+
+
+def test_the_next_holder_goes_on_from_the_last_board(
+    nodes: FakeNodes, fleet: SteppedWorker, second: SteppedWorker
+) -> None:
+    node = nodes.add("n1")
+    fleet.add(node)
+    nodes.die(node)
+    fleet.beat(3)
+    since = fleet.seen(node).since
+    _expire(fleet)
+    second.beat(2)
+    assert second.seen(node).health is Health.DOWN
+    assert second.seen(node).since == since
+
+
+def test_a_worker_that_stops_gives_the_lease_to_the_next(fleet: SteppedWorker, second: SteppedWorker) -> None:
+    stop = threading.Event()
+    stop.set()
+    fleet.worker.keeper.run(stop)
+    second.worker.keeper.turn()
+    second.worker.keeper.turn()
+    assert second.worker.keeper.leads
+
+
+def _expire(fleet: SteppedWorker) -> None:
+    database = Database(fleet.settings.database_url)
+    with database.writing() as connection:
+        connection.exec_driver_sql(f"UPDATE leases SET expires_at = expires_at - {LEASE_SECONDS + 1}")
+    database.close()
+
+
+def test_a_large_fleet_is_asked_bit_by_bit_over_the_beat(
+    nodes: FakeNodes, fleet: SteppedWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(poller, "AT_ONCE", 2)
+    monkeypatch.setattr(poller, "PUBLISH_SECONDS", 0.05)
+    many = [nodes.add(f"n{number}") for number in range(8)]
+    fleet.add(*many)
+    before = fleet.board.version
+    fleet.beat()
+    assert fleet.board.version - before >= 4, "an edition for each bit"
+    assert {fleet.seen(node).polls for node in many} == {2}, "and everyone once"
+
+
+def test_the_beat_is_quicker_while_somebody_waits(nodes: FakeNodes, tmp_path: Path) -> None:
+    with stepped_worker(tmp_path, TMPNB_POLL_SECONDS="5") as fleet:
+        fleet.add(nodes.add("n1", ready=0))
+        assert fleet.worker.poller.rhythm() == 5
+        fleet.visit()
+        fleet.worker.room.turn()
+        assert fleet.worker.poller.rhythm() == poller.HURRIED_SECONDS

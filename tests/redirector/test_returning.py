@@ -1,0 +1,67 @@
+"""What a visitor's cookie remembers."""
+
+from __future__ import annotations
+
+import pytest
+from itsdangerous import URLSafeTimedSerializer
+
+from redirector.returning import MOST_HOMES, SALT, Home, Seal, Visitor, base_of
+
+HOME = Home("n1", "s1", "http://n1.example.org/user/key")
+
+
+def test_a_visitor_is_read_back_as_written() -> None:
+    visitor = Visitor().at_home("default", HOME).waiting("ticket")
+    assert Seal(["k"]).read(Seal(["k"]).write(visitor)) == visitor
+
+
+@pytest.mark.parametrize("value", ["", "nonsense", "e30.x.y", "ä", "." * 5000])
+def test_what_is_no_cookie_of_ours_is_nobody(value: str) -> None:
+    assert Seal(["k"]).read(value) == Visitor()
+
+
+@pytest.mark.parametrize("content", [None, 7, "x", [], {}, {"t": "x"}, {"t": "", "h": 3}, {"t": "", "h": {"p": ["a"]}}])
+def test_a_cookie_of_another_version_is_nobody(content: object) -> None:
+    value = URLSafeTimedSerializer("k", salt=SALT).dumps(content)
+    assert Seal(["k"]).read(str(value)) == Visitor()
+
+
+def test_a_cookie_that_was_changed_is_nobody() -> None:
+    value = Seal(["k"]).write(Visitor("ticket"))
+    assert Seal(["k"]).read("a" + value) == Visitor()
+    assert Seal(["other"]).read(value) == Visitor()
+
+
+def test_a_key_can_be_changed_without_forgetting_anybody() -> None:
+    old = Seal(["old"]).write(Visitor("ticket"))
+    assert Seal(["new", "old"]).read(old) == Visitor("ticket")
+    new = Seal(["new", "old"]).write(Visitor("ticket"))
+    assert Seal(["new"]).read(new) == Visitor("ticket"), "it signs with the first"
+
+
+def test_a_sandbox_ends_the_wait_and_only_the_latest_of_each_pool_is_remembered() -> None:
+    visitor = Visitor("ticket")
+    for pool in ("a", "b", "a", "c", "d", "e"):
+        visitor = visitor.at_home(pool, HOME)
+    assert visitor.ticket == ""
+    assert list(visitor.homes) == ["a", "c", "d", "e"]
+    assert len(visitor.homes) == MOST_HOMES
+
+
+@pytest.mark.parametrize(
+    ("url", "base"),
+    [
+        ("http://n1.example.org/user/key/lab/tree/a.ipynb?x=/user/", "http://n1.example.org/user/key"),
+        ("https://example.org/n1/user/key/", "https://example.org/n1/user/key"),
+        ("http://127.0.0.1:8101/user/key?token=1", "http://127.0.0.1:8101/user/key"),
+        ("https://key.n1.example.org/lab?x", "https://key.n1.example.org"),
+    ],
+)
+def test_a_sandbox_has_an_address_without_the_path_inside_it(url: str, base: str) -> None:
+    assert base_of(url) == base
+
+
+def test_neither_key_nor_ticket_shows_where_a_visitor_is_printed() -> None:
+    shown = repr(Visitor("secret-ticket").at_home("default", HOME).waiting("secret-ticket"))
+    assert "secret" not in shown
+    assert "user/key" not in shown

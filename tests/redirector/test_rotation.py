@@ -1,0 +1,81 @@
+"""What a rotation does next, and which nodes a roll moves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from redirector.admin_views import NodeView, parse_node
+from redirector.rolling import Move, arrived, plan, stuck
+from redirector.rotation import Situation, next_step
+from redirector.rotation import stuck as never_warm
+from tests.redirector.cli.fake_redirector import node
+
+
+def view(name: str = "n1", *, image: str = "old", before: str = "", problem: str = "", **changes: Any) -> NodeView:
+    pool = {"available": 4, "capacity": 4, "claimed": 0, "problem": problem, "image": image, "image_before": before}
+    return parse_node(node(name, **{"pools": {"default": pool}, **changes}))
+
+
+DRAINING: dict[str, Any] = {"intent": "draining", "eligible": False}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "tested", "step"),
+    [
+        (view(), None, False, "add"),
+        (view(), view(eligible=False, health="joining"), False, "warm"),
+        (view(), view(available=0), False, "warm"),
+        (view(), view(starting=2), False, "warm"),
+        (view(), view(), False, "selftest"),
+        (view(), view(), True, "drain"),
+        (view(**DRAINING, claimed=2), view(), False, "selftest"),
+        (view(**DRAINING, claimed=2), view(claimed=1), False, "empty"),
+        (view(**DRAINING, claimed=2), view(), True, "empty"),
+        (view(**DRAINING, claimed=2), view(eligible=False, health="down"), False, "warm"),
+        (view(**DRAINING, drained=True), view(), True, "remove"),
+        (None, view(), False, "done"),
+    ],
+)
+def test_each_step_follows_from_what_is_there(
+    old: NodeView | None, new: NodeView | None, *, tested: bool, step: str
+) -> None:
+    assert next_step(Situation(old, new, tested)) == step
+
+
+def test_a_new_node_that_cannot_become_warm_is_told_from_one_that_needs_time() -> None:
+    assert never_warm(view(available=0)) == ""
+    assert "no such image" in never_warm(view(problem="no such image"))
+    assert "draining" in never_warm(view(**DRAINING))
+
+
+def test_a_roll_moves_every_node_that_has_the_pool_and_answers() -> None:
+    nodes = [view("n1"), view("n2", health="down", reason="down: silent"), view("n3", pools={})]
+    made = plan(nodes, "default", "new", back=False)
+    assert made.moves == (Move("n1", "new"),)
+    assert dict(made.left_out) == {"n2": "is down: silent", "n3": "has no pool default"}
+
+
+def test_a_roll_that_goes_on_proves_first_what_was_moved_before() -> None:
+    made = plan([view("n1"), view("n2", image="new")], "default", "new", back=False)
+    assert made.moves == (Move("n2", "new", there=True), Move("n1", "new"))
+
+
+def test_a_roll_that_is_done_does_nothing() -> None:
+    assert plan([view("n1", image="new")], "default", "new", back=False).moves == ()
+
+
+def test_the_way_back_is_each_nodes_own() -> None:
+    nodes = [view("n1", image="new", before="old"), view("n2", image="new", before="older"), view("n3", image="new")]
+    made = plan([*nodes, view("n4")], "default", "new", back=True)
+    assert made.moves == (Move("n1", "old"), Move("n2", "older"))
+    assert made.left_out == (("n3", "had no image before this one"),)
+
+
+def test_a_node_has_arrived_when_it_has_something_to_give() -> None:
+    assert arrived(view(image="new"), "default", "new")
+    assert not arrived(view(image="old"), "default", "new")
+    assert not arrived(view(image="new", problem="no"), "default", "new")
+    assert stuck(view(image="new", problem="no"), "default", "new") == "no"
+    assert stuck(view(image="old", problem="no"), "default", "new") == "", "that is the old image's trouble"

@@ -1,0 +1,120 @@
+"""Moving pools to other images, proving them, and ending sessions at a set hour."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from redirector.fleet.deadlines import is_due
+from tests.support.fleet_nodes import FakeNodes
+from tests.support.fleet_values import a_node
+from tests.support.fleet_worker import SteppedWorker
+
+
+def test_a_pool_moves_to_another_image_and_the_way_back_is_known(fleet: SteppedWorker, nodes: FakeNodes) -> None:
+    node = nodes.add("n1", image="old")
+    fleet.add(node)
+    asked = {"image": "new", "by": "ann", "reason": "security"}
+    answer = fleet.admin("PUT", "/api/nodes/n1/pools/default", json=asked)
+    assert answer.get_json() == {"changed": True, "image_before": "old"}
+    assert node.image == "new"
+    fleet.beat()
+    pool = fleet.admin("GET", "/api/nodes/n1").get_json()["pools"]["default"]
+    assert (pool["image"], pool["image_before"]) == ("new", "old")
+    event = fleet.admin("GET", "/api/events").get_json()["events"][-1]
+    assert (event["kind"], event["by"], event["reason"]) == ("roll", "ann", "default: old -> new; security")
+
+
+def test_moving_to_the_image_that_is_there_changes_nothing(fleet: SteppedWorker, nodes: FakeNodes) -> None:
+    fleet.add(nodes.add("n1", image="old"))
+    fleet.admin("PUT", "/api/nodes/n1/pools/default", json={"image": "new"})
+    answer = fleet.admin("PUT", "/api/nodes/n1/pools/default", json={"image": "new"})
+    assert answer.get_json() == {"changed": False, "image_before": None}
+    fleet.beat()
+    assert fleet.admin("GET", "/api/nodes/n1").get_json()["pools"]["default"]["image_before"] == "old"
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "refusal"),
+    [
+        ("nobody/pools/default", {"image": "new"}, (404, "unknown_node")),
+        ("n1/pools/elsewhere", {"image": "new"}, (404, "unknown_pool")),
+        ("n1/pools/default", {}, (400, "bad_request")),
+        ("n1/pools/default", {"image": 7}, (400, "bad_request")),
+    ],
+)
+def test_a_move_that_cannot_be_is_refused(
+    fleet: SteppedWorker, nodes: FakeNodes, path: str, body: dict[str, object], refusal: tuple[int, str]
+) -> None:
+    fleet.add(nodes.add("n1"))
+    answer = fleet.admin("PUT", f"/api/nodes/{path}", json=body)
+    assert (answer.status_code, answer.get_json()["status"]) == refusal
+
+
+def test_a_selftest_says_what_it_measured(fleet: SteppedWorker, nodes: FakeNodes) -> None:
+    node = nodes.add("n1", image="fine", bad_images={"broken"})
+    fleet.add(node)
+    passed = fleet.admin("POST", "/api/nodes/n1/selftest", json={})
+    assert passed.get_json() == {"passed": True, "message": "a cell ran", "measured": {"start_seconds": 1.5}}
+    node.image = "broken"
+    failed = fleet.admin("POST", "/api/nodes/n1/selftest", json={}).get_json()
+    assert (failed["passed"], failed["message"]) == (False, "the kernel never answered")
+
+
+def test_a_node_that_does_not_answer_is_a_plain_error(fleet: SteppedWorker, nodes: FakeNodes) -> None:
+    node = nodes.add("n1")
+    fleet.add(node)
+    nodes.die(node)
+    for method, path in (("POST", "selftest"), ("PUT", "pools/default")):
+        answer = fleet.admin(method, f"/api/nodes/n1/{path}", json={"image": "new"})
+        assert (answer.status_code, answer.get_json()["status"]) == (502, "node_failed")
+
+
+def test_a_drain_with_an_hour_ends_the_sessions_that_are_left_then(fleet: SteppedWorker, nodes: FakeNodes) -> None:
+    node = nodes.add("n1")
+    fleet.add(node, nodes.add("n2", ready=9, capacity=9))
+    node.claims = {"a-ticket": "one", "another": "two"}
+    node.claimed = 2
+    later = {"end_sessions_at": time.time() + 3600}
+    assert fleet.admin("POST", "/api/nodes/n1/drain", json=later).get_json()["changed"]
+    fleet.beat(2)
+    assert node.claimed == 2, "their hour has not come"
+    now = {"end_sessions_at": time.time() - 1, "by": "ann"}
+    assert fleet.admin("POST", "/api/nodes/n1/drain", json=now).get_json()["changed"]
+    fleet.beat(2)
+    assert node.claimed == 0
+    kinds = [event["kind"] for event in fleet.admin("GET", "/api/events").get_json()["events"]]
+    assert "sessions_ended" in kinds
+
+
+def test_a_drain_without_an_hour_never_ends_a_session() -> None:
+    draining = a_node(intent="draining")
+    assert not is_due(draining, sessions=3, now=2e9)
+    assert not is_due(a_node(end_sessions_at=1.0), sessions=3, now=2e9), "it takes visitors"
+    assert is_due(a_node(intent="draining", end_sessions_at=1.0), sessions=3, now=2.0)
+
+
+def test_resuming_forgets_the_hour(fleet: SteppedWorker, nodes: FakeNodes) -> None:
+    fleet.add(nodes.add("n1"), nodes.add("n2"))
+    fleet.admin("POST", "/api/nodes/n1/drain", json={"end_sessions_at": time.time() + 60})
+    assert fleet.admin("GET", "/api/nodes/n1").get_json()["end_sessions_at"] > 0
+    fleet.admin("POST", "/api/nodes/n1/resume", json={})
+    assert fleet.admin("GET", "/api/nodes/n1").get_json()["end_sessions_at"] == 0
+
+
+@pytest.mark.parametrize("hour", ["noon", -1, True, 1e300])
+def test_an_hour_that_is_none_is_refused(fleet: SteppedWorker, nodes: FakeNodes, hour: object) -> None:
+    fleet.add(nodes.add("n1"), nodes.add("n2"))
+    answer = fleet.admin("POST", "/api/nodes/n1/drain", json={"end_sessions_at": hour})
+    assert answer.status_code == 400
+    assert fleet.worker.registry.all()["n1"].intent == "active"
+
+
+def test_a_removal_forgets_the_way_back(fleet: SteppedWorker, nodes: FakeNodes) -> None:
+    node = nodes.add("n1", image="old")
+    fleet.add(node, nodes.add("n2"))
+    fleet.admin("PUT", "/api/nodes/n1/pools/default", json={"image": "new"})
+    fleet.admin("DELETE", "/api/nodes/n1", json={})
+    fleet.add(node)
+    assert fleet.admin("GET", "/api/nodes/n1").get_json()["pools"]["default"]["image_before"] == ""
