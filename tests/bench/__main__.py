@@ -1,0 +1,48 @@
+"""Run the benchmarks: `make bench`, or some by name: `make bench ARGS="entry"`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+from tests.bench import (
+    browser,
+    claims,
+    entry,
+    flash_crowd,
+    placing,
+    polling,
+    recovery,
+    sandbox_cost,
+    traffic,
+    waiting_room,
+)
+from tests.bench.report import Table, machine
+
+BENCHMARKS: dict[str, Callable[[], Table]] = {
+    "browser": browser.run,
+    "claims": claims.run,
+    "entry": entry.run,
+    "flash_crowd": flash_crowd.run,
+    "placing": placing.run,
+    "polling": polling.run,
+    "recovery": recovery.run,
+    "sandbox_cost": sandbox_cost.run,
+    "traffic": traffic.run,
+    "waiting_room": waiting_room.run,
+}
+
+
+def main(names: list[str]) -> int:
+    unknown = [name for name in names if name not in BENCHMARKS]
+    if unknown:
+        sys.stderr.write(f"no benchmark named {', '.join(unknown)}; there are: {', '.join(BENCHMARKS)}\n")
+        return 2
+    print(f"{machine()}\n")
+    for name in names or BENCHMARKS:
+        print(BENCHMARKS[name](), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,93 @@
+"""Takes the screenshots of the operators' pages that the documentation shows.
+
+Usage: python -m tests.browser.dashboard.screenshots docs/screenshots
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+from random import Random
+
+from playwright.sync_api import BrowserContext, Page
+from sqlalchemy import select
+
+from redirector.fleet.control import Decision
+from redirector.nodes import Health
+from redirector.store import tables
+from tests.support.chromium import chromium
+from tests.support.fleet_nodes import FakeNodes, fake_nodes
+from tests.support.seat import ADMIN_TOKEN, Seat, seat
+from tests.support.waiting import wait_until
+
+WIDE = {"width": 1180, "height": 760}
+IMAGE = "ghcr.io/example/notebook:2026.11"
+CAPACITIES = (24, 24, 40, 24, 60, 24, 40)
+
+
+def main(target: Path) -> None:
+    target.mkdir(parents=True, exist_ok=True)
+    with fake_nodes() as nodes, tempfile.TemporaryDirectory() as state, seat(Path(state) / "state") as fleet:
+        _populate(fleet, nodes, Random(3))
+        for dark in (False, True):
+            with chromium(dark=dark, viewport=WIDE) as browser:
+                page = _logged_in(browser, fleet)
+                page.screenshot(path=target / f"dashboard-{'dark' if dark else 'light'}.png")
+                if not dark:
+                    _others(page, fleet, target)
+
+
+def _others(page: Page, fleet: Seat, target: Path) -> None:
+    page.set_viewport_size({"width": 390, "height": 760})
+    page.screenshot(path=target / "dashboard-phone.png")
+    page.set_viewport_size({"width": 700, "height": 420})
+    page.goto(f"{fleet.url}/status")
+    page.screenshot(path=target / "status.png")
+
+
+def _logged_in(browser: BrowserContext, fleet: Seat) -> Page:
+    page = browser.new_page()
+    page.goto(f"{fleet.url}/dashboard")
+    page.fill("[name=token]", ADMIN_TOKEN)
+    page.fill("[name=operator]", "ann")
+    page.click("text=Log in")
+    page.wait_for_selector(".node.down")
+    page.wait_for_selector(".node.draining")
+    return page
+
+
+def _populate(fleet: Seat, nodes: FakeNodes, rng: Random) -> None:
+    """A fleet in the middle of a busy hour: one node drains, one has just died."""
+    for number, capacity in enumerate(CAPACITIES, start=1):
+        taken = rng.randint(capacity // 3, 2 * capacity // 3)
+        node = nodes.add(
+            f"node{number}",
+            capacity=capacity,
+            claimed=taken,
+            ready=rng.randint(2, (capacity - taken) // 2 + 2),
+            starting=rng.randint(0, 2),
+            image=IMAGE,
+        )
+        fleet.add(node)
+    _an_hour(fleet, rng)
+    wait_until(lambda: fleet.worker.view.board.of(node.name).health is Health.UP, 20, "the last node")
+    fleet.worker.control.intend("node3", "draining", Decision(by="ann", reason="kernel update"))
+    nodes.die(node)
+
+
+def _an_hour(fleet: Seat, rng: Random) -> None:
+    database = fleet.worker.database
+    with database.writing() as connection:
+        now = int(connection.execute(select(database.minute)).scalar_one())
+        for age in range(59, -1, -1):
+            crowd = 12 < age < 27
+            counts = {"placed": rng.randint(18, 32) + crowd * rng.randint(10, 60), "refused_full": 0}
+            if 16 < age < 22:
+                counts["refused_full"] = rng.randint(1, 8)
+            rows = [{"minute": now - age, "name": name, "value": value} for name, value in counts.items()]
+            connection.execute(tables.minutes.insert(), rows)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,168 @@
+"""What an operator sees and does on the dashboard, in Chromium."""
+
+from __future__ import annotations
+
+from playwright.sync_api import BrowserContext, Page, Route, expect
+
+from redirector.fleet.placing import Placed
+from tests.support.fleet_node import FakeNode
+from tests.support.fleet_nodes import FakeNodes
+from tests.support.seat import ADMIN_TOKEN, Seat
+
+SOON = 15_000
+"""Milliseconds in which a change has to show: a poll, a turn of the keeper and two seconds of the page's own beat."""
+
+
+def card(name: str) -> str:
+    return f"[data-node={name}]"
+
+
+def press(page: Page, name: str, verb: str, reason: str = "") -> None:
+    page.click(f"{card(name)} [data-verb={verb}]")
+    page.fill("dialog [name=reason]", reason)
+    page.click("dialog .primary")
+
+
+def test_logging_in_needs_the_token(browser: BrowserContext, fleet: Seat) -> None:
+    page = browser.new_page()
+    page.goto(f"{fleet.url}/dashboard")
+    page.fill("[name=token]", "a-wrong-token-0123456789")
+    page.click("text=Log in")
+    expect(page.get_by_role("alert")).to_have_text("This is not the admin token.")
+    page.fill("[name=token]", ADMIN_TOKEN)
+    page.click("text=Log in")
+    expect(page.locator(".node")).to_have_count(2, timeout=SOON)
+    page.click("text=Log out")
+    expect(page.locator("[name=token]")).to_be_visible()
+    page.close()
+
+
+def test_a_visitor_shows_without_a_reload(page: Page, fleet: Seat) -> None:
+    expect(page.locator("#claimed")).to_have_text("0")
+    assert isinstance(fleet.worker.placer.place(), Placed)
+    expect(page.locator("#claimed")).to_have_text("1", timeout=SOON)
+    expect(page.locator("#available")).to_have_text("11 of 12")
+    expect(page.locator(".slots[aria-label='1 claimed, 5 ready']")).to_have_count(1)
+    expect(page.locator("figure[data-chart=placed] b")).to_have_text("1 / h", timeout=SOON)
+
+
+def test_a_drain_is_watched_until_its_last_session_has_ended(page: Page, fleet: Seat, nodes: FakeNodes) -> None:
+    busy = nodes.add("busy", capacity=8, ready=4, claimed=2)
+    fleet.add(busy)
+    expect(page.locator(card("busy"))).to_be_visible(timeout=SOON)
+    press(page, "busy", "drain", "new kernel")
+    drained = page.locator(card("busy"))
+    expect(drained).to_have_class("node draining", timeout=SOON)
+    expect(drained.locator(".why")).to_contain_text("new kernel; 2 left")
+    expect(drained.locator(".slots")).to_have_attribute("aria-label", "2 claimed, 6 draining")
+    busy.claimed = 0
+    expect(drained).to_have_class("node drained", timeout=SOON)
+    expect(page.locator(".events")).to_contain_text("new kernel by ann")
+    press(page, "busy", "resume")
+    expect(drained).to_have_class("node up", timeout=SOON)
+
+
+def test_a_node_that_dies_is_seen_and_one_that_returns_as_well(page: Page, fleet: Seat, nodes: FakeNodes) -> None:
+    mortal = nodes.add("mortal")
+    fleet.add(mortal)
+    expect(page.locator(card("mortal"))).to_have_class("node up", timeout=SOON)
+    nodes.die(mortal)
+    expect(page.locator(card("mortal"))).to_have_class("node down", timeout=SOON)
+    expect(page.locator("#alarms")).to_contain_text("mortal is down", timeout=SOON)
+    assert page.locator(".node").first.get_attribute("data-node") == "mortal", "trouble comes first"
+    nodes.start(mortal)
+    expect(page.locator(card("mortal"))).to_have_class("node up", timeout=SOON)
+    expect(page.locator("#alarms")).to_be_empty(timeout=SOON)
+
+
+def test_a_guard_says_why_and_offers_to_insist(page: Page, fleet: Seat) -> None:
+    press(page, "n1", "drain")
+    expect(page.locator(card("n1"))).to_have_class("node drained", timeout=SOON)
+    expect(page.locator("dialog .force")).not_to_be_visible()
+    press(page, "n2", "drain")
+    expect(page.locator("dialog .trouble")).to_contain_text("last node that takes visitors")
+    page.check("dialog [name=force]")
+    page.click("dialog .primary")
+    expect(page.locator(card("n2"))).to_have_class("node drained", timeout=SOON)
+    assert fleet.worker.registry.all()["n2"].intent == "draining"
+
+
+def test_a_node_with_sessions_is_not_removed_by_one_click(page: Page, fleet: Seat) -> None:
+    assert isinstance(fleet.worker.placer.place(), Placed)
+    expect(page.locator("#claimed")).to_have_text("1", timeout=SOON)
+    busy = page.locator(".node:has([aria-label^='1 claimed'])").get_attribute("data-node") or ""
+    press(page, busy, "remove")
+    expect(page.locator("dialog .trouble")).to_contain_text("has one session")
+    page.click("dialog .plain")
+    assert busy in fleet.worker.registry.all()
+    other = "n2" if busy == "n1" else "n1"
+    press(page, other, "remove")
+    expect(page.locator("dialog .trouble")).to_be_hidden(timeout=SOON)
+    expect(page.locator(card(other))).to_have_count(0, timeout=SOON)
+
+
+def test_a_redirector_that_does_not_answer_leaves_its_last_picture(page: Page) -> None:
+    def fall_silent(route: Route) -> None:
+        route.abort()
+
+    page.route("**/fleet.json", fall_silent)
+    expect(page.locator("#live")).to_contain_text("no answer; this is the picture of", timeout=SOON)
+    expect(page.locator(".node")).to_have_count(2)
+    page.unroute("**/fleet.json")
+    expect(page.locator("#live")).to_have_text("live", timeout=SOON)
+
+
+def test_what_nodes_say_is_text_and_never_part_of_the_page(page: Page, fleet: Seat, nodes: FakeNodes) -> None:
+    evil = "<img src=x onerror=\"document.title='owned'\">"
+    fleet.add(nodes.add("evil", image=evil, problem=evil))
+    expect(page.locator(f"{card('evil')} .about")).to_contain_text("<img", timeout=SOON)
+    assert page.locator("main img").count() == 0
+    assert page.title() != "owned"
+
+
+def test_two_hundred_nodes_have_a_card_each_and_can_be_searched(page: Page, fleet: Seat, nodes: FakeNodes) -> None:
+    fleet.add(*(nodes.start(FakeNode(f"many-{number}", capacity=40, ready=20)) for number in range(198)))
+    expect(page.locator(".node")).to_have_count(200, timeout=2 * SOON)
+    expect(page.locator("#nodes")).to_have_class("nodes dense")
+    page.fill("#find", "many-17")
+    expect(page.locator(".node")).to_have_count(11)
+    page.fill("#find", "nothing-like-it")
+    expect(page.locator("#nothing")).to_have_text("No node matches.")
+
+
+def test_a_phone_sees_all_without_scrolling_sideways(page: Page) -> None:
+    page.set_viewport_size({"width": 360, "height": 740})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    expect(page.locator(f"{card('n1')} [data-verb=drain]")).to_be_visible()
+    page.set_viewport_size({"width": 1280, "height": 860})
+
+
+def test_keyboards_reach_every_button(page: Page) -> None:
+    page.focus("#order")
+    page.keyboard.press("Tab")  # the node's own page
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.dataset.verb") == "drain"
+    page.keyboard.press("Enter")
+    expect(page.locator("dialog")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator("dialog")).not_to_be_visible()
+
+
+def test_nothing_is_fetched_from_elsewhere_and_nothing_complains(browser: BrowserContext, fleet: Seat) -> None:
+    page = browser.new_page()
+    asked, said = [], []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
+    page.goto(f"{fleet.url}/dashboard")
+    page.fill("[name=token]", ADMIN_TOKEN)
+    page.click("text=Log in")
+    page.wait_for_selector(".live.ok")
+    page.close()
+    assert all(url.startswith((fleet.url, "data:")) for url in asked), asked
+    assert not said
+
+
+def test_a_session_that_has_ended_leads_back_to_the_form(page: Page, browser: BrowserContext) -> None:
+    browser.clear_cookies()
+    expect(page.locator("[name=token]")).to_be_visible(timeout=SOON)

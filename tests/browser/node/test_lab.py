@@ -1,0 +1,127 @@
+"""A visitor's JupyterLab in Chromium, in both origin modes."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import BrowserContext, expect
+
+from node_agent.sandboxes import KEY_LENGTH, NAME_LENGTH
+from tests.browser.node.conftest import RULES, LabNode
+from tests.support.chromium import Traffic, chromium, run_first_cell
+from tests.support.other_site import Site
+
+SECOND_VISIT_BYTES = 300_000
+SANDBOX = re.compile(r"/user/[a-z2-7]{34}/lab/tree/Welcome\.ipynb")
+IDLE_SECONDS = 3600
+SECONDS_LEFT = """
+async () => (await (await fetch(`/-/left/${location.pathname.split("/")[2]}`)).json()).seconds_left
+"""
+THROUGH_SANDBOX = re.compile(r"/user/\w+/(static/lab|lab/extensions)/.*js")
+SOON = 60_000
+"""Milliseconds."""
+
+EMBEDDING = (
+    """<!doctype html><title>An article</title><iframe id="notebook" src="{}" width="1000" height="600"></iframe>"""
+)
+
+SPAWNING = """<!doctype html><title>An application</title>"""
+
+USE_A_KERNEL = """
+async ([node]) => {
+  const spawned = await (await fetch(`${node}/api/spawn`, {
+    method: "POST", headers: {"Content-Type": "application/json"}, body: JSON.stringify({path: "/"}),
+  })).json();
+  const base = new URL(spawned.url, node).href;
+  const kernel = await (await fetch(`${base}api/kernels`, {
+    method: "POST", headers: {"Content-Type": "application/json"}, body: JSON.stringify({name: "python3"}),
+  })).json();
+  const channel = new WebSocket(`${base.replace("http", "ws")}api/kernels/${kernel.id}/channels?session_id=s`);
+  await new Promise((done, failed) => { channel.onopen = done; channel.onerror = failed; });
+  const answer = new Promise((done) => {
+    channel.onmessage = ({data}) => {
+      const message = JSON.parse(data);
+      if (message.msg_type === "execute_result") done(message.content.data["text/plain"]);
+    };
+  });
+  channel.send(JSON.stringify({
+    header: {msg_id: "m", msg_type: "execute_request", username: "", session: "s", date: "", version: "5.3"},
+    parent_header: {}, metadata: {}, channel: "shell", buffers: [],
+    content: {code: "6 * 7", silent: false, store_history: false, allow_stdin: false},
+  }));
+  return await answer;
+}
+"""
+
+
+def test_a_second_visit_runs_a_cell_and_loads_little(lab_node: LabNode, browser: BrowserContext) -> None:
+    lab_node.await_room(1)
+    loaded = []
+    for _ in range(2):
+        page = browser.new_page()
+        traffic = Traffic(page)
+        page.goto(f"{lab_node.url}/lab/tree/Welcome.ipynb")
+        assert run_first_cell(page) == "42"
+        assert SANDBOX.search(page.url)
+        scripts = [
+            address for address in traffic.requests if re.search(r"/user/\w+/(static/lab|lab/extensions)/", address)
+        ]
+        assert not scripts, "scripts came through the sandbox"
+        expect(page.get_by_text("Jupyter news")).to_have_count(0)
+        assert 0 < page.evaluate(SECONDS_LEFT) <= IDLE_SECONDS
+        loaded.append(traffic.bytes)
+        page.close()
+    first, second = loaded
+    assert first > SECOND_VISIT_BYTES, "the first visit loaded next to nothing: what is measured is not a visit"
+    assert second < SECOND_VISIT_BYTES
+
+
+@pytest.mark.parametrize("block_third_parties", [True, False], ids=["blocking", "trusting"])
+def test_the_lab_works_in_a_frame_of_another_site_that_may_embed(
+    lab_node: LabNode, site: Site, *, block_third_parties: bool
+) -> None:
+    lab_node.await_room(1)
+    site.page = EMBEDDING.format(f"{lab_node.url}/lab/tree/Welcome.ipynb")
+    with chromium(block_third_parties=block_third_parties, hosts=RULES) as browser:
+        page = browser.new_page()
+        opened: list[str] = []
+        page.on("framenavigated", lambda frame: opened.append(frame.url))
+        page.goto(site.url)
+        assert run_first_cell(page.frame_locator("#notebook")) == "42"
+        assert not [address for address in opened if "auto-" in address or "reset" in address]
+
+
+def test_a_page_of_an_allowed_site_claims_a_sandbox_and_uses_its_kernels(
+    lab_node: LabNode, site: Site, browser: BrowserContext
+) -> None:
+    lab_node.await_room(1)
+    site.page = SPAWNING
+    page = browser.new_page()
+    page.goto(site.url)
+    assert page.evaluate(USE_A_KERNEL, [lab_node.url]) == "42"
+
+
+def test_an_open_lab_says_that_its_server_is_gone_and_offers_a_fresh_one(
+    lab_node: LabNode, browser: BrowserContext
+) -> None:
+    lab_node.await_room(1)
+    page = browser.new_page()
+    page.goto(f"{lab_node.url}/lab/tree/Welcome.ipynb")
+    assert run_first_cell(page) == "42"
+
+    lab_node.end(key_in(page.url)[:NAME_LENGTH])
+
+    notice = page.get_by_role("alert", name="About this notebook")
+    expect(notice).to_contain_text("This notebook has ended.", timeout=SOON)
+    ended = page.url
+    # JupyterLab asks about the unsaved notebook, as for any other link.
+    page.on("dialog", lambda dialog: dialog.accept())
+    lab_node.await_room(1)
+    notice.get_by_role("link", name="Open a fresh one").click()
+    page.wait_for_url(lambda address: "/user/" in address and key_in(address) != key_in(ended), timeout=SOON)
+    assert run_first_cell(page) == "42"
+
+
+def key_in(address: str) -> str:
+    return address.partition("/user/")[2][:KEY_LENGTH]

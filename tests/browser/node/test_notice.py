@@ -1,0 +1,210 @@
+"""What the node's script does in a sandbox's page, whatever program that page belongs to."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import pytest
+from playwright.sync_api import BrowserContext, Locator, Page, expect
+
+from tests.support.chromium import chromium
+from tests.support.node_fakes import Request
+from tests.support.node_nginx import KEY, Front, run_nginx
+from tests.support.other_site import Site
+
+HTML = [("Content-Type", "text/html")]
+MINUTE = 60_000
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[BrowserContext]:
+    with chromium() as context:
+        yield context
+
+
+@pytest.fixture(scope="module")
+def nginx(site: Site) -> Iterator[Front]:
+    with run_nginx(FRAME_ANCESTORS=site.url) as front:
+        yield front
+
+
+@dataclass
+class Server:
+    """A sandbox with one page, and a node that knows how long it has left."""
+
+    front: Front
+    left: dict[str, object] = field(
+        default_factory=lambda: {"seconds_left": 3000, "reason": "idle", "warn_seconds": 600}
+    )
+    script: str = ""
+    asked: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.front.sandbox(KEY, self._page)
+        self.front.agent(self._agent)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.front.port}/user/{KEY}"
+
+    def _page(self, request: Request) -> None:
+        self.asked.append(request.path.partition(KEY)[2])
+        body = f"<!doctype html><html><head><title>A page</title><script>{self.script}</script></head><body>Work</body>"
+        request.answer(200, body.encode(), HTML)
+
+    def _agent(self, request: Request) -> None:
+        request.answer_json({"warn_seconds": 600, **self.left})
+
+    def end(self) -> None:
+        shutil.rmtree(self.front.run_dir / "user" / KEY)
+
+
+@pytest.fixture
+def server(front: Front) -> Server:
+    return Server(front)
+
+
+Open = Callable[..., Page]
+
+
+@pytest.fixture
+def open_page(browser: BrowserContext, server: Server) -> Iterator[Open]:
+    pages = []
+
+    def visit(path: str = "/lab", *, own_clock: bool = True) -> Page:
+        page = browser.new_page()
+        pages.append(page)
+        if own_clock:
+            page.clock.install()
+        with page.expect_response(lambda answer: "/-/left/" in answer.url):
+            page.goto(server.url + path)
+        return page
+
+    yield visit
+    for page in pages:
+        page.close()
+
+
+def warning(page: Page) -> Locator:
+    return page.get_by_role("status", name="About this notebook")
+
+
+def ended(page: Page) -> Locator:
+    return page.get_by_role("alert", name="About this notebook")
+
+
+def test_a_page_with_much_time_left_shows_nothing(open_page: Open) -> None:
+    page = open_page()
+    expect(page.locator("#tmpnb-notice")).to_have_count(0)
+
+
+def test_the_person_is_warned_with_the_minutes_left_once_it_is_time(server: Server, open_page: Open) -> None:
+    server.left["seconds_left"] = 640
+    page = open_page()
+    server.left["seconds_left"] = 590
+
+    page.clock.run_for(MINUTE)
+
+    expect(warning(page)).to_contain_text("This notebook ends in 10 minutes.")
+
+
+def test_an_idle_notebook_is_kept_by_one_click_that_jupyter_counts_as_activity(server: Server, open_page: Open) -> None:
+    server.left["seconds_left"] = 200
+    page = open_page()
+    expect(warning(page)).to_contain_text("Nobody has used it for a while.")
+
+    with page.expect_request(lambda request: "/api/contents" in request.url):
+        warning(page).get_by_role("button", name="Keep it").click()
+
+    expect(warning(page)).to_have_count(0)
+    assert "/api/contents?content=0" in server.asked
+
+
+def test_a_notebook_whose_time_is_up_cannot_be_kept_and_the_person_is_told_to_download(
+    server: Server, open_page: Open
+) -> None:
+    server.left.update(seconds_left=100, reason="max_age")
+    page = open_page()
+    expect(warning(page)).to_contain_text("This notebook ends in 2 minutes.")
+    expect(warning(page)).to_contain_text("Download what you want to keep.")
+    expect(warning(page).get_by_role("button", name="Keep it")).to_have_count(0)
+
+
+def test_a_warning_can_be_sent_away_by_keyboard_and_comes_back_for_the_last_minute(
+    server: Server, open_page: Open
+) -> None:
+    server.left.update(seconds_left=200, reason="max_age")
+    page = open_page()
+    expect(warning(page)).to_be_visible()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(warning(page)).to_have_count(0)
+    page.clock.run_for(MINUTE)
+    expect(warning(page)).to_have_count(0)
+
+    server.left["seconds_left"] = 50
+    page.clock.run_for(MINUTE)
+
+    expect(warning(page)).to_contain_text("in less than a minute")
+
+
+def test_an_open_page_says_that_its_sandbox_has_ended_and_offers_a_fresh_one_at_the_same_path(
+    server: Server, open_page: Open
+) -> None:
+    page = open_page("/lab/tree/Plot.ipynb?x=1")
+    server.end()
+
+    page.clock.run_for(MINUTE)
+
+    fresh = ended(page).get_by_role("link", name="Open a fresh one")
+    expect(fresh).to_have_attribute("href", "https://entry.example.org/lab/tree/Plot.ipynb?x=1")
+    expect(page.get_by_text("Work")).to_be_visible()
+
+
+def test_a_request_of_the_page_that_meets_the_end_is_noticed_before_the_next_look(
+    server: Server, open_page: Open
+) -> None:
+    page = open_page(own_clock=False)
+    # As JupyterLab does.
+    page.evaluate("setInterval(async () => (await fetch('api/kernels')).text(), 100)")
+
+    server.end()
+
+    expect(ended(page)).to_be_visible(timeout=MINUTE / 4)
+
+
+def test_a_node_that_does_not_answer_for_a_while_is_no_end(server: Server, open_page: Open) -> None:
+    page = open_page()
+    server.front.servers[-1].stop()
+    with page.expect_response(lambda answer: answer.status == 503):
+        page.clock.run_for(MINUTE)
+    expect(page.locator("#tmpnb-notice")).to_have_count(0)
+
+
+def test_a_page_in_a_frame_that_gets_no_storage_has_one_that_forgets(
+    server: Server, site: Site, browser: BrowserContext
+) -> None:
+    server.script = (
+        "localStorage.setItem('a', 'b'); sessionStorage.own = 'c';"
+        "addEventListener('load', () => document.body.textContent ="
+        " [localStorage.a, localStorage.length, sessionStorage.getItem('own'), localStorage.none,"
+        "  Object.keys(localStorage)].join(' '));"
+    )
+    site.page = f'<!doctype html><iframe id="f" src="{server.url}/lab"></iframe>'
+    page = browser.new_page()
+    page.goto(site.url)
+    expect(page.frame_locator("#f").locator("body")).to_have_text("b 1 c a")
+    page.close()
+
+
+def test_without_the_setting_no_other_site_may_embed(site: Site, browser: BrowserContext) -> None:
+    with run_nginx() as front:
+        server = Server(front)
+        site.page = f'<!doctype html><iframe id="f" src="{server.url}/lab"></iframe>'
+        page = browser.new_page()
+        with page.expect_console_message(lambda message: "frame-ancestors 'self'" in message.text):
+            page.goto(site.url)
+        expect(page.frame_locator("#f").get_by_text("Work")).to_have_count(0)
+        page.close()
