@@ -1,0 +1,83 @@
+"""The redirector with the PostgreSQL that docker-compose.postgres.yml puts beside it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.container_fleet import RESTART_SECONDS, ROOT, START_SECONDS, Project, command
+from tests.support.docker_host import BASE_IMAGE, build, local_engine
+from tests.support.programs import need
+from tests.support.waiting import wait_until
+
+pytestmark = [pytest.mark.deploy, pytest.mark.docker, pytest.mark.timeout(600)]
+
+STAND_IN = Path(__file__).with_name("postgres_entrypoint")
+RECIPE = f"""\
+ARG BASE_IMAGE
+FROM ${{BASE_IMAGE}}
+RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends postgresql >/dev/null
+COPY {STAND_IN.name} /
+ENTRYPOINT ["/{STAND_IN.name}"]
+"""
+
+
+@pytest.fixture(scope="module")
+def redirector() -> Iterator[Project]:
+    need("docker-compose")
+    with local_engine():
+        pass
+    with tempfile.TemporaryDirectory() as context:
+        copy = Path(context) / STAND_IN.name
+        shutil.copy(STAND_IN, copy)
+        image = build("tmpnb-test-postgres", RECIPE, [copy], Path(context))
+    root = Path(tempfile.mkdtemp(prefix="t", dir="/tmp"))
+    name = f"tmpnb{root.name}".lower().replace("_", "x")
+    settings = {
+        "TMPNB_ENTRY_URL": "https://entry.fleet.test",
+        "TMPNB_TLS_DIR": "/nowhere",
+        "TMPNB_VERSION": "deploy-test",
+        "BASE_IMAGE": BASE_IMAGE,
+        "POSTGRES_IMAGE": image,
+    }
+    build_options = {"build": {"context": str(ROOT), "network": "host"}}
+    started = Project("redirector", name, root, settings, {"services": {"redirector": build_options}})
+    started.more_files = ("docker-compose.postgres.yml",)
+    command(started.directory / "make-secrets")
+    started.compose("build", "--quiet", "redirector", within=600)
+    started.compose("up", "--detach", "redirector", "postgres")
+    yield started
+    print(started.logs())
+    started.compose("down", "--volumes")
+    shutil.rmtree(root)
+
+
+def fleet(redirector: Project) -> dict[str, object]:
+    """What the admin API says of the fleet; empty while it says nothing."""
+    try:
+        return dict(json.loads(redirector.compose("exec", "-T", "redirector", "tmpnb", "status", "--json")))
+    except AssertionError:
+        return {}
+
+
+def test_the_fleet_is_kept_in_postgresql(redirector: Project) -> None:
+    wait_until(lambda: fleet(redirector), START_SECONDS, "the redirector")
+
+    argv = ("exec", "-T", "postgres", "sh", "-c")
+    ask = "PGPASSWORD=$(cat $POSTGRES_PASSWORD_FILE) psql -h localhost -U tmpnb tmpnb -Atc"
+    tables = redirector.compose(*argv, f"{ask} \"SELECT tablename FROM pg_tables WHERE schemaname = 'public'\"").split()
+
+    assert "alembic_version" in tables
+
+
+def test_the_redirector_goes_on_after_the_database_was_away(redirector: Project) -> None:
+    wait_until(lambda: fleet(redirector), START_SECONDS, "the redirector")
+
+    redirector.compose("restart", "postgres")
+
+    wait_until(lambda: fleet(redirector), RESTART_SECONDS, "the fleet after a restart of the database")

@@ -1,0 +1,171 @@
+"""The systemd units, started by a real systemd with all their hardening, in a container that stands for a host."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.container_fleet import command
+from tests.support.docker_host import build, local_engine, notebook_image
+from tests.support.waiting import wait_until
+
+pytestmark = [pytest.mark.deploy, pytest.mark.docker, pytest.mark.timeout(600)]
+
+ROOT = Path(__file__).parents[2]
+DEPLOY = ROOT / "deploy"
+RECIPE = (
+    (DEPLOY / "node" / "Dockerfile").read_text()
+    + """
+RUN apt-get update -qq \\
+ && apt-get install -y -qq --no-install-recommends systemd systemd-sysv dbus procps curl >/dev/null \\
+ && rm -rf /var/lib/apt/lists/*
+ENTRYPOINT []
+CMD ["/lib/systemd/systemd"]
+"""
+)
+START_SECONDS = 90.0
+STANDALONE = "http://127.0.0.1:8101"
+
+
+class Host:
+    """A machine with systemd, this engine's socket, and what docs/operations.md has one copy."""
+
+    def __init__(self, image: str, sandbox_image: str) -> None:
+        self.name = f"tmpnb-test-{uuid.uuid4().hex[:8]}"
+        # The engine has to find sandboxes' directories at the path that the agent names, so /run/tmpnb, which is the
+        # container's own, will not do.
+        self.run_dir = Path(tempfile.mkdtemp(prefix="t", dir="/run"))
+        self.run_dir.chmod(0o755)
+        (self.run_dir / "n").mkdir()
+        self._start(image)
+        self._copy(sandbox_image)
+
+    def _start(self, image: str) -> None:
+        cgroups = "/sys/fs/cgroup/systemd" if Path("/sys/fs/cgroup/systemd").exists() else "/sys/fs/cgroup"
+        # What systemd needs for its units' namespaces; with SYS_PTRACE it sees its own children under hidepid.
+        options = ["--cap-add", "SYS_ADMIN", "--cap-add", "SYS_PTRACE", "--security-opt", "seccomp=unconfined"]
+        options += ["--security-opt", "apparmor=unconfined", "--env", "container=docker"]
+        # Whoever visits is inside.
+        options += ["--network", "none", "--tmpfs", "/run", "--tmpfs", "/run/lock", "--tmpfs", "/tmp:exec"]
+        for shared in (cgroups, "/var/run/docker.sock", str(self.run_dir)):
+            options += ["--volume", f"{shared}:{shared}"]
+        command("docker", "run", "--detach", "--name", self.name, "--hostname", self.name, *options, image)
+        self.wait_for("systemctl is-system-running | grep -E 'running|degraded'")
+        # As on a host; containers start with private mounts, and credentials would not arrive.
+        self.run("mount --make-rshared /")
+
+    def _copy(self, sandbox_image: str) -> None:
+        self.run("mkdir -p /etc/tmpnb")
+        for unit in DEPLOY.glob("*/systemd/*"):
+            command("docker", "cp", unit, f"{self.name}:/etc/systemd/system/")
+        command("docker", "cp", DEPLOY / "gunicorn.conf.py", f"{self.name}:/etc/tmpnb/")
+        self.write("/etc/tmpnb/redirector.env", "TMPNB_ENTRY_URL=https://notebooks.example.org\n")
+        for secret in ("admin-token", "join-token"):
+            self.write(f"/etc/tmpnb/{secret}", f"{uuid.uuid4().hex}\n")
+        self.write(
+            "/etc/tmpnb/node.env",
+            f"TMPNB_NODE_NAME={self.name}\nTMPNB_NODE_LISTEN=127.0.0.1:8101\nTMPNB_NODE_CAPACITY=1\n"
+            f"TMPNB_NODE_IMAGE={sandbox_image}\nTMPNB_NODE_RUN_DIR={self.run_dir}/n\n",
+        )
+        for service in ("agent", "proxy"):
+            drop_in = f"/etc/systemd/system/tmpnb-{service}.service.d"
+            self.run(f"mkdir -p {drop_in}")
+            self.write(f"{drop_in}/test.conf", f"[Service]\nReadWritePaths={self.run_dir}\n")
+        self.run("chmod 600 /etc/tmpnb/*.env /etc/tmpnb/*-token && systemctl daemon-reload")
+
+    def run(self, line: str, says: str | None = None) -> str:
+        return command("docker", "exec", "--interactive", self.name, "sh", "-c", line, says=says)
+
+    def write(self, path: str, text: str) -> None:
+        self.run(f"cat > {path}", says=text)
+
+    def works(self, line: str) -> bool:
+        try:
+            self.run(line)
+        except AssertionError:
+            return False
+        return True
+
+    def wait_for(self, line: str) -> None:
+        wait_until(lambda: self.works(line), START_SECONDS, line)
+
+    def end(self) -> None:
+        self.run("systemctl stop tmpnb-agent tmpnb-proxy")
+        self.run("set -a; . /etc/tmpnb/node.env; tmpnb-agent purge")
+        print(self.run("journalctl --no-pager -o short-monotonic -u 'tmpnb-*' | tail -60"))
+        command("docker", "rm", "--force", "--volumes", self.name)
+        shutil.rmtree(self.run_dir)
+
+
+@pytest.fixture(scope="module")
+def host() -> Iterator[Host]:
+    with local_engine():
+        sources = [path for package in ("redirector", "node_agent") for path in (ROOT / package).rglob("*.py")]
+        sources += [ROOT / "pyproject.toml", ROOT / "constraints.txt"]
+        image = build("tmpnb-test-systemd", RECIPE, sources, ROOT)
+        sandbox_image = notebook_image()
+    started = Host(image, sandbox_image)
+    yield started
+    started.end()
+    assert not command("docker", "ps", "--all", "--quiet", "--filter", f"label=tmpnb.node={started.name}").strip()
+
+
+def test_the_redirector_starts_as_a_nobody_and_knows_the_admin_token(host: Host) -> None:
+    host.run("systemctl start tmpnb-redirector.socket tmpnb-redirector")
+
+    uid = host.run("stat -c %u /proc/$(systemctl show --property MainPID --value tmpnb-redirector)").strip()
+    assert int(uid) >= 60_000
+    said = host.run("TMPNB_URL=http://127.0.0.1:8000 TMPNB_TOKEN_FILE=/etc/tmpnb/admin-token tmpnb status")
+    assert "nodes" in said
+    assert '"available"' in host.run("curl -s --unix-socket /run/tmpnb-redirector/http.sock http://entry/stats")
+
+
+def test_a_restart_of_the_redirector_refuses_nobody(host: Host) -> None:
+    host.run("systemctl start tmpnb-redirector.socket tmpnb-redirector")
+
+    knocking = "for i in $(seq 80); do curl -s -o /dev/null -w '%{http_code} ' http://127.0.0.1:8000/stats; done"
+    said = host.run(f"({knocking}) & systemctl restart tmpnb-redirector; wait")
+
+    assert said.split() == ["200"] * 80
+
+
+def test_a_reload_takes_new_workers(host: Host) -> None:
+    host.run("systemctl start tmpnb-redirector.socket tmpnb-redirector")
+    workers = "pgrep --parent $(systemctl show --property MainPID --value tmpnb-redirector) | sort | tr '\\n' ' '"
+    before = set(host.run(workers).split())
+
+    host.run("systemctl reload tmpnb-redirector")
+
+    wait_until(lambda: len(now := set(host.run(workers).split())) >= 2 and not now & before, START_SECONDS, "workers")
+    assert host.works("curl -sf http://127.0.0.1:8000/stats")
+
+
+def test_agent_and_proxy_serve_a_visitor_whose_session_outlives_restarts_of_both(host: Host) -> None:
+    host.run("systemctl start tmpnb-agent tmpnb-proxy")
+    host.wait_for("systemd-run --quiet --wait --pipe -p EnvironmentFile=/etc/tmpnb/node.env tmpnb-agent health")
+    host.wait_for(f"curl -s {STANDALONE}/stats | grep -E '\"available\": ?1'")
+    path = host.run(f"curl -s -o /dev/null -w '%{{redirect_url}}' {STANDALONE}/").strip()
+    sandbox = f"curl -sf {path.partition('/lab')[0]}/api"
+    assert "version" in host.run(sandbox)
+    assert "<!doctype html>" in host.run(f"curl -s {STANDALONE}/user/{'a' * 34}/lab").lower()
+
+    host.run("systemctl restart tmpnb-agent")
+    host.run("systemctl restart tmpnb-proxy")
+
+    host.wait_for(sandbox)
+    host.wait_for("systemd-run --quiet --wait --pipe -p EnvironmentFile=/etc/tmpnb/node.env tmpnb-agent health")
+
+
+def test_the_proxy_writes_its_log_where_logrotate_looks(host: Host) -> None:
+    host.run("systemctl start tmpnb-agent tmpnb-proxy")
+    host.wait_for(f"curl -sf {STANDALONE}/stats")
+
+    host.run("mv /var/log/tmpnb/access.log /var/log/tmpnb/access.log.1")
+    host.run(f"kill -USR1 $(cat {host.run_dir}/n/nginx/nginx.pid)")
+
+    host.wait_for(f"curl -sf {STANDALONE}/stats && grep -q 'GET 200' /var/log/tmpnb/access.log")
