@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -83,13 +84,15 @@ def test_a_graceful_restart_in_the_middle_of_a_crowd_loses_no_visitor(nodes: Fak
 
 
 def test_who_is_being_placed_when_it_is_told_to_end_gets_their_sandbox(nodes: FakeNodes, served: Served) -> None:
-    node = nodes.add("n1", ready=9, capacity=9, claim_seconds=0.5)
+    node = nodes.add("n1", ready=9, capacity=9, claim_seconds=1.0)
     served.admin("POST", "/api/nodes", json={"url": node.url, "token": node.token})
     served.wait_until_known(9)
     with socket.create_connection(("127.0.0.1", served.port)), ThreadPoolExecutor(3) as visitors:
         # One connection is open and says nothing; three visitors wait for the node.
         visits = [visitors.submit(served.get, "/lab") for _ in range(3)]
         wait_until(node.spawns, 10, "claims under way")
+        # The node sees the first of them; the others are in a worker too a moment later.
+        time.sleep(0.5)
         ended = served.stop()
         answers = [visit.result() for visit in visits]
     assert ended == 0

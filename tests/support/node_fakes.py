@@ -46,7 +46,8 @@ class Request(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        if self.command != "HEAD":
+        # An empty write is a system call too, and fails once nginx has all it needs and has hung up.
+        if body and self.command != "HEAD":
             self.wfile.write(body)
 
     def answer_json(self, value: Any) -> None:
