@@ -12,7 +12,7 @@ from pathlib import Path
 from node_agent.culling import Activity
 from node_agent.errors import HostError, UnknownPool
 from node_agent.ledger import Ledger, Standing
-from node_agent.planning import UNLIMITED, Counts, Health, after_failure, retired, room_for, startable, starts
+from node_agent.planning import UNLIMITED, Counts, Health, after_failure, retired, room_for, startable, starts, surplus
 from node_agent.roster import Roster
 from node_agent.sandboxes import Sandbox, name_of
 from node_agent.tally import Tally
@@ -289,11 +289,14 @@ class Pools:
                 return
             for pool in self._pools.values():
                 warm, capacity, room = pool.spec.warm, pool.spec.capacity, self._room()
-                count = retired(self._counts(pool), warm=warm, capacity=capacity, health=pool.health, room=room)
-                # Those of a former image first, the oldest first among them.
-                ready = sorted(self._roster.ready(pool.spec.name), key=lambda each: each.image == pool.spec.image)
-                for sandbox in ready[:count]:
-                    self._end(sandbox, "rolled" if sandbox.image != pool.spec.image else "surplus")
+                gone = retired(self._counts(pool), warm=warm, capacity=capacity, health=pool.health, room=room)
+                self._end_ready(pool, gone)
+
+    def _end_ready(self, pool: _Pool, count: int) -> None:
+        """End ready sandboxes: those of a former image first, the oldest first among them."""
+        ready = sorted(self._roster.ready(pool.spec.name), key=lambda each: each.image == pool.spec.image)
+        for sandbox in ready[:count]:
+            self._end(sandbox, "rolled" if sandbox.image != pool.spec.image else "surplus")
 
     def has_room(self) -> bool:
         """Whether the node's memory holds one more sandbox, whatever the capacities say."""
@@ -336,6 +339,8 @@ class Pools:
             pool = self._pools[sandbox.pool]
             pool.health, pool.problem = Health(), ""
             self.tally.started(sandbox.pool, after)
+            # In the same breath, or visitors could have both it and the one whose place it takes.
+            self._end_ready(pool, surplus(self._counts(pool), warm=pool.spec.warm, capacity=pool.spec.capacity))
             return True
 
     def failed(self, name: str, reason: str, *, now: float, jitter: float) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,6 +17,7 @@ from node_agent.planning import (
     room_for,
     startable,
     starts,
+    surplus,
 )
 
 WELL = Health()
@@ -35,6 +38,14 @@ COUNTS = st.builds(Counts, NUMBERS, NUMBERS, NUMBERS, NUMBERS)
         (Counts(claimed=12), 10, 10, 4, 0),
         (Counts(), 10, 10, 0, 0),
         (Counts(), 10, 10, -1, 0),
+        # Beside the last ready one of a former image one starts where there is no place left, and only one.
+        (Counts(ready=1, stale=1), 1, 1, 4, 1),
+        (Counts(ready=1, stale=1, claimed=3), 4, 4, 4, 1),
+        (Counts(ready=1, stale=1, claimed=3, starting=1), 4, 4, 4, 0),
+        (Counts(ready=1, stale=1, claimed=2, starting=1), 4, 4, 4, 0),
+        (Counts(ready=1, stale=1, claimed=3, ending=1), 4, 4, 4, 0),
+        (Counts(ready=2, stale=2, claimed=2), 4, 4, 4, 0),
+        (Counts(ready=1, claimed=3), 4, 4, 4, 0),
     ],
 )
 def test_a_pool_is_refilled_to_its_warmth_within_its_capacity(
@@ -96,6 +107,9 @@ def test_nothing_is_startable_while_the_image_fails() -> None:
         (Counts(ready=8, stale=8), 8, 10, 0),
         (Counts(ready=1, stale=1), 1, 1, 0),
         (Counts(ready=1, stale=1, claimed=3), 4, 4, 0),
+        (Counts(ready=1, stale=1, claimed=3, starting=1), 4, 4, 0),
+        (Counts(ready=2, stale=1, claimed=3), 4, 4, 1),
+        (Counts(ready=1, claimed=4), 4, 4, 1),
         (Counts(ready=2, stale=1, claimed=2), 4, 4, 1),
         (Counts(ready=10, stale=2), 8, 10, 2),
     ],
@@ -111,24 +125,31 @@ def test_nothing_of_a_former_image_goes_while_the_new_one_fails() -> None:
 
 
 @given(NUMBERS, st.integers(1, 50), NUMBERS, st.integers(1, 50))
-def test_no_roll_empties_a_pool_that_has_something_ready(ready: int, warm: int, claimed: int, capacity: int) -> None:
-    """Played to its end: whatever was retired has gone and whatever was started is ready by the next turn."""
+def test_no_roll_empties_a_pool_that_has_something_ready_and_every_roll_ends(
+    ready: int, warm: int, claimed: int, capacity: int
+) -> None:
+    """Played to its end: what was retired has gone by the next turn, and what was started is ready by the one after."""
     ready = min(ready, warm, capacity)
     counts = Counts(ready=ready, stale=ready, claimed=min(claimed, capacity - ready))
     for _ in range(200):
-        gone = retired(counts, warm=warm, capacity=capacity, health=WELL)
-        stale_gone = min(gone, counts.stale)
-        left = Counts(ready=counts.ready - gone, stale=counts.stale - stale_gone, claimed=counts.claimed, ending=gone)
-        assert left.ready > 0 or counts.ready == 0
-        begun = starts(left, warm=warm, capacity=capacity, hands=4, health=WELL, now=0.0)
-        assert left.total + begun <= capacity
-        # Ends first, as they free the places; what was started is ready.
-        more = 0 if begun else starts(
-            Counts(ready=left.ready, stale=left.stale, claimed=left.claimed),
-            warm=warm, capacity=capacity, hands=4, health=WELL, now=0.0,
-        )  # fmt: skip
-        counts = Counts(ready=left.ready + begun + more, stale=left.stale, claimed=left.claimed)
-    assert counts.stale <= 1, "at most the one that nothing can be put beside"
+        counts = ended(counts, surplus(counts, warm=warm, capacity=capacity))
+        counts = ended(counts, retired(counts, warm=warm, capacity=capacity, health=WELL))
+        assert counts.ready > 0 or ready == 0
+        assert counts.ready + counts.claimed <= capacity, "more than it may hold could be handed out"
+        begun = starts(counts, warm=warm, capacity=capacity, hands=4, health=WELL, now=0.0)
+        assert counts.total + begun <= capacity + 1, "one more than it may hold, and that only while one is replaced"
+        counts = replace(counts, ready=counts.ready + counts.starting, starting=begun, ending=0)
+    assert counts.stale == 0
+
+
+def ended(counts: Counts, gone: int) -> Counts:
+    """Those of a former image go first, as in the pool."""
+    return replace(
+        counts,
+        ready=counts.ready - gone,
+        stale=max(0, counts.stale - gone),
+        ending=counts.ending + gone,
+    )
 
 
 def test_memory_has_room_for_what_the_reserves_and_the_real_use_leave() -> None:

@@ -62,6 +62,58 @@ def test_an_image_that_does_not_start_leaves_most_of_the_old_ones_for_visitors(b
     assert images(bench) == {"old"}
 
 
+def the_last_of_the_old_image(bench: Bench) -> tuple[Sandbox, str]:
+    """Pool `r` is full: one session, and one ready sandbox, beside which its successor, named second, is starting."""
+    assert isinstance(bench.pools.claim("r"), Sandbox)
+    bench.settle(lambda: bench.pools.stats()["r"].available == 1, "the second one")
+    bench.engine.silent = True
+    change(bench, "r", image="r:2")
+    before = set(bench.engine.running)
+    bench.settle(lambda: bench.engine.running.keys() - before, "its successor to start")
+    [successor] = bench.engine.running.keys() - before
+    [last] = [each for each in bench.pools.sandboxes() if (each.pool, each.state) == ("r", "ready")]
+    assert last.image == "r:1"
+    return last, successor
+
+
+def test_the_last_ready_one_of_a_full_pool_goes_when_its_successor_is_ready_and_not_before(bench: Bench) -> None:
+    last, successor = the_last_of_the_old_image(bench)
+    for _ in range(5):
+        bench.turn()
+        assert bench.pools.get(last.name).state == "ready"
+    assert bench.pools.ready(successor)
+    assert bench.pools.get(last.name).state == "ending", "at once: no visitor can have both"
+    assert bench.pools.stats()["r"].available == 1
+    assert images(bench, "r") == {"r:2"}
+
+
+def test_a_visitor_who_takes_the_last_one_meanwhile_takes_the_place_of_its_successor(bench: Bench) -> None:
+    last, successor = the_last_of_the_old_image(bench)
+    claimed = bench.pools.claim("r")
+    assert isinstance(claimed, Sandbox)
+    assert claimed.name == last.name
+    assert bench.pools.ready(successor)
+    stats = bench.pools.stats()["r"]
+    assert (stats.available, stats.claimed, stats.capacity) == (0, 2, 2)
+    assert not isinstance(bench.pools.claim("r"), Sandbox)
+
+
+@pytest.mark.parametrize("capacity", [1, 2, 3, 8])
+def test_a_roll_ends_however_small_the_pool(capacity: int) -> None:
+    with one_bench(warm=capacity, capacity=capacity) as bench:
+        bench.fill()
+        change(bench, image="new")
+        fewest = []
+
+        def rolled() -> bool:
+            fewest.append(bench.stats().available)
+            return images(bench) == {"new"} and bench.stats().available == capacity
+
+        bench.settle(rolled, "the pool to roll")
+        assert min(fewest) > 0
+        assert max(fewest) <= capacity
+
+
 def test_a_sandbox_of_the_old_image_that_was_starting_is_given_up(bench: Bench) -> None:
     bench.engine.silent = True
     for _ in range(2):
