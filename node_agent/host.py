@@ -9,7 +9,6 @@ import resource
 import stat
 import threading
 import time
-from pathlib import Path
 
 from node_agent import durable, nginx
 from node_agent.config import Settings
@@ -100,7 +99,3 @@ def write_proxy_config(settings: Settings) -> None:
     path = settings.run_dir / "nginx.conf"
     if not path.exists() or path.read_text(encoding="utf-8") != text:
         durable.write_text(path, text)
-
-
-def agent_socket(run_dir: Path) -> Path:
-    return run_dir / "agent.sock"

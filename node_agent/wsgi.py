@@ -26,11 +26,11 @@ from node_agent.config import Settings
 from node_agent.culling import Limits
 from node_agent.docker_engine import DockerEngine
 from node_agent.docker_runtime import DockerRuntime
-from node_agent.host import agent_socket
 from node_agent.intent import IntentStore
 from node_agent.joining import Departure, Membership
 from node_agent.ledger import Ledger
 from node_agent.library import Library
+from node_agent.local_client import agent_socket
 from node_agent.logs import formatter
 from node_agent.pages import Pages
 from node_agent.pool import Memory, Pools, PoolSpec

@@ -26,6 +26,7 @@ from redirector.admin_answers import (
     parse_roll,
     parse_selftest,
 )
+from redirector.admin_errors import AdminError, NotARedirectorError, OutcomeUnknownError, RefusedError, UnreachableError
 from redirector.admin_views import FleetView, NodeView, parse_change, parse_fleet, parse_node, parse_nodes
 from redirector.json_fields import ViewError
 
@@ -39,34 +40,6 @@ BODY_LIMIT = 16 * 2**20
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 View = TypeVar("View")
-
-
-class AdminError(Exception):
-    """Base of what can go wrong; the text is one sentence for an operator."""
-
-
-class UnreachableError(AdminError):
-    """The redirector was not asked, or only asked to read: nothing has changed."""
-
-
-class OutcomeUnknownError(AdminError):
-    """The request was sent and no answer came: it may have been carried out."""
-
-
-class NotARedirectorError(AdminError):
-    """Something answers at the URL, but not as a redirector does."""
-
-    def __init__(self, message: str, status: int) -> None:
-        super().__init__(message)
-        self.status = status
-
-
-class RefusedError(AdminError):
-    """The redirector said no, with the error shape of docs/http-api.md."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
 
 
 class AdminClient:

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import click
 
-from redirector.admin_client import AdminError
-from redirector.cli.completion import completion
-from redirector.cli.config import config
-from redirector.cli.events import events
+from node_agent.lazy_group import LazyGroup
+from redirector.admin_errors import AdminError
 from redirector.cli.exits import Stop, stop_of
-from redirector.cli.node import node
-from redirector.cli.options import examples
-from redirector.cli.place import place
-from redirector.cli.roll import roll
-from redirector.cli.serve import serve
-from redirector.cli.status import status
-from redirector.cli.tables import plain
-from redirector.cli.up import up
+from redirector.cli.texts import examples, plain
+
+COMMANDS = {
+    "up": ("up:up", "Run a fleet on this machine."),
+    "serve": ("serve:serve", "Run the redirector."),
+    "status": ("status:status", "Show visitors, free slots, who waits, nodes by state and alarms."),
+    "node": ("node:node", "List, show, add, drain, resume, rotate and remove nodes."),
+    "events": ("events:events", "Show the fleet's history."),
+    "place": ("place:place", "Say where the next visitor would go."),
+    "roll": ("roll:roll", "Move the pools of all nodes to IMAGE."),
+    "config": ("config:config", "Check and show the settings of `tmpnb serve`."),
+    "completion": ("completion:completion", "Print the completion for a shell."),
+}
+"""Where each is, and what `tmpnb --help` says of it."""
 
 
-class _Rim(click.Group):
+class _Rim(LazyGroup):
     """Turns what the admin API refused, or could not be asked, into one sentence and an exit code."""
 
     def invoke(self, ctx: click.Context) -> None:
@@ -53,5 +57,4 @@ def main() -> None:
     """Run a fleet of temporary Jupyter notebooks."""
 
 
-for command in (up, serve, status, node, events, place, roll, config, completion):
-    main.add_command(command)
+main.add_later(__name__, COMMANDS)

@@ -10,8 +10,8 @@ import click
 
 from redirector import config as settings
 from redirector.cli.exits import Exit, Stop
-from redirector.cli.options import examples
 from redirector.cli.tables import print_table
+from redirector.cli.texts import examples
 from redirector.errors import ConfigError
 
 OTHERS = ("TMPNB_URL", "TMPNB_TOKEN", "TMPNB_TOKEN_FILE")

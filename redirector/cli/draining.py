@@ -12,7 +12,7 @@ from redirector.admin_client import AdminClient
 from redirector.admin_views import NodeView
 from redirector.cli.exits import Exit, Stop
 from redirector.cli.moments import clock_time
-from redirector.cli.tables import plain
+from redirector.cli.texts import plain
 from redirector.cli.watching import Watch
 
 

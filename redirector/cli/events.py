@@ -9,8 +9,9 @@ import click
 
 from redirector.admin_answers import EventView
 from redirector.cli.moments import Moment
-from redirector.cli.options import Source, beside_a_fleet, every_option, examples, json_option
-from redirector.cli.tables import plain, print_json
+from redirector.cli.options import Source, beside_a_fleet, every_option, json_option
+from redirector.cli.tables import print_json
+from redirector.cli.texts import examples, plain
 from redirector.cli.watching import Watch
 
 AT_ONCE = 1000

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import IntEnum
 
-from redirector.admin_client import AdminError, OutcomeUnknownError, RefusedError
+from redirector.admin_errors import AdminError, OutcomeUnknownError, RefusedError
 
 
 class Exit(IntEnum):

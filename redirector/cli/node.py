@@ -9,16 +9,18 @@ from pathlib import Path
 
 import click
 
-from redirector.admin_client import AdminClient, RefusedError
+from redirector.admin_client import AdminClient
+from redirector.admin_errors import RefusedError
 from redirector.cli.access import read_secret
 from redirector.cli.exits import Exit, Stop
 from redirector.cli.node_drain import drain
 from redirector.cli.node_names import change, hinting, print_one_or_all
 from redirector.cli.node_rotate import rotate
 from redirector.cli.node_wait import selftest, wait
-from redirector.cli.options import examples, json_option, names_argument, on_a_fleet, reason_option
+from redirector.cli.options import json_option, names_argument, on_a_fleet, reason_option
 from redirector.cli.outcomes import Outcome, leave, on_each, say_nothing
-from redirector.cli.tables import plain, print_json, print_node, print_nodes
+from redirector.cli.tables import print_json, print_node, print_nodes
+from redirector.cli.texts import examples, plain
 from redirector.cli.who import operator
 
 

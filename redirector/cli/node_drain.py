@@ -17,14 +17,13 @@ from redirector.cli.options import (
     Source,
     beside_a_fleet,
     every_option,
-    examples,
     json_option,
     names_argument,
     reason_option,
     timeout_option,
 )
 from redirector.cli.outcomes import Outcome, leave
-from redirector.cli.tables import plain
+from redirector.cli.texts import examples, plain
 from redirector.cli.watching import Watch
 from redirector.cli.who import operator
 

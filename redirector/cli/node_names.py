@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Sequence
 
-from redirector.admin_client import AdminClient, RefusedError
+from redirector.admin_client import AdminClient
+from redirector.admin_errors import RefusedError
 from redirector.cli.outcomes import Outcome, on_each, say_line, say_nothing
 from redirector.cli.tables import print_json
 

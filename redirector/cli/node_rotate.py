@@ -6,14 +6,15 @@ from pathlib import Path
 
 import click
 
-from redirector.admin_client import AdminClient, RefusedError
+from redirector.admin_client import AdminClient
+from redirector.admin_errors import RefusedError
 from redirector.admin_views import NodeView
 from redirector.cli.access import read_secret
 from redirector.cli.draining import watch_drain
 from redirector.cli.exits import Exit, Stop
 from redirector.cli.node_names import hint
-from redirector.cli.options import Source, beside_a_fleet, every_option, examples, node_names, reason_option
-from redirector.cli.tables import plain
+from redirector.cli.options import Source, beside_a_fleet, every_option, node_names, reason_option
+from redirector.cli.texts import examples, plain
 from redirector.cli.watching import Watch
 from redirector.cli.who import operator
 from redirector.errors import BadRequestError

@@ -13,14 +13,13 @@ from redirector.cli.options import (
     Source,
     beside_a_fleet,
     every_option,
-    examples,
     json_option,
     names_argument,
     on_a_fleet,
     timeout_option,
 )
 from redirector.cli.outcomes import Outcome, leave, on_each, say_line, say_nothing
-from redirector.cli.tables import plain
+from redirector.cli.texts import examples, plain
 from redirector.cli.watching import Watch
 from redirector.rotation import warm
 

@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 
 import click
 
-from redirector.admin_client import AdminClient, AdminError
+from redirector.admin_client import AdminClient
+from redirector.admin_errors import AdminError
 from redirector.cli.access import DEFAULT_STATE, locate
 from redirector.cli.exits import Stop
 
@@ -79,8 +80,3 @@ def beside_a_fleet(command: Callable[..., None]) -> Callable[..., None]:
         command(source=Source(lambda: locate(url, state, os.environ).client()), **arguments)
 
     return opened
-
-
-def examples(*lines: str) -> str:
-    """An epilog that shows how a command is used; the mark keeps click from joining its lines."""
-    return "\n".join(("\b", "Examples:", *(f"  {line}" for line in lines)))

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import click
 
-from redirector.admin_client import AdminError, RefusedError
+from redirector.admin_errors import AdminError, RefusedError
 from redirector.admin_views import NodeView
 from redirector.cli.exits import Exit, combined, stop_of
-from redirector.cli.tables import plain
+from redirector.cli.texts import plain
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,9 @@ import click
 from redirector.admin_answers import PlaceView
 from redirector.admin_client import AdminClient
 from redirector.cli.exits import Exit, Stop
-from redirector.cli.options import examples, json_option, on_a_fleet
-from redirector.cli.tables import plain, print_json, print_table
+from redirector.cli.options import json_option, on_a_fleet
+from redirector.cli.tables import print_json, print_table
+from redirector.cli.texts import examples, plain
 
 WORDS = {
     "starting": "nowhere at once: a sandbox is being started, so they wait a moment",

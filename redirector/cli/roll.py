@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 import click
 
-from redirector.admin_client import AdminClient, AdminError
+from redirector.admin_client import AdminClient
+from redirector.admin_errors import AdminError
 from redirector.cli.exits import Exit, Stop, stop_of
-from redirector.cli.options import Source, beside_a_fleet, every_option, examples, reason_option
-from redirector.cli.tables import plain
+from redirector.cli.options import Source, beside_a_fleet, every_option, reason_option
+from redirector.cli.texts import examples, plain
 from redirector.cli.watching import Watch
 from redirector.cli.who import operator
 from redirector.rolling import Move, Plan, arrived, plan, stuck

@@ -10,7 +10,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from redirector.cli.tables import plain
+from redirector.cli.texts import plain
 from redirector.local_fleet.enrolment import Warmth
 from redirector.local_fleet.narrator import Announcement
 

@@ -8,7 +8,7 @@ import click
 
 from redirector import config, server
 from redirector.cli.exits import Exit, Stop
-from redirector.cli.options import examples
+from redirector.cli.texts import examples
 from redirector.errors import ConfigError, FleetError
 
 

@@ -12,8 +12,9 @@ from rich.text import Text
 
 from redirector.admin_client import AdminClient
 from redirector.admin_views import FleetView
-from redirector.cli.options import Source, beside_a_fleet, every_option, examples, json_option
+from redirector.cli.options import Source, beside_a_fleet, every_option, json_option
 from redirector.cli.tables import fleet_lines, print_fleet, print_json
+from redirector.cli.texts import examples
 from redirector.cli.watching import Watch
 
 

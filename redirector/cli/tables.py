@@ -14,6 +14,7 @@ from rich.text import Text
 
 from redirector.admin_views import FleetView, NodeView
 from redirector.cli.moments import clock_time
+from redirector.cli.texts import ago, plain, span
 
 PIPED_WIDTH = 100_000
 """Columns for output that is not a terminal: wide enough that nothing is ever folded or cut."""
@@ -126,23 +127,6 @@ def _fleet_pairs(fleet: FleetView, url: str) -> list[tuple[str, str]]:
         ("poller", (fleet.poller or "none") + ("" if age is None else f", {span(age)} ago")),
         *(("alarm", alarm) for alarm in fleet.alarms),
     ]
-
-
-def ago(moment: float | None, now: float) -> str:
-    return "" if moment is None else f"{span(max(0.0, now - moment))} ago"
-
-
-def span(seconds: float) -> str:
-    """A duration in the one unit that tells its size, such as `40 s` or `3 h`."""
-    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds // length:.0f} {unit}"
-    return f"{seconds:.0f} s" if seconds >= 1 else f"{seconds:.1f} s"
-
-
-def plain(text: str) -> str:
-    """`text` without what a terminal would obey: it may come from a node that means ill."""
-    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 
 def _slots(counted: NodeView | FleetView) -> str:

@@ -13,8 +13,8 @@ import click
 
 from redirector.cli.access import DEFAULT_STATE
 from redirector.cli.exits import Exit, Stop
-from redirector.cli.options import examples
 from redirector.cli.screen import Screen
+from redirector.cli.texts import examples
 from redirector.local_fleet.directory import StateDirectory
 from redirector.local_fleet.errors import NotStartedError, StartFailedError
 from redirector.local_fleet.fleet import LocalFleet

@@ -10,10 +10,11 @@ from typing import TypeVar
 
 import click
 
-from redirector.admin_client import AdminClient, AdminError, RefusedError, UnreachableError
+from redirector.admin_client import AdminClient
+from redirector.admin_errors import AdminError, RefusedError, UnreachableError
 from redirector.cli.exits import Exit, Stop
 from redirector.cli.options import Source
-from redirector.cli.tables import plain
+from redirector.cli.texts import plain
 
 DENIALS = ("forbidden", "unauthorized")
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 import pytest
 
+from node_agent.lazy_group import Later
 from redirector.cli import main
 from redirector.cli.exits import Exit
 from redirector.metrics import Sample, exposition
@@ -21,7 +22,8 @@ ELSEWHERE = ("up", "serve")
 
 
 def commands(group: click.Group, prefix: str) -> Iterator[str]:
-    for name, command in group.commands.items():
+    for name, listed in group.commands.items():
+        command = listed.load() if isinstance(listed, Later) else listed
         if isinstance(command, click.Group):
             yield from commands(command, f"{prefix} {name}")
         elif name not in ELSEWHERE:

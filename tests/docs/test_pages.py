@@ -13,6 +13,7 @@ import pytest
 from node_agent import cli as agent_cli
 from node_agent import config as node_config
 from node_agent import wsgi as node_wsgi
+from node_agent.lazy_group import Later
 from redirector import cli as redirector_cli
 from redirector import config as redirector_config
 from redirector import wsgi as redirector_wsgi
@@ -57,7 +58,7 @@ def words_of(group: click.Command, prefix: tuple[str, ...] = ()) -> Iterator[tup
     if isinstance(group, click.Group):
         for name, command in group.commands.items():
             yield (*prefix, name)
-            yield from words_of(command, (*prefix, name))
+            yield from words_of(command.load() if isinstance(command, Later) else command, (*prefix, name))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

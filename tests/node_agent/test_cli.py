@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from node_agent import cli, config
+from node_agent.cli import serving
 from node_agent.errors import HostError
 from node_agent.local_client import AgentAway, LocalAgent, Refused
 from tests.support.node_fakes import Request, UnixServer
@@ -145,10 +146,10 @@ def test_every_setting_is_listed(host: Host) -> None:
 
 def test_state_that_the_worker_could_not_read_is_found_before_it_starts(host: Host) -> None:
     settings = config.load(host.environment())
-    cli.check_state(settings)
+    serving.check_state(settings)
     (host.root / "state" / "intent.json").write_text("{")
     with pytest.raises(HostError, match="cannot be read"):
-        cli.check_state(settings)
+        serving.check_state(settings)
 
 
 @pytest.mark.parametrize(

@@ -5,14 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from redirector.admin_client import (
-    AdminClient,
-    NotARedirectorError,
-    OutcomeUnknownError,
-    RefusedError,
-    UnreachableError,
-    checked_url,
-)
+from redirector.admin_client import AdminClient, checked_url
+from redirector.admin_errors import NotARedirectorError, OutcomeUnknownError, RefusedError, UnreachableError
 from tests.redirector.cli.fake_redirector import TOKEN, Answer, FakeRedirector, node
 from tests.support.live_fleet import free_ports
 

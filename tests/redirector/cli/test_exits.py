@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from redirector.admin_client import AdminError, NotARedirectorError, OutcomeUnknownError, RefusedError, UnreachableError
+from redirector.admin_errors import AdminError, NotARedirectorError, OutcomeUnknownError, RefusedError, UnreachableError
 from redirector.cli.exits import Exit, combined, exit_of
 
 

@@ -1,0 +1,53 @@
+"""`tmpnb-agent serve`: the agent in the foreground."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+
+import click
+
+from node_agent import config, host, identity, open_files
+from node_agent.config import Settings
+from node_agent.intent import IntentStore
+from node_agent.ledger import Ledger
+from node_agent.log_lines import fields
+from node_agent.logs import log_to_stderr
+from node_agent.setting_values import PREFIX
+from node_agent.wsgi import Server, make_runtime
+
+LOCK_SECONDS = 5.0
+"""The worker of an agent that was killed notices within a second, and lets open calls finish."""
+
+
+@click.command()
+@click.option("--join", metavar="ENTRY_URL", help="Join the fleet behind this URL. Needs TMPNB_NODE_JOIN_TOKEN_FILE.")
+def serve(join: str | None) -> None:
+    """Keep the pool, hand out sandboxes, cull and refill, until TERM. Sandboxes outlive it.
+
+    Example: TMPNB_NODE_RUNTIME=process tmpnb-agent serve
+    """
+    settings = config.load({**config.environment(), **({f"{PREFIX}JOIN": join} if join else {})})
+    log_to_stderr(settings.log_format)
+    environment = config.environment()
+    open_files.raise_limit(sum(pool.capacity for pool in settings.pools))
+    # The check tries the engine with this very directory.
+    host.make_run_dir(settings)
+    make_runtime(settings, environment).check()
+    lock = host.take_run_dir(settings, patience=LOCK_SECONDS)
+    host.open_to_nginx(settings)
+    host.write_proxy_config(settings)
+    check_state(settings)
+    logging.getLogger(__name__).info("serving", extra=fields(node=settings.name, run_dir=settings.run_dir))
+    try:
+        Server(settings, environment).run()
+    finally:
+        os.close(lock)
+
+
+def check_state(settings: Settings) -> None:
+    """Read what the worker will read, so that what is wrong with it is one line and an exit code and not its end."""
+    identity.load(settings.state_dir, settings.token_file, identity.fresh_token)
+    IntentStore(settings.state_dir / "intent.json", time.time)
+    Ledger(settings.run_dir).prepare()

@@ -1,0 +1,52 @@
+"""`tmpnb-agent config`: the node's settings, before it is started with them."""
+
+from __future__ import annotations
+
+import click
+
+from node_agent import config as node_settings
+from node_agent import host
+from node_agent.config import Settings
+from node_agent.docker_engine import DockerEngine
+from node_agent.errors import EngineError
+from node_agent.wsgi import make_runtime
+
+
+@click.group()
+def config() -> None:
+    """Look at the settings."""
+
+
+@config.command()
+@click.option("--engine", is_flag=True, help="Ask the engine too, and look for the images on it.")
+def check(*, engine: bool) -> None:
+    """Say everything that is wrong with the settings; exit 2 if anything is."""
+    settings = node_settings.from_environment()
+    if engine:
+        host.make_run_dir(settings)
+        make_runtime(settings, node_settings.environment()).check()
+        missing = missing_images(settings)
+        if missing:
+            raise EngineError(
+                f"there is no image {' and no image '.join(missing)} on this host; build or pull it first"
+            )
+    click.echo("the settings are sound")
+
+
+def missing_images(settings: Settings) -> list[str]:
+    """The pools' images that are not on this host's engine."""
+    if settings.runtime != "docker":
+        return []
+    found = DockerEngine(settings.engine)
+    try:
+        return [image for image in dict.fromkeys(pool.image for pool in settings.pools) if found.image(image) is None]
+    finally:
+        found.close()
+
+
+@config.command()
+def show() -> None:
+    """List every setting: its name, its default, its unit, what it is for."""
+    for row in node_settings.TABLE:
+        unit = f" ({row.unit})" if row.unit else ""
+        click.echo(f"{row.variable}{unit}, default {row.shown_default}\n    {row.reason}")
