@@ -1,7 +1,8 @@
 """How gunicorn serves the redirector behind nginx: numbers for a public entry, each with its reason.
 
 `tmpnb serve` reads this file when TMPNB_GUNICORN_CONF names it. What stands here wins over the settings; workers and
-threads stay with TMPNB_WORKERS and TMPNB_THREADS. HUP reads it again and replaces the workers without losing a visitor.
+threads stay with TMPNB_WORKERS and TMPNB_THREADS. HUP reads it again and replaces the workers without losing a visitor;
+settings and a new version of the program take a restart, since gunicorn has loaded both before it forks.
 """
 
 # nginx comes through the socket, which needs neither ports nor addresses and is not to be reached from outside;

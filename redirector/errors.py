@@ -34,7 +34,11 @@ class DatabaseAwayError(FleetError):
     code = "database_away"
 
 
-class SchemaTooNewError(FleetError):
+class DatabaseRefusedError(DatabaseAwayError):
+    """The database answered with a no that only an operator can change: credentials, rights, a name, a path."""
+
+
+class SchemaTooNewError(DatabaseRefusedError):
     """The database was written by a newer version of this program."""
 
     code = "schema_too_new"

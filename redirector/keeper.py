@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from threading import Event as Flag
 from threading import Lock
 
@@ -36,6 +37,7 @@ class Keeper:
         leases: Leases,
         journal: Journal,
         leading: Flag,
+        prepare: Callable[[], None] | None = None,
     ) -> None:
         self._holder = holder
         self._view = view
@@ -45,6 +47,7 @@ class Keeper:
         self._leases = leases
         self._journal = journal
         self._leading = leading
+        self._prepare = prepare
         self._reading = Lock()
         self._editions = Editions(-1, -1)
         self._turns = 0
@@ -55,6 +58,11 @@ class Keeper:
     def leads(self) -> bool:
         """Whether this worker is the one that polls."""
         return self._leading.is_set()
+
+    @property
+    def prepared(self) -> bool:
+        """Whether the database has the tables that this program expects; they are made or upgraded by a turn."""
+        return self._prepare is None
 
     def run(self, stop: Flag) -> None:
         """Turn until stopped; then write what is left and give the lease back."""
@@ -70,17 +78,23 @@ class Keeper:
     def turn(self) -> None:
         """One turn."""
         try:
+            if self._prepare is not None:
+                self._prepare()
+                self._prepare = None
             self.refresh()
             self._contend()
             self._flush()
         except DatabaseAwayError as error:
-            if not self.database_away:
-                log.error("%s; visitors are placed by what is known", error)  # noqa: TRY400  # no trace: not our bug
+            if str(error) != self.database_away:
+                log.error("%s; %s", error, self._meanwhile())  # noqa: TRY400  # no trace: not our bug
             self.database_away = str(error)
             return
         if self.database_away:
             log.warning("the database is back")
             self.database_away = ""
+
+    def _meanwhile(self) -> str:
+        return "visitors are placed by what is known" if self._view.known else "until it is there no node is known"
 
     def refresh(self) -> None:
         """Take over what is new in the database. Also called by whoever has just changed something there.

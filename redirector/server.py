@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+import signal
+import sys
 from logging.config import dictConfig
 from typing import Any
 
 from gunicorn.app.base import Application
 
 from redirector.config import Settings
+from redirector.errors import DatabaseAwayError, DatabaseRefusedError
 from redirector.logs import log_config
 from redirector.store.database import Database
 from redirector.store.schema import migrate
@@ -30,8 +33,9 @@ HUNG_SECONDS = 60
 class Server(Application):
     """Runs workers that are put together by `wsgi.compose`, each after its fork: nothing of it is shared."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, migrated: bool = True) -> None:
         self._settings = settings
+        self._migrated = migrated
         self._worker: Worker | None = None
         super().__init__()
 
@@ -60,7 +64,7 @@ class Server(Application):
             self.load_config_from_file(str(self._settings.gunicorn_conf))
 
     def load(self) -> Any:
-        self._worker = compose(self._settings)
+        self._worker = compose(self._settings, migrated=self._migrated)
         return self._worker.app
 
     def _start_threads(self, _worker: object) -> None:
@@ -75,14 +79,30 @@ class Server(Application):
 def run(settings: Settings) -> None:
     """Bring the database to this version's schema, then serve until told to stop.
 
+    A database that cannot be reached is waited for, as after a reboot that starts it later; `/healthz` says so
+    meanwhile.
+
     Raises:
         ConfigError: a template of the operator's is none.
-        DatabaseAwayError: the database cannot be used.
-        SchemaTooNewError: a newer version has been here.
+        DatabaseRefusedError: waiting for the database would be no use; it may be of a newer version.
     """
     dictConfig(log_config(settings.log_level, settings.log_format))
     check_templates(settings.templates_dir)
-    database = Database(settings.database_url)
-    migrate(database)
-    database.close()
-    Server(settings).run()
+    # The first process of a container hears no TERM that it has no handler for. gunicorn brings its own in a moment.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+    Server(settings, migrated=_migrate(settings.database_url)).run()
+
+
+def _migrate(url: str) -> bool:
+    """Make the schema current; False if the database could not be reached."""
+    database = Database(url)
+    try:
+        migrate(database)
+    except DatabaseRefusedError:
+        raise
+    except DatabaseAwayError as error:
+        log.warning("%s; waiting for it", error)
+        return False
+    finally:
+        database.close()
+    return True

@@ -10,6 +10,7 @@ import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import version
 from random import Random
 from threading import Event as Flag
@@ -38,6 +39,7 @@ from redirector.store.journal import Journal
 from redirector.store.leases import Leases
 from redirector.store.registry import Registry
 from redirector.store.rolls import Rolls
+from redirector.store.schema import migrate
 from redirector.store.tickets import Tickets
 from redirector.web import Collaborators, create_app
 from redirector.web.cookies import Cookies
@@ -67,8 +69,10 @@ class Worker:
 
     def start(self) -> None:
         """Read what there is, so that the first visitor finds a fleet, then start the threads."""
-        self.keeper.turn()
-        self.room.turn()
+        if self.keeper.prepared:
+            # A database that was away a moment ago would hold up the answer that it is.
+            self.keeper.turn()
+            self.room.turn()
         for name, run in (("keeper", self.keeper.run), ("poller", self.poller.run), ("room", self.room.run)):
             thread = Thread(target=_vital, args=(name, run, self._stop), name=name, daemon=True)
             thread.start()
@@ -83,8 +87,13 @@ class Worker:
         self.database.close()
 
 
-def compose(settings: Settings) -> Worker:
-    """Put one worker together. Nothing runs yet."""
+def compose(settings: Settings, *, migrated: bool = True) -> Worker:
+    """Put one worker together. Nothing runs yet.
+
+    Args:
+        settings: the redirector's.
+        migrated: the database has this version's schema; else the worker sees to that once it can be reached.
+    """
     holder = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
     rng = Random()  # noqa: S311  # breaks ties, keeps no secret
     leading = Flag()
@@ -107,6 +116,7 @@ def compose(settings: Settings) -> Worker:
         leases=Leases(database),
         journal=journal,
         leading=leading,
+        prepare=None if migrated else partial(migrate, database),
     )
     poller = Poller(
         holder=holder,

@@ -15,7 +15,8 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from redirector.errors import DatabaseAwayError
+from redirector.errors import DatabaseAwayError, DatabaseRefusedError
+from redirector.store.refusals import is_refusal
 
 BUSY_SECONDS = 5
 """How long a writer waits for another one. Writes take milliseconds; this covers a disk that stutters."""
@@ -91,7 +92,7 @@ class Database:
         """Make SQLite's file and its directory, for nobody else's eyes: it holds the tokens of nodes.
 
         Raises:
-            DatabaseAwayError: that is not possible here.
+            DatabaseRefusedError: that is not possible here.
         """
         if self.dialect != "sqlite":
             return
@@ -100,7 +101,7 @@ class Database:
             os.close(os.open(self._file, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
             self._file.chmod(0o600)
         except OSError as error:
-            raise DatabaseAwayError(f"cannot use {self._file}: {error.strerror}") from error
+            raise DatabaseRefusedError(f"cannot use {self._file}: {error.strerror}") from error
 
     def close(self) -> None:
         """Close idle connections, as before a fork."""
@@ -115,7 +116,8 @@ def _translated() -> Iterator[None]:
         cause = getattr(error, "orig", None) or error
         # The first line says it; the rest of it would be the statement, whose parameters hold tokens.
         text = (str(cause).strip() or type(cause).__name__).splitlines()[0]
-        raise DatabaseAwayError(f"the database does not do as asked: {text}") from None
+        kind = DatabaseRefusedError if is_refusal(error) else DatabaseAwayError
+        raise kind(f"the database does not do as asked: {text}") from None
 
 
 def _prepare_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:

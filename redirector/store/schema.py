@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 from alembic import command
@@ -10,8 +11,11 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
+from node_agent.log_lines import fields
 from redirector.errors import SchemaTooNewError
 from redirector.store.database import Database
+
+log = logging.getLogger(__name__)
 
 LOCK = 0x746D706E62
 """The advisory lock of PostgreSQL under which schemas change: the letters of tmpnb."""
@@ -22,7 +26,8 @@ def migrate(database: Database) -> None:
 
     Raises:
         SchemaTooNewError: a newer version of this program has been here; nothing was changed.
-        DatabaseAwayError: the database cannot be used.
+        DatabaseRefusedError: the database cannot be used until an operator has changed something.
+        DatabaseAwayError: it cannot be used now.
     """
     database.make_file()
     with database.writing() as connection:
@@ -33,10 +38,15 @@ def migrate(database: Database) -> None:
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
         config = configuration(connection)
         current = MigrationContext.configure(connection).get_current_revision()
-        known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+        scripts = ScriptDirectory.from_config(config)
+        known = {script.revision for script in scripts.walk_revisions()}
         if current is not None and current not in known:
             raise SchemaTooNewError(current)
-        command.upgrade(config, "head")
+        newest = scripts.get_current_head()
+        if current != newest:
+            command.upgrade(config, "head")
+    if current is not None and current != newest:
+        log.info("the database was upgraded", extra=fields(schema=newest, before=current))
 
 
 def configuration(connection: Connection) -> Config:

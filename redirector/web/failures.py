@@ -12,6 +12,7 @@ from redirector.errors import (
     BadRequestError,
     ChangedError,
     DatabaseAwayError,
+    DatabaseRefusedError,
     DuplicateNameError,
     DuplicateUrlError,
     FleetError,
@@ -20,6 +21,7 @@ from redirector.errors import (
     NodeFailedError,
     NotThatNodeError,
     ProbeError,
+    SchemaTooNewError,
     TooLittleFreeError,
     UnknownNodeError,
     UnknownPoolError,
@@ -42,6 +44,8 @@ STATUS: dict[type[FleetError], int] = {
     ProbeError: 502,
     NodeFailedError: 502,
     DatabaseAwayError: 503,
+    DatabaseRefusedError: 503,
+    SchemaTooNewError: 503,
 }
 
 CODES = {

@@ -43,7 +43,7 @@ def blueprint(door: Door, view: View, settings: Settings) -> Blueprint:
     @public.get("/healthz")
     def healthz() -> Response:
         if not view.known:
-            return failure(503, "unhealthy", "The registry of nodes has not been read yet.")
+            return failure(503, "unhealthy", "No node is known yet: the database has not been read. The log says why.")
         return jsonify({"status": "ok"})
 
     @public.after_request

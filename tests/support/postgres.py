@@ -14,6 +14,8 @@ import pytest
 
 PROGRAMS = Path("/usr/lib/postgresql")
 USER = "postgres"
+LOCKED_USER = "locked"
+"""Who has to say a password; everyone else is let in without."""
 
 
 def postgres_programs() -> Path | None:
@@ -33,6 +35,8 @@ class PostgresCluster:
         if os.geteuid() == 0:
             shutil.chown(self._directory, USER)
         self._run("initdb", "-D", self._cluster, "-U", USER, "-A", "trust", "-E", "UTF8", "--no-sync")
+        rules = Path(self._cluster) / "pg_hba.conf"
+        rules.write_text(f"host all {LOCKED_USER} 127.0.0.1/32 scram-sha-256\n{rules.read_text()}")
         self.start()
 
     @property
@@ -49,6 +53,9 @@ class PostgresCluster:
     def stop(self) -> None:
         """At once: connections break."""
         self._run("pg_ctl", "-D", self._cluster, "-w", "-m", "immediate", "stop")
+
+    def runs(self) -> bool:
+        return (Path(self._cluster) / "postmaster.pid").exists()
 
     def create(self, database: str) -> str:
         """Make an empty database and return its URL."""

@@ -52,6 +52,9 @@ class Served:
         except requests.ConnectionError:
             return None
 
+    def post(self, path: str, **body: object) -> requests.Response:
+        return requests.post(f"{self.url}{path}", json=body, timeout=10)
+
     def wait_until_up(self) -> None:
         def up() -> bool:
             assert self.process.poll() is None, self.log.read_text()
