@@ -81,6 +81,22 @@ class DuplicateUrlError(FleetError):
         return {"name": self.name}
 
 
+class CopiedNodeError(FleetError):
+    """Two nodes that run have one identity, as after a host was copied with its state."""
+
+    code = "copied_node"
+
+    def __init__(self, name: str, url: str) -> None:
+        super().__init__(
+            f"{name} runs at {url} as well; of two hosts that were copied, one needs a fresh state directory"
+        )
+        self.name = name
+
+    def fields(self) -> dict[str, Any]:
+        """Whose identity it is."""
+        return {"name": self.name}
+
+
 class DuplicateNameError(FleetError):
     """Another node has that name."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -10,6 +11,7 @@ from redirector.agent_client import AgentClient
 from redirector.board import Board
 from redirector.errors import (
     ChangedError,
+    CopiedNodeError,
     DuplicateNameError,
     DuplicateUrlError,
     HasSessionsError,
@@ -112,6 +114,31 @@ class Control:
             change.note(Event(self._clock(), kind, node.name, decision.by, decision.reason))
         self._tell(node, stats.protocol)
         return node, known is None
+
+    def move(self, name: str, asked: Addition, decision: Decision) -> Node:
+        """Take over the new addresses of a node that proves to be the same one: by its id, its token and its answers.
+
+        Raises:
+            DuplicateUrlError: it is another one.
+            CopiedNodeError: the same one still runs where it was, as after a host was copied.
+        """
+        url = normalised_url(asked.url)
+        control_url = normalised_url(asked.control_url) if asked.control_url else ""
+        known = self._registry.all().get(name)
+        if known is None:
+            raise UnknownNodeError(name)
+        stats = self._prove(control_url or url, asked.token)
+        if stats.node_id != known.node_id or not hmac.compare_digest(known.token.encode(), asked.token.encode()):
+            raise DuplicateUrlError(url, name)
+        there = self.asked(known)
+        if isinstance(there, NodeStats) and there.node_id == stats.node_id and there.boot_id != stats.boot_id:
+            raise CopiedNodeError(name, known.url)
+        with self._registry.changing() as change:
+            _refuse_stale(_found(change, name), replace(decision, version=known.version))
+            node = change.put(replace(known, url=url, control_url=control_url))
+            change.note(Event(self._clock(), "node_moved", name, decision.by, f"from {known.url} to {url}"))
+        self._tell(node, stats.protocol)
+        return node
 
     def intend(self, name: str, intent: NodeState, decision: Decision) -> tuple[Node, bool]:
         """Drain a node or resume it.

@@ -6,7 +6,7 @@ import hmac
 from dataclasses import dataclass
 
 from node_agent.wire import NodeStats
-from redirector.errors import BadRequestError, NotThatNodeError, UnknownNodeError
+from redirector.errors import BadRequestError, DuplicateUrlError, NotThatNodeError, UnknownNodeError
 from redirector.fleet.control import Addition, Control, Decision
 from redirector.nodes import Node, normalised_url
 
@@ -31,18 +31,22 @@ class Membership:
         self._control = control
 
     def join(self, asked: Addition) -> tuple[Node, bool]:
-        """Take a node in that proves to be one, or let one that is here go on under its name.
+        """Take a node in that proves to be one, or let one that is here go on under its name, be it at a new URL.
 
         Returns:
             The node, and whether it is new.
         """
         if not asked.token:
             raise BadRequestError("token is missing: the node's own, by which the fleet speaks to it")
-        known = self._known(asked.url, asked.token)
-        node, new = self._control.add(asked, Decision(by=ITSELF, reason="it joined"))
-        if known is not None and known.intent == "draining" and known.intent_by == ITSELF:
+        self._known(asked.url, asked.token)
+        decision = Decision(by=ITSELF, reason="it joined")
+        try:
+            node, new = self._control.add(asked, decision)
+        except DuplicateUrlError as here:
+            node, new = self._control.move(here.name, asked, decision), False
+        if node.intent == "draining" and node.intent_by == ITSELF:
             # It was on its way out when it was started again.
-            node, _ = self._control.intend(known.name, "active", Decision(by=ITSELF, reason="it joined again"))
+            node, _ = self._control.intend(node.name, "active", Decision(by=ITSELF, reason="it joined again"))
         return node, new
 
     def leave(self, url: str, token: str) -> Leaving:

@@ -11,6 +11,7 @@ from werkzeug.exceptions import HTTPException, InternalServerError
 from redirector.errors import (
     BadRequestError,
     ChangedError,
+    CopiedNodeError,
     DatabaseAwayError,
     DatabaseRefusedError,
     DuplicateNameError,
@@ -33,6 +34,7 @@ log = logging.getLogger(__name__)
 STATUS: dict[type[FleetError], int] = {
     BadRequestError: 400,
     UnknownNodeError: 404,
+    CopiedNodeError: 409,
     DuplicateNameError: 409,
     DuplicateUrlError: 409,
     HasSessionsError: 409,

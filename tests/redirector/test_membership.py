@@ -98,6 +98,60 @@ def test_another_host_cannot_take_over_a_nodes_row(nodes: FakeNodes, fleet: Step
     assert thief.asked == []
 
 
+def moved(nodes: FakeNodes, node: FakeNode, **fields: Any) -> FakeNode:
+    """The same node, started again at another address."""
+    return nodes.add(node.name, **{"node_id": node.node_id, "ready": node.ready, **fields})
+
+
+def test_a_node_whose_url_changed_moves_with_its_name_and_what_operators_decided(
+    nodes: FakeNodes, fleet: SteppedWorker
+) -> None:
+    node = nodes.add("n1", ready=2)
+    call(fleet, "join", node)
+    fleet.beat()
+    fleet.worker.control.intend("n1", "draining", Decision(by="ada", force=True))
+    nodes.die(node)
+
+    again = moved(nodes, node)
+    answer = call(fleet, "join", again)
+    assert (answer.status_code, answer.json) == (200, {"name": "n1"})
+    row = fleet.row(node)
+    assert (row.url, row.intent, row.intent_by) == (again.url, "draining", "ada")
+    assert again.fleet_state == "draining", "and it is told so"
+
+    fleet.worker.control.intend("n1", "active", Decision(by="ada"))
+    fleet.beat(2)
+    assert fleet.visit().headers["Location"].startswith(again.url)
+    told = fleet.admin("GET", "/api/events").get_json()["events"]
+    assert [event["reason"] for event in told if event["kind"] == "node_moved"] == [f"from {node.url} to {again.url}"]
+
+
+def test_a_node_that_is_still_reached_by_its_old_url_moves_all_the_same(nodes: FakeNodes, fleet: SteppedWorker) -> None:
+    node = nodes.add("n1")
+    call(fleet, "join", node, control_url=node.url, url="http://old.example.org")
+    assert call(fleet, "join", node, control_url=node.url, url="http://new.example.org").status_code == 200
+    row = fleet.row(node)
+    assert (row.url, row.control_url) == ("http://new.example.org", node.url)
+
+
+def test_who_only_has_a_nodes_id_does_not_get_its_visitors(nodes: FakeNodes, fleet: SteppedWorker) -> None:
+    """The id stands in everyone's stats; the token is what proves it."""
+    node = nodes.add("n1")
+    call(fleet, "join", node)
+    nodes.die(node)
+    answer = call(fleet, "join", moved(nodes, node, token="the-token-of-the-thief"))
+    assert (answer.status_code, answer.get_json()["status"]) == (409, "duplicate_url")
+    assert fleet.row(node).url == node.url
+
+
+def test_a_copied_host_is_refused_while_the_first_one_runs(nodes: FakeNodes, fleet: SteppedWorker) -> None:
+    node = nodes.add("n1")
+    call(fleet, "join", node)
+    answer = call(fleet, "join", moved(nodes, node))
+    assert (answer.status_code, answer.get_json()["status"], answer.get_json()["name"]) == (409, "copied_node", "n1")
+    assert fleet.row(node).url == node.url
+
+
 def test_a_node_that_leaves_is_drained_first_and_goes_when_its_last_session_has_ended(
     nodes: FakeNodes, fleet: SteppedWorker
 ) -> None:

@@ -14,7 +14,7 @@
     remove: ["Remove", "The fleet forgets this node and its token."],
   };
   const WORDS = {
-    node_added: "added", node_changed: "changed", node_removed: "removed", node_up: "is up", node_down: "is down",
+    node_added: "added", node_changed: "changed", node_moved: "moved", node_removed: "removed", node_up: "is up", node_down: "is down",
     node_suspect: "is suspect", node_joining: "is joining", drain: "draining", drain_with_end: "draining, with an end",
     resume: "resumed", roll: "new image", sessions_ended: "sessions ended",
   };
