@@ -131,11 +131,26 @@ def test_a_fleet_that_is_stopping_is_waited_for(directory: StateDirectory) -> No
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
 def test_a_signal_ends_a_wait_and_is_a_wish_to_stop(stop: StopRequest, number: signal.Signals) -> None:
-    with stop.listening():
-        os.kill(os.getpid(), number)
-        with pytest.raises(StopAsked):
-            stop.pause(60)
+    # The tests themselves may run under nohup.
+    before = signal.signal(number, signal.default_int_handler)
+    try:
+        with stop.listening():
+            os.kill(os.getpid(), number)
+            with pytest.raises(StopAsked):
+                stop.pause(60)
+    finally:
+        signal.signal(number, before)
     assert not stop.hurried
+
+
+def test_a_hangup_that_somebody_chose_to_ignore_stays_ignored(stop: StopRequest) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with stop.listening():
+            os.kill(os.getpid(), signal.SIGHUP)
+            stop.pause(0.05)
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_a_later_second_interrupt_is_a_wish_to_hurry_and_an_echo_of_the_first_is_not() -> None:
