@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
+from urllib.parse import quote, unquote_to_bytes
 
 PROTOCOL = 1
 """Version of this format. Raised only by a change that an older reader would misunderstand."""
@@ -23,13 +24,18 @@ TICKETS_AT_ONCE = 16
 """Most tickets in one claim call: by then the call itself costs little beside them."""
 
 PATH_LIMIT = 3500
-"""Longest path and query inside a sandbox, in bytes: `TICKETS_AT_ONCE` of them fit into the body of one claim call."""
+"""Longest path and query inside a sandbox, in bytes: `TICKETS_AT_ONCE` of them fit into the body of one claim call,
+since none of the characters that they may hold is longer in JSON.
+"""
 
-_PATH = re.compile(r"/[!-\[\]-~]*")
-_DOTS = re.compile(r"(?:/|\\|%2f|%5c)(?:\.|%2e){1,2}(?:/|\\|%2f|%5c|$)", re.IGNORECASE)
+_STANDS_FOR_ITSELF = "!$%&'()*+,/:;=?@[]^`{|}~"
+"""Beside letters, digits and `_.-`. Not all of them should stand in an address, but browsers send them."""
+
+_PATH = re.compile(f"/[A-Za-z0-9_.{re.escape(_STANDS_FOR_ITSELF)}-]*")
+_NO_NAME = re.compile(r"[\x00-\x1f\x7f\\]")
 
 NodeState = Literal["active", "draining"]
-RefusalStatus = Literal["full", "starting", "draining", "forbidden", "unknown_pool"]
+RefusalStatus = Literal["full", "starting", "draining", "forbidden", "unknown_pool", "bad_request"]
 
 
 class WireError(ValueError):
@@ -48,6 +54,8 @@ class PoolStats:
     image: str = ""
     problem: str = ""
     """Why sandboxes of this pool do not start, in words; empty while they do."""
+    stale: int = 0
+    """Of the ready ones those of an image that the pool has left: they go as their successors come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +104,9 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a claim got nothing: `starting` means that asking again in a moment is worth it."""
+    """Why a claim got nothing: `starting` means that asking again in a moment is worth it, `bad_request` that the wish
+    makes no sense to this node, which is otherwise well.
+    """
 
     status: RefusalStatus
     message: str = ""
@@ -127,6 +137,7 @@ def parse_stats(raw: object) -> NodeStats:
             claimed=pool_reader.count("claimed", 0),
             image=pool_reader.text("image", ""),
             problem=pool_reader.text("problem", ""),
+            stale=pool_reader.count("stale", 0),
         )
     available, capacity = reader.count("available"), reader.count("capacity")
     return NodeStats(
@@ -188,7 +199,7 @@ def _outcome(raw: object, available: int) -> Claim | Refusal:
     if reader.has("url"):
         return replace(parse_claim(raw), available=available)
     match reader.text("status"):
-        case "full" | "starting" | "draining" | "forbidden" | "unknown_pool" as status:
+        case "full" | "starting" | "draining" | "forbidden" | "unknown_pool" | "bad_request" as status:
             return Refusal(status, reader.text("message", ""))
         case status:
             raise WireError(f"claims: an outcome is {status!r:.40}")
@@ -213,6 +224,8 @@ def parse_refusal(status_code: int, raw: object) -> Refusal:
             return Refusal("forbidden", message)
         case 404, "unknown_pool":
             return Refusal("unknown_pool", message)
+        case 400 | 413, "bad_request":
+            return Refusal("bad_request", message)
         case _, status:
             raise WireError(f"claim answered {status_code} {status!r:.40}")
 
@@ -222,11 +235,22 @@ def path_problem(path: str) -> str:
 
     One rule for both sides: what a redirector lets pass and its nodes refuse would make them look unwell.
     """
-    if len(path) > PATH_LIMIT or not _PATH.fullmatch(path) or "#" in path:
+    if len(path) > PATH_LIMIT or not _PATH.fullmatch(path):
         return f"path must begin with / and be written as in an address, at most {PATH_LIMIT} characters long"
-    if _DOTS.search(path.partition("?")[0]):
+    try:
+        decoded = unquote_to_bytes(path.partition("?")[0]).decode()
+    except UnicodeDecodeError:
+        return "path must be UTF-8"
+    if any(segment in (".", "..") for segment in decoded.split("/")):
         return "path must not hold . or .. as a segment"
+    if _NO_NAME.search(decoded):
+        return "path must not hold control characters or backslashes"
     return ""
+
+
+def as_written(sent: bytes) -> str:
+    """A path and query as an address holds it: what a client sent unencoded and no address may hold is encoded."""
+    return quote(sent, safe=_STANDS_FOR_ITSELF)
 
 
 def ticket_mark(ticket: str) -> str:

@@ -18,9 +18,14 @@ SAMPLE = 48
 """Nodes that are looked at for one visitor. Of more, a random sample of this size is ranked: the decision costs the
 same in any fleet, and several redirectors do not all run to the same node."""
 
-Status = Literal["full", "starting", "trouble"]
-Outcome = Literal["full", "starting", "elsewhere", "failed"]
-"""What asking one node came to where it gave nothing. `elsewhere`: it is well, but takes no visitor of this kind."""
+Status = Literal["full", "starting", "trouble", "bad_request"]
+Outcome = Literal["full", "starting", "elsewhere", "failed", "bad_request"]
+"""What asking one node came to where it gave nothing. `elsewhere`: it is well, but takes no visitor of this kind.
+`bad_request`: it says that the wish makes no sense.
+"""
+
+BELIEVED = 2
+"""Nodes that have to say so before the fault is looked for in the wish, where there are so many: one may be odd."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +102,11 @@ def verdict(ranking: Ranking, free: Mapping[str, int], outcomes: Mapping[str, Ou
     """What to tell a visitor who got nothing.
 
     `starting` whenever waiting a moment makes sense, so that nobody is refused while anything may become free; `full`
-    when the nodes say so; `trouble` when no node gave a plain answer: a timeout is not `full`.
+    when the nodes say so; `trouble` when no node gave a plain answer: a timeout is not `full`; `bad_request` when
+    every node that was asked, or enough of them, could make no sense of the wish.
     """
+    if senseless(outcomes) or (outcomes and set(outcomes.values()) == {"bad_request"}):
+        return "bad_request"
     usable = [name for name in ranking.first + ranking.last if outcomes.get(name) in (None, "starting")]
     if ranking.joining or "starting" in outcomes.values():
         return "starting"
@@ -107,6 +115,11 @@ def verdict(ranking: Ranking, free: Mapping[str, int], outcomes: Mapping[str, Ou
     if usable or "full" in outcomes.values():
         return "full"
     return "trouble"
+
+
+def senseless(outcomes: Mapping[str, Outcome]) -> bool:
+    """Whether enough nodes refused a wish as such: the others need not be asked."""
+    return sum(outcome == "bad_request" for outcome in outcomes.values()) >= BELIEVED
 
 
 def _most(names: Sequence[str], weight: Mapping[str, int], rng: Random) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-REFUSALS = ("full", "starting", "trouble", "crowded", "limited", "unknown_pool")
+REFUSALS = ("full", "starting", "trouble", "crowded", "limited", "unknown_pool", "bad_request")
 """Why somebody got neither a sandbox nor a place to wait. `starting` are programs that were told to ask again."""
 
 TURNED_AWAY = ("full", "trouble", "crowded", "limited")

@@ -9,12 +9,17 @@ from node_agent.errors import AgentError, StaleGeneration, UnknownPool, UnknownS
 from node_agent.pages import Pages
 from node_agent.wire import Refusal
 
-STATUS = {"full": 429, "starting": 429, "draining": 409, "forbidden": 403, "unknown_pool": 404}
+STATUS = {"full": 429, "starting": 429, "draining": 409, "forbidden": 403, "unknown_pool": 404, "bad_request": 400}
 """Of a refused claim."""
 
 WORDS = {400: "bad_request", 403: "forbidden", 404: "not_found", 405: "not_allowed", 413: "bad_request", 500: "error"}
 
-HEADINGS = {404: "There is nothing here", 405: "That cannot be done here", 413: "That is too large"}
+HEADINGS = {
+    400: "This address makes no sense here",
+    404: "There is nothing here",
+    405: "That cannot be done here",
+    413: "That is too large",
+}
 SENTENCES = {404: "The address leads nowhere on this server. Perhaps a part of it is missing."}
 """For people; what programs are told would not help them."""
 
@@ -30,7 +35,7 @@ class Forbidden(AgentError):  # noqa: N818 - likewise
 
 
 def register(app: Flask, pages: Pages) -> None:
-    app.register_error_handler(BadRequest, lambda error: answer(400, "bad_request", str(error)))
+    app.register_error_handler(BadRequest, lambda error: _bad_request(error, pages))
     app.register_error_handler(Forbidden, lambda error: answer(403, "forbidden", str(error)))
     app.register_error_handler(UnknownSandbox, lambda error: answer(404, "unknown_sandbox", str(error)))
     app.register_error_handler(UnknownPool, lambda error: answer(404, "unknown_pool", str(error)))
@@ -61,6 +66,10 @@ def page(pages: Pages, code: int, heading: str, message: str) -> Response:
 
 def refusal(refused: Refusal) -> Response:
     return answer(STATUS[refused.status], refused.status, refused.message)
+
+
+def _bad_request(error: BadRequest, pages: Pages) -> Response:
+    return page(pages, 400, HEADINGS[400], SENTENCES[404]) if wants_page() else answer(400, "bad_request", str(error))
 
 
 def _stale(error: StaleGeneration) -> Response:

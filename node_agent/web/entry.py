@@ -10,10 +10,12 @@ from werkzeug.exceptions import NotFound
 from node_agent.pool_settings import DEFAULT
 from node_agent.web import answers, incoming
 from node_agent.web.node import Node
-from node_agent.wire import Refusal
+from node_agent.wire import Refusal, as_written
 
-LANDING = re.compile(r"/(?:lab|tree|notebooks|files|edit|consoles|terminals|doc|nbclassic)(?:[/?]|$)")
-"""Paths that make sense in a fresh sandbox. Any other is a 404 and takes nothing: scanners ask for a lot."""
+LANDING = re.compile(r"/(?:lab|tree|notebooks|files|edit|consoles|terminals|doc|nbclassic)(?:/(?!/|%2[fF])|$)")
+"""Paths that make sense in a fresh sandbox. Any other is a 404 and takes nothing: scanners ask for a lot. One with an
+empty part after the first does not, since Jupyter takes it for a file outside the visitor's directory.
+"""
 
 RETRY_SECONDS = {"full": 5, "starting": 1}
 """How often the page of this name tries again by itself."""
@@ -47,7 +49,7 @@ def asked_for(landing: str) -> str:
     Raises:
         NotFound: this is no path that leads into a sandbox.
     """
-    raw: str = request.environ.get("RAW_URI") or request.full_path
+    raw = as_written(request.environ["RAW_URI"].encode("latin-1"))
     path, mark, query = raw.partition("?")
     if path == "/":
         return landing + (("&" if "?" in landing else mark) + query if query else "")

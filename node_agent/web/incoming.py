@@ -68,24 +68,30 @@ class Body:
             raise BadRequest("ticket must be 22 to 128 characters of A-Z a-z 0-9 _ -")
         return ticket
 
-    def tickets(self, default_path: str) -> list[tuple[str, str]] | None:
-        """Several visitors' tickets, each with the path that they want; None where the call is for one visitor."""
+    def tickets(self) -> list[object] | None:
+        """What several visitors want, as it came; None where the call is for one visitor."""
         given = self._value.get("tickets")
         if given is None:
             return None
         if not isinstance(given, list) or not 0 < len(given) <= TICKETS_AT_ONCE:
             raise BadRequest(f"tickets must be a list of 1 to {TICKETS_AT_ONCE}")
-        return [Body(each).wish(default_path) for each in given]
-
-    def wish(self, default_path: str) -> tuple[str, str]:
-        """One of several visitors: their ticket, and the path that they want."""
-        ticket = self.ticket()
-        if ticket is None:
-            raise BadRequest("each of the tickets must be an object with a ticket")
-        return ticket, self.path(default_path)
+        return given
 
     def path(self, default: str) -> str:
         return checked_path(self.text("path", default, limit=PATH_LIMIT))
+
+
+def wish(raw: object, default_path: str) -> tuple[str, str]:
+    """One of several visitors: their ticket, and the path that they want.
+
+    Raises:
+        BadRequest: it is none. What the others want may make sense all the same.
+    """
+    body = Body(raw)
+    ticket = body.ticket()
+    if ticket is None:
+        raise BadRequest("each of the tickets must be an object with a ticket")
+    return ticket, body.path(default_path)
 
 
 def read_body() -> Body:

@@ -9,6 +9,7 @@ from flask import Blueprint, Response, jsonify
 from node_agent.log_lines import fields
 from node_agent.pool_settings import DEFAULT
 from node_agent.web import answers, incoming
+from node_agent.web.answers import BadRequest
 from node_agent.web.node import Node
 from node_agent.wire import Claim, Refusal, ticket_mark
 
@@ -35,10 +36,10 @@ def blueprint(node: Node) -> Blueprint:
         body = incoming.read_body()
         pool = body.text("pool", DEFAULT, limit=63)
         landing = node.landing_of(pool)
-        several = body.tickets(landing)
+        several = body.tickets()
         if several is not None:
             incoming.require_token(node.identity)
-            outcomes = [hand_out(node, pool, ticket, path) for ticket, path in several]
+            outcomes = [hand_out_one(node, pool, landing, wish) for wish in several]
             return jsonify(claims=[shown(outcome) for outcome in outcomes], available=available(node, pool))
         path, ticket = body.path(landing), body.ticket()
         outcome = hand_out(node, pool, ticket if trusted else None, path)
@@ -56,6 +57,15 @@ def blueprint(node: Node) -> Blueprint:
         return answers.answer(503, "unhealthy", problem) if problem else jsonify(status="ok")
 
     return routes
+
+
+def hand_out_one(node: Node, pool: str, landing: str, wish: object) -> Claim | Refusal:
+    """A sandbox for one of several visitors, whatever the others ask for."""
+    try:
+        ticket, path = incoming.wish(wish, landing)
+    except BadRequest as error:
+        return Refusal("bad_request", str(error))
+    return hand_out(node, pool, ticket, path)
 
 
 def hand_out(node: Node, pool: str, ticket: str | None, path: str) -> Claim | Refusal:

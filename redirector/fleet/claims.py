@@ -85,7 +85,7 @@ def _silent(answers: Sequence[Answer]) -> bool:
 def _left(answers: Sequence[Answer], *, several_pools: bool) -> int | None:
     """The free slots that the answers tell of; None where they tell nothing of this pool."""
     for answer in answers:
-        if isinstance(answer, Refusal):
+        if isinstance(answer, Refusal) and answer.status != "bad_request":
             return 0
         if isinstance(answer, Claim) and not several_pools:
             return answer.available

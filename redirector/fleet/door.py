@@ -77,8 +77,9 @@ class Door:
         place = self._room.queue.place(ticket, visit.pool)
         if self._room.away:
             result = self._placer.place(visit.path, visit.pool, ticket=ticket, waits=True)
-            alone = Place(0, 1, None)
-            return result if isinstance(result, Placed) else self._waiting(ticket, visit, alone, result)
+            if isinstance(result, Placed) or result.status not in WAITABLE:
+                return _at_once(result)
+            return self._waiting(ticket, visit, Place(0, 1, None), result)
         if place is not None and place.ahead >= self._free(visit.pool) + FRONT:
             waiting = self._waiting(ticket, visit, place)
             self._room.saw(ticket, waiting.ask_seconds)
@@ -128,6 +129,8 @@ class Door:
                 if isinstance(outcome, Placed):
                     self._reports.count(waited=1)  # if only for an instant: whoever is admitted has waited
                     return outcome
+                if isinstance(outcome, Refused):
+                    return self._refuse(outcome.status)
             if not visit.waits:
                 self._tickets.leave(ticket)
         except DatabaseAwayError:
@@ -163,10 +166,13 @@ class Door:
                 waited = self._tickets.got(ticket, result.node)
                 if waited is not None:
                     self._reports.count(**observed(QUEUE, waited))
-            else:
+            elif result.status in WAITABLE:
                 self._tickets.refused(ticket)
-        if not isinstance(result, Placed):
-            return self._waiting(ticket, visit, here, result)
+            else:
+                self._tickets.leave(ticket)
+        if isinstance(result, NotPlaced):
+            waits = result.status in WAITABLE
+            return self._waiting(ticket, visit, here, result) if waits else _at_once(result)
         self._reports.count(admitted=1)
         return result
 

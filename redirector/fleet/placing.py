@@ -17,7 +17,7 @@ from redirector.fleet.reports import Reports
 from redirector.fleet.view import PoolView, View
 from redirector.histograms import PLACEMENT, observed
 from redirector.nodes import DEFAULT_POOL, Failure, Node
-from redirector.placement import Outcome, Status, choose, verdict
+from redirector.placement import Outcome, Status, choose, senseless, verdict
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +32,7 @@ OUTCOMES: dict[str, Outcome] = {
     "draining": "elsewhere",
     "unknown_pool": "elsewhere",
     "forbidden": "failed",
+    "bad_request": "bad_request",
 }
 
 
@@ -130,7 +131,7 @@ class Placer:
                 if isinstance(answer, Claim):
                     return Placed(answer.url, node.name, answer.name, len(outcomes) + 1)
                 outcomes[node.name], reasons[node.name] = self._judge(node, answer)
-            goes_on = hopeless < HOPELESS_TRIES and self._clock() < give_up_at
+            goes_on = hopeless < HOPELESS_TRIES and self._clock() < give_up_at and not senseless(outcomes)
             found = self._choose(room, outcomes) if goes_on else None
             if found is None:
                 break

@@ -38,13 +38,13 @@ class Waiting:
     node answers just now."""
 
 
-Reason = Literal["full", "starting", "trouble", "unknown_pool", "crowded", "limited"]
+Reason = Literal["full", "starting", "trouble", "unknown_pool", "bad_request", "crowded", "limited"]
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
     """The reason why somebody can neither have a sandbox nor wait: `crowded` is a waiting room at its limit, `limited`
-    a client address beyond all bearable waiting.
+    a client address beyond all bearable waiting, `bad_request` a path that no node can make sense of.
     """
 
     status: Reason

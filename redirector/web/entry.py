@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from flask import Blueprint, Response, abort, request
 
-from node_agent.wire import PATH_LIMIT, path_problem
+from node_agent.wire import PATH_LIMIT, as_written, path_problem
 from redirector.fleet.door import Door
 from redirector.fleet.homecoming import Homecoming
 from redirector.fleet.placing import Placed
@@ -115,9 +115,7 @@ def _go(url: str) -> Response:
 
 def _wanted(path: str) -> Wanted:
     """Read a path and the request's query; whatever is no visitor's is answered here."""
-    query = request.query_string.decode("latin-1")
-    if not query.isascii() or not query.isprintable() or " " in query:
-        abort(400)
+    query = as_written(request.query_string)
     parts = [part for part in query.split("&") if part]
     pool = request.args.get("pool") or DEFAULT_POOL if path == "/" else DEFAULT_POOL
     ours = OURS if path == "/" else OURS[1:]
@@ -128,7 +126,7 @@ def _wanted(path: str) -> Wanted:
     if len(inner) > PATH_LIMIT:
         abort(414)
     if path_problem(inner if inner.startswith("/") else f"/{inner}"):
-        abort(400)
+        abort(404)
     # The query goes along whole: the pool is part of what they wait for.
     suffix = (inner_path(path, "") or "/") + (f"?{query}" if query else "")
     fresh = any(part.partition("=")[0] == "fresh" for part in parts)

@@ -12,31 +12,32 @@ PREFIXES = ("lab", "tree", "notebooks", "files", "edit", "consoles", "terminals"
 
 STALE = re.compile(r"/user/[^/]+(?P<inner>/.*)?", re.DOTALL)
 
+NOT_UTF8 = "\ufffd"
+"""Stands where the server could not decode an address."""
+
 SAFE = "/~!$&'()*+,;=:@"
 """What stands for itself in a path, beside letters, digits and `_.-`."""
 
 
 def inner_path(path: str, query: str) -> str | None:
-    """The path and query to open inside the sandbox; None if no visitor means this path.
+    """The path and query to open inside the sandbox; None if no visitor means this path. Its form is not judged here.
 
     Args:
         path: as the server decoded it, such as `/lab/tree/Ä.ipynb`. A `/user/<key>/…` of a sandbox that is no more
             stands for the same place in a fresh one.
-        query: as it came, without the question mark.
+        query: as an address holds it, without the question mark.
     """
     stale = STALE.fullmatch(path)
     inner = path if stale is None else stale["inner"] or ""
-    segments = inner.split("/")
-    if any(segment in (".", "..") for segment in segments) or not inner.isprintable() or "\\" in inner:
+    if NOT_UTF8 in inner:
         return None
     if inner in ("", "/"):
         return f"?{query}" if query else ""
-    if stale is None and segments[1] not in PREFIXES:
+    if stale is None and inner.split("/")[1] not in PREFIXES:
         return None
     return quote(inner, safe=SAFE) + (f"?{query}" if query else "")
 
 
 def is_inner_path(text: str) -> bool:
     """Whether a program's text is a path and query that may stand in a sandbox's URL as it is."""
-    # A node takes more, but these have no business in a header or a page.
-    return not path_problem(text) and not text.startswith("//") and not any(character in text for character in '"<>')
+    return not path_problem(text) and not text.startswith("//")

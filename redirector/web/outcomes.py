@@ -26,6 +26,7 @@ SENTENCES = {
     "trouble": "No node can be used right now; ask again in a moment.",
     "limited": "Your address has had more sandboxes than its share; ask again later.",
     "unknown_pool": "No node has a pool of that name.",
+    "bad_request": "No sandbox can be opened at that path.",
 }
 
 WAITING_SENTENCES = {
@@ -99,6 +100,8 @@ def refused_page(refused: Refused) -> Response:
     """Why there is neither a sandbox nor a place, and a page that tries again by itself where that makes sense."""
     if refused.status == "unknown_pool":
         return page("error.html", 404, message="There is no such kind of notebook here.")
+    if refused.status == "bad_request":
+        return page("error.html", 400, message="No notebook can be opened at this address.")
     seconds = RETRY_SECONDS[refused.status]
     match refused.status:
         case "starting":
@@ -117,6 +120,8 @@ def refused_json(refused: Refused) -> Response:
     """The same for programs. A waiting room that is full is `full` to them, as tmpnb had it."""
     if refused.status == "unknown_pool":
         return failure(404, "unknown_pool", SENTENCES["unknown_pool"])
+    if refused.status == "bad_request":
+        return failure(400, "bad_request", SENTENCES["bad_request"])
     code = "full" if refused.status == "crowded" else refused.status
     response = failure(503 if refused.status == "trouble" else 429, code, SENTENCES[refused.status])
     seconds = WAIT_SECONDS if refused.status == "trouble" else RETRY_SECONDS[refused.status]

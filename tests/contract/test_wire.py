@@ -10,16 +10,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from node_agent.web import MAX_BODY
 from node_agent.wire import (
+    PATH_LIMIT,
+    TICKETS_AT_ONCE,
     Claim,
     NodeStats,
     PoolStats,
     Refusal,
     WireError,
+    as_written,
     parse_claim,
     parse_claims,
     parse_refusal,
     parse_stats,
+    path_problem,
 )
 
 COUNTS = st.integers(0, 2**40)
@@ -137,9 +142,13 @@ def test_a_claim_without_a_usable_url_is_a_wire_error(url: object) -> None:
 
 
 def test_a_claim_with_several_tickets_says_what_became_of_each() -> None:
-    outcomes = [{"url": "/user/k/lab", "name": "k"}, {"status": "starting", "message": "soon"}]
-    found = parse_claims({"claims": outcomes, "available": 4}, 2)
-    assert found == [Claim("/user/k/lab", "k", 4), Refusal("starting", "soon")]
+    outcomes = [
+        {"url": "/user/k/lab", "name": "k"},
+        {"status": "starting", "message": "soon"},
+        {"status": "bad_request", "message": "what?"},
+    ]
+    found = parse_claims({"claims": outcomes, "available": 4}, 3)
+    assert found == [Claim("/user/k/lab", "k", 4), Refusal("starting", "soon"), Refusal("bad_request", "what?")]
 
 
 @pytest.mark.parametrize(
@@ -168,6 +177,8 @@ def test_an_odd_answer_to_several_tickets_fails_the_whole(raw: object) -> None:
         (409, {"status": "draining"}, "draining"),
         (403, {"status": "forbidden"}, "forbidden"),
         (404, {"status": "unknown_pool"}, "unknown_pool"),
+        (400, {"status": "bad_request"}, "bad_request"),
+        (413, {"status": "bad_request"}, "bad_request"),
     ],
 )
 def test_a_refusal_keeps_its_reason(status_code: int, raw: object, expected: str) -> None:
@@ -175,8 +186,53 @@ def test_a_refusal_keeps_its_reason(status_code: int, raw: object, expected: str
 
 
 @pytest.mark.parametrize(
-    ("status_code", "raw"), [(500, {}), (404, {}), (200, {"status": "full"}), (409, {"status": "full"}), (429, [])]
+    ("status_code", "raw"),
+    [(500, {}), (404, {}), (400, {}), (200, {"status": "full"}), (409, {"status": "full"}), (429, [])],
 )
 def test_any_other_answer_is_no_refusal_but_a_wire_error(status_code: int, raw: object) -> None:
     with pytest.raises(WireError):
         parse_refusal(status_code, raw)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "",
+        "lab",
+        "/lab x",
+        '/lab"',
+        "/lab<b>",
+        "/lab\\x",
+        "/lab#x",
+        "/lab/\u00c4",
+        "/lab/../x",
+        "/lab/%2e%2E/x",
+        "/lab%2F.%5cx",
+        "/files/%ff.txt",
+        "/files/a%00b",
+        "/files/a%0d%0ab",
+        "/" + "a" * PATH_LIMIT,
+    ],
+)
+def test_what_could_not_stand_in_a_sandboxs_address_is_no_path(path: str) -> None:
+    assert path_problem(path)
+
+
+@pytest.mark.parametrize(
+    "path", ["/lab", "/files//a", "/files/a%2Fb", "/lab/tree/%F0%9F%91%A9%E2%80%8D%F0%9F%92%BB.ipynb?q=%ff&b=a/../b"]
+)
+def test_whatever_else_can_is_one(path: str) -> None:
+    assert not path_problem(path)
+
+
+@given(st.binary().map(lambda sent: b"/lab?" + sent))
+def test_any_query_can_be_written_so_that_it_may_stand_in_an_address(sent: bytes) -> None:
+    written = as_written(sent)
+    assert not path_problem(written[:PATH_LIMIT])
+    assert as_written(written.encode()) == written, "what was encoded already stays as it was"
+
+
+def test_the_longest_wishes_of_several_visitors_fit_into_one_call() -> None:
+    path = as_written(b"/" + bytes(range(33, 127)) * 36)[:PATH_LIMIT]
+    wish = {"ticket": "t" * 128, "path": path.ljust(PATH_LIMIT, "'")}
+    assert len(json.dumps({"tickets": [wish] * TICKETS_AT_ONCE, "pool": "p" * 63})) < MAX_BODY

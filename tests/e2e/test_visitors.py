@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import closing
 from functools import partial
+from http.client import HTTPConnection
+from urllib.parse import quote, urlsplit
 
 import pytest
 import requests
@@ -13,6 +17,16 @@ from tests.support.live_fleet import LiveFleet, LiveNode
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture(scope="module")
+def visitor(fleet: LiveFleet) -> Iterator[requests.Session]:
+    """Somebody with a sandbox and a cookie."""
+    wait_until(lambda: fleet.stats()["available"], 60, "a free slot")
+    with requests.Session() as session:
+        assert session.get(fleet.url, timeout=30).status_code == 200
+        yield session
+
 
 SANDBOX_URL = re.compile(r"http://127\.0\.0\.1:\d+/user/[a-z2-7]{34}/")
 
@@ -62,6 +76,49 @@ def test_any_other_path_is_a_404_and_takes_nothing(fleet: LiveFleet, path: str) 
     before = [node.stats()["claims_total"] for node in fleet.nodes]
     assert fleet.visit(path).status_code == 404
     assert [node.stats()["claims_total"] for node in fleet.nodes] == before
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/files//a",
+        "/files/%2e%2e/a",
+        "/files/a%2f..%2fb",
+        "/files/a%5cb",
+        "/files/%ff",
+        "/files/a%00",
+        "/files/a%0d%0aSet-Cookie:x",
+        "/user/stale/../a",
+    ],
+)
+def test_a_path_that_no_file_can_have_takes_nothing_from_entry_and_node(fleet: LiveFleet, path: str) -> None:
+    before = [node.stats()["claims_total"] for node in fleet.nodes]
+    for url in (fleet.url, fleet.nodes[0].url):
+        with closing(HTTPConnection(urlsplit(url).netloc, timeout=30)) as connection:
+            connection.request("GET", path)  # as it stands here, unlike requests
+            assert connection.getresponse().status in (400, 403, 404, 410)
+    assert [node.stats()["claims_total"] for node in fleet.nodes] == before
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a b.txt",
+        "\u00c4.txt",
+        "a\u202fb.txt",
+        "\U0001f469\u200d\U0001f4bb.txt",
+        "a?b#c%2f.txt",
+        "100%.txt",
+        "a;b+c.txt",
+    ],
+)
+def test_a_link_to_a_file_of_any_name_finds_it(fleet: LiveFleet, visitor: requests.Session, name: str) -> None:
+    base = base_of(visitor.get(f"{fleet.url}/tree", allow_redirects=False, timeout=30).headers["Location"])
+    file = {"type": "file", "format": "text", "content": "found"}
+    assert requests.put(f"{base}api/contents/{quote(name)}", json=file, timeout=30).status_code == 201
+    answer = visitor.get(f"{fleet.url}/files/{quote(name)}", timeout=30)
+    assert (answer.status_code, answer.text) == (200, "found")
+    assert answer.url.startswith(base), "their own sandbox, by way of the entry"
 
 
 def test_a_head_request_takes_nothing(fleet: LiveFleet) -> None:

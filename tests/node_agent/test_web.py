@@ -112,6 +112,8 @@ def test_a_claim_keeps_the_path_asked_for(client: FlaskClient, path: str) -> Non
         "/a/.%2e",
         "/a\\..\\b",
         "/a#b",
+        '/a"b',
+        "/files/%ff",
         "/" + "a" * 3500,
     ],
 )
@@ -193,7 +195,8 @@ def test_a_disk_that_fails_is_a_503_that_readers_take_for_an_unwell_node(client:
         ("/lab", "/lab"),
         ("/lab/tree/Welcome.ipynb?reset", "/lab/tree/Welcome.ipynb?reset"),
         ("/notebooks/a%20b%C3%A4%2Fc.ipynb?x=%22", "/notebooks/a%20b%C3%A4%2Fc.ipynb?x=%22"),
-        ("/files//x", "/files//x"),
+        ("/files/a//x", "/files/a//x"),
+        ('/files/a?x=\u00e4 "', "/files/a?x=%C3%A4%20%22"),
         ("/tree/", "/tree/"),
     ],
 )
@@ -207,16 +210,28 @@ def test_a_landing_path_leads_into_a_sandbox_with_path_and_query_kept(
     assert answer.headers["Location"][len("/user/") + 34 :] == inside
 
 
-@pytest.mark.parametrize("path", ["/favicon.ico", "/wp-login.php", "/laboratory", "/user", "/api", "/api/nothing"])
+@pytest.mark.parametrize(
+    "path",
+    ["/favicon.ico", "/wp-login.php", "/laboratory", "/user", "/api", "/api/nothing", "/files//x", "/files/%2fx"],
+)
 def test_any_other_path_is_a_404_and_takes_nothing(client: FlaskClient, path: str) -> None:
     answer = client.get(path)
     assert (answer.status_code, said(answer)["status"]) == (404, "not_found")
     assert stats(client).claims_total == 0
 
 
-@pytest.mark.parametrize("path", ["/lab/../../etc", "/lab/%2e%2e/x"])
-def test_a_landing_path_with_dots_takes_nothing(client: FlaskClient, path: str) -> None:
-    assert client.get(path).status_code in (400, 404)
+@pytest.mark.parametrize(
+    "path",
+    ["/lab/../../etc", "/lab/%2e%2e/x", "/lab/a%2F%2E.", "/lab/%ff", "/lab/a%5cb", "/lab/a%00", "/lab/a%0d%0aX:y"],
+)
+def test_a_landing_path_that_makes_no_sense_takes_nothing_and_is_told_to_people_as_a_page(
+    client: FlaskClient, path: str
+) -> None:
+    raw = {"RAW_URI": path}
+    answer = client.get("/lab/x", environ_overrides=raw)
+    assert (answer.status_code, said(answer)["status"]) == (400, "bad_request")
+    page = client.get("/lab/x", environ_overrides=raw, headers={"Accept": "text/html"})
+    assert "This address makes no sense here" in page.text
     assert stats(client).claims_total == 0
 
 
@@ -422,7 +437,21 @@ def test_an_unknown_pool_refuses_every_ticket(client: FlaskClient) -> None:
     assert outcome.status == "unknown_pool"
 
 
-@pytest.mark.parametrize("tickets", [[], "x", [1], [{}], [{"ticket": "short"}], [{"ticket": TICKET}] * 17])
+@pytest.mark.parametrize(
+    "odd", [1, None, {}, {"ticket": "short"}, {"ticket": TICKET, "path": "/../x"}, {"ticket": TICKET, "path": "/%ff"}]
+)
+def test_one_ticket_that_makes_no_sense_is_refused_and_the_others_are_not(client: FlaskClient, odd: object) -> None:
+    wishes = [{"ticket": f"{TICKET}-0"}, odd, {"ticket": f"{TICKET}-1"}]
+    answer = client.post("/api/spawn", json={"tickets": wishes}, headers=AUTH)
+    first, second, third = parse_claims(said(answer), 3)
+    assert isinstance(first, Claim)
+    assert isinstance(second, Refusal)
+    assert second.status == "bad_request"
+    assert isinstance(third, Claim)
+    assert stats(client).claimed == 2
+
+
+@pytest.mark.parametrize("tickets", [[], "x", [{"ticket": TICKET}] * 17])
 def test_what_is_no_list_of_tickets_is_refused_and_takes_nothing(client: FlaskClient, tickets: object) -> None:
     assert client.post("/api/spawn", json={"tickets": tickets}, headers=AUTH).status_code == 400
     assert stats(client).claimed == 0

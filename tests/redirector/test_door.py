@@ -346,3 +346,24 @@ def test_of_many_at_once_over_two_workers_each_slot_goes_to_the_earliest(
     while len(inside) < 4:
         inside |= {number for number in range(4) if number not in inside and try_in(number) == 200}
     assert full_node.claimed == 4
+
+
+def test_who_waited_for_what_no_node_can_make_sense_of_is_told_so_and_holds_up_nobody(
+    fleet: SteppedWorker, full_node: FakeNode
+) -> None:
+    odd, behind = come(fleet, "/lab/odd"), come(fleet)
+    full_node.puzzled_by, full_node.ready = "odd", 1
+    fleet.beat()
+    answer = ask(fleet, odd)
+    assert (answer.status_code, answer.get_json()["status"]) == (400, "bad_request")
+    assert ask(fleet, behind).status_code == 200
+
+
+def test_with_the_database_away_a_wish_without_sense_is_refused_too(fleet: SteppedWorker, full_node: FakeNode) -> None:
+    place = come(fleet, "/lab/odd")
+    full_node.puzzled_by, full_node.ready = "odd", 1
+    fleet.beat()
+    with fleet.worker.database.writing() as connection:
+        connection.execute(text("ALTER TABLE tickets RENAME TO tickets_away"))
+    fleet.worker.room.turn()
+    assert ask(fleet, place).status_code == 400

@@ -136,6 +136,40 @@ def test_a_pool_is_chosen_by_the_entry_url(nodes: FakeNodes, fleet: SteppedWorke
     assert fleet.visit("/?pool=tpu", headers=BROWSER).status_code == 404
 
 
+def test_a_visitor_whose_wish_makes_no_sense_is_told_so_and_takes_nothing(
+    nodes: FakeNodes, fleet: SteppedWorker
+) -> None:
+    node = nodes.add("n1", puzzled_by="odd")
+    fleet.add(node)
+    page = fleet.visit("/lab/odd", headers=BROWSER)
+    assert (page.status_code, page.content_type) == (400, "text/html; charset=utf-8")
+    assert "No notebook can be opened at this address." in page.text
+    program = fleet.web.post("/api/spawn", json={"path": "/lab/odd", "wait": True})
+    assert (program.status_code, program.get_json()["status"]) == (400, "bad_request")
+    assert node.claimed == 0
+    fleet.beat()
+    assert fleet.seen(node).reason == ""
+    assert fleet.visit("/lab").status_code == 302
+
+
+@pytest.mark.parametrize(
+    ("query", "sent_on"),
+    [
+        (b"x=\xc3\xa4", "x=%C3%A4"),
+        (b'x="<b>\\', "x=%22%3Cb%3E%5C"),
+        (b"x=a b&y=%ff", "x=a%20b&y=%ff"),
+        (b"x=\r\nSet-Cookie:y", "x=%0D%0ASet-Cookie:y"),
+    ],
+)
+def test_what_no_address_may_hold_is_encoded_in_a_query(
+    nodes: FakeNodes, fleet: SteppedWorker, query: bytes, sent_on: str
+) -> None:
+    fleet.add(nodes.add("n1"))
+    raw = {"QUERY_STRING": query.decode("latin-1")}
+    answer = fleet.visit("/lab", environ_overrides=raw)
+    assert answer.headers["Location"].endswith(f"/lab?{sent_on}")
+
+
 def test_an_absurdly_long_path_is_a_clear_answer_and_takes_nothing(nodes: FakeNodes, fleet: SteppedWorker) -> None:
     node = nodes.add("n1")
     fleet.add(node)

@@ -232,3 +232,46 @@ def test_with_the_database_away_visitors_are_placed_by_what_is_known(nodes: Fake
     fleet.worker.keeper.turn()
     assert fleet.worker.keeper.database_away
     assert placed(fleet.worker.placer.place()).node == "n1"
+
+
+def test_a_wish_that_a_node_can_make_no_sense_of_is_no_fault_of_the_node(
+    nodes: FakeNodes, fleet: SteppedWorker
+) -> None:
+    node = nodes.add("n1", ready=2, puzzled_by="odd")
+    fleet.add(node)
+    assert fleet.worker.placer.place("/lab/odd") == NotPlaced("bad_request", {"n1": "such a path makes no sense"}, 1)
+    fleet.worker.keeper.turn()
+    fleet.beat()
+    assert fleet.seen(node).health is Health.UP
+    assert fleet.worker.view.pool().ranking.first == ("n1",)
+    assert fleet.worker.view.pool().tally.free["n1"] == 2, "it said nothing about its slots"
+
+
+def test_one_node_that_can_make_no_sense_of_a_wish_is_not_believed_alone(
+    nodes: FakeNodes, fleet: SteppedWorker
+) -> None:
+    fleet.add(nodes.add("n1", ready=9, capacity=9, puzzled_by="/"), nodes.add("n2", ready=1))
+    assert placed(fleet.worker.placer.place("/lab")).node == "n2"
+
+
+def test_a_wish_that_makes_no_sense_is_not_carried_to_every_node(nodes: FakeNodes, fleet: SteppedWorker) -> None:
+    puzzled = [nodes.add(f"n{number}", puzzled_by="odd") for number in range(5)]
+    fleet.add(*puzzled)
+    result = fleet.worker.placer.place("/lab/odd")
+    assert isinstance(result, NotPlaced)
+    assert (result.status, result.tries) == ("bad_request", 2)
+    assert sum(len(node.spawns()) for node in puzzled) == 2
+
+
+def test_of_several_who_share_a_call_one_with_an_odd_wish_spoils_it_for_nobody(
+    nodes: FakeNodes, fleet: SteppedWorker
+) -> None:
+    node = nodes.add("n1", ready=20, capacity=20, puzzled_by="odd", claim_seconds=0.02)
+    fleet.add(node)
+    paths = ["/lab/odd" if number % 5 == 0 else "/lab" for number in range(16)]
+    with ThreadPoolExecutor(16) as crowd:
+        results = list(crowd.map(fleet.worker.placer.place, paths))
+    assert any("tickets" in asked.body for asked in node.spawns()), "some of them did share one"
+    for path, result in zip(paths, results, strict=True):
+        assert isinstance(result, NotPlaced if path == "/lab/odd" else Placed)
+    assert node.claimed == 12

@@ -161,12 +161,12 @@ def test_a_trusted_proxy_may_serve_the_fleet_under_a_path(tmp_path: Path) -> Non
         assert shown == "https://try.example/books"
 
 
-@pytest.mark.parametrize("path", ["/lab?a=\\x", "/lab/" + "a" * 3500, "/?a=\\x"])
+@pytest.mark.parametrize("path", ["/lab/a%5Cx", "/lab/%ff", "/lab/" + "a" * 3500])
 def test_a_path_that_nodes_would_refuse_reaches_none_and_casts_no_doubt_on_them(
     nodes: FakeNodes, fleet: SteppedWorker, path: str
 ) -> None:
     node = nodes.add("n1")
     fleet.add(node)
-    assert fleet.visit(path).status_code in (400, 414)
+    assert fleet.visit(path).status_code in (404, 414)
     assert fleet.web.post("/api/spawn", json={"path": "/lab/%2e%2e/x"}).status_code == 400
     assert node.spawns() == []

@@ -37,6 +37,8 @@ class FakeNode:
     claim_mood: Mood = "well"
     lies: bool = False
     """Its stats promise slots that its claims refuse."""
+    puzzled_by: str = ""
+    """Paths that hold this make no sense to it."""
     own_state: str = "active"
     claim_seconds: float = 0.0
     """How long a claim takes it."""
@@ -123,6 +125,8 @@ class FakeNode:
         ticket, path = body.get("ticket") or secrets.token_hex(8), body.get("path", "")
         if ticket in self.claims:
             return 200, self._handed_out(self.claims[ticket], path)
+        if self.puzzled_by and self.puzzled_by in path:
+            return 400, {"status": "bad_request", "message": "such a path makes no sense"}
         if self.draining:
             return 409, {"status": "draining", "message": "it drains"}
         pool = body.get("pool", "default")

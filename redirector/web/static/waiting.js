@@ -6,7 +6,7 @@
   const GIVE_UP_MS = 15000;
   const SPEAK_EVERY_MS = 20000;
   // Here asking again would not help, and the page for it says why.
-  const FINAL = ["full", "limited", "unknown_pool", "not_found"];
+  const FINAL = ["full", "limited", "unknown_pool", "bad_request", "not_found"];
 
   let next = room.dataset.next;
   let seconds = Number(room.dataset.seconds);
