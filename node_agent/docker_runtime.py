@@ -172,10 +172,10 @@ class DockerRuntime:
 def how_it_ended(state: Mapping[str, Any] | None) -> str:
     if state is None:
         return "removed"
-    if state.get("OOMKilled"):
-        return "out of memory"
-    if reason := str(state.get("Error") or ""):
-        return redact(reason)
-    code = state.get("ExitCode")
-    # Some kernels do not tell the engine why. Nothing here kills and leaves the container, so it was they, or a hand.
-    return "killed, probably out of memory" if code == KILLED else f"exit code {code}"
+    short, code = bool(state.get("OOMKilled")), state.get("ExitCode")
+    if code == KILLED:
+        # Not every kernel tells the engine.
+        return "out of memory" if short else "killed by hand or out of memory"
+    said = redact(str(state.get("Error") or "")) or f"exit code {code}"
+    # The engine also notes it of a kernel that was killed for it, which the server outlives.
+    return f"{said}, after memory had run out" if short else said

@@ -6,17 +6,14 @@ import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
 
 import pytest
 import requests
 
-from node_agent.docker_engine import SOCKET, DockerEngine
-from node_agent.docker_limits import RUN_LABEL, SANDBOX_LABEL
-from tests.support.docker_host import TEMPLATE, inside, local_engine, sandbox_image
+from tests.support.docker_host import inside, local_engine, sandbox_image
+from tests.support.docker_node import containers, docker_node, ends, health, remove, status
 from tests.support.live_fleet import LiveNode
-from tests.support.live_node import claim, live_node, settled
+from tests.support.live_node import claim, settled
 from tests.support.second_engine import SecondEngine, second_engine
 from tests.support.waiting import wait_until
 
@@ -24,52 +21,6 @@ pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
 
 TICKET = "a-ticket-0123456789-0123456789"
 HEAL_SECONDS = 60.0
-
-
-@contextmanager
-def docker_node(socket: Path = SOCKET, **settings: str) -> Iterator[LiveNode]:
-    """A node of two sandboxes on the engine at `socket`; leaving asserts that no container is left."""
-    given = {"RUNTIME": "docker", "IMAGE": sandbox_image(), "COMMAND": TEMPLATE, "ENGINE": str(socket), "PULL": "0"}
-    # In words that the tests' program knows: it answers every page below its base path.
-    with live_node(**given, **settings) as node:
-        yield node
-    assert containers(node, socket) == {}
-
-
-def containers(node: LiveNode, socket: Path = SOCKET) -> dict[str, str]:
-    """The ids of the node's containers, by sandbox."""
-    engine = DockerEngine(socket)
-    try:
-        found = engine.containers([f"{RUN_LABEL}={node.run_dir}", SANDBOX_LABEL])
-        return {each["Labels"][SANDBOX_LABEL]: each["Id"] for each in found}
-    finally:
-        engine.close()
-
-
-def remove(node: LiveNode, *names: str) -> None:
-    """By hand, as an operator who knows no better."""
-    engine = DockerEngine(SOCKET)
-    try:
-        found = containers(node)
-        for name in names or found:
-            engine.remove(found[name])
-    finally:
-        engine.close()
-
-
-def status(url: str) -> int:
-    return requests.get(url, timeout=10).status_code
-
-
-def ends(node: LiveNode) -> dict[str, float]:
-    """How many sandboxes ended, by reason, as the metrics have it."""
-    answer = requests.get(f"{node.url}/metrics", headers={"Authorization": f"Bearer {node.token}"}, timeout=10)
-    lines = [line for line in answer.text.splitlines() if line.startswith("tmpnb_agent_ends_total{")]
-    return {line.split('"')[1]: float(line.split()[-1]) for line in lines}
-
-
-def health(node: LiveNode) -> dict[str, Any]:
-    return dict(requests.get(f"{node.url}/healthz", timeout=10).json())
 
 
 @pytest.fixture
@@ -175,13 +126,21 @@ def test_a_full_disk_stops_the_refill_with_its_reason_leaves_sessions_alone_and_
         assert status(session) == 200
 
 
-def test_a_server_killed_as_when_memory_runs_out_is_gone_for_its_visitor_counted_and_replaced(node: LiveNode) -> None:
-    session = claim(node)
-    directory = next((node.run_dir / "user").iterdir())
-    # The shell's parent is the server itself: it dies as the kernel's choice would have it.
-    with pytest.raises((OSError, ValueError)):
-        inside(directory, "kill -9 $PPID; sleep 5")
-    wait_until(lambda: status(session) == 410, HEAL_SECONDS, "the session to be gone")
-    settled(node, claimed=0, available=2)
-    assert ends(node)["dead"] == 1
-    assert "killed, probably out of memory" in node.agent.log.read_text()
+EATERS = "for _ in 1 2 3 4 5 6; do python3 -c 'x = b\"x\" * (15 << 20); import time; time.sleep(60)' & done; wait"
+RUN_OUT = f"echo 1000 > /proc/$PPID/oom_score_adj; {EATERS}"
+"""The shell's parent is the server itself: the kernel takes it before any of the small ones that fill the memory."""
+
+
+def test_a_session_out_of_memory_is_gone_for_its_visitor_counted_and_replaced() -> None:
+    with local_engine(), docker_node(MEMORY="64m", HOME="8m", TMP="8m", SHM="8m") as node:
+        node.start()
+        settled(node, available=2)
+        session = claim(node)
+        directory = next((node.run_dir / "user").iterdir())
+        with pytest.raises((OSError, ValueError)):
+            inside(directory, RUN_OUT)
+        wait_until(lambda: status(session) == 410, HEAL_SECONDS, "the session to be gone")
+        settled(node, claimed=0, available=2)
+        assert ends(node)["dead"] == 1
+        # Some kernels do not tell the engine of it; it is said as a guess then.
+        assert "out of memory" in node.agent.log.read_text()

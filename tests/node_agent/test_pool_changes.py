@@ -69,7 +69,7 @@ def the_last_of_the_old_image(bench: Bench) -> tuple[Sandbox, str]:
     bench.engine.silent = True
     change(bench, "r", image="r:2")
     before = set(bench.engine.running)
-    bench.settle(lambda: bench.engine.running.keys() - before, "its successor to start")
+    bench.settle(lambda: bool(bench.engine.running.keys() - before), "its successor to start")
     [successor] = bench.engine.running.keys() - before
     [last] = [each for each in bench.pools.sandboxes() if (each.pool, each.state) == ("r", "ready")]
     assert last.image == "r:1"
