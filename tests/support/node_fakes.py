@@ -176,7 +176,11 @@ class FakeRuntime:
             else:
                 request.answer(404)
 
-        server = None if engine.silent else UnixServer(launch.directory / "jupyter.sock", respond)
+        try:
+            server = None if engine.silent else UnixServer(launch.directory / "jupyter.sock", respond)
+        except FileNotFoundError as error:
+            # It was ended in this very moment, and its directory is gone: real runtimes say so too.
+            raise EngineError(f"the directory is gone: {error.strerror}") from error
         with engine.lock:
             engine.running[launch.name] = _Running(launch, engine.clock(), jupyter, server)
             engine.started += 1
