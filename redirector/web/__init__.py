@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
-from flask import Flask
+from flask import Flask, Response
 from flask.json.provider import DefaultJSONProvider
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -67,6 +67,7 @@ def create_app(parts: Collaborators) -> Flask:
     app.url_map.merge_slashes = False
     pages.prepare(app, parts.settings)
     failures.register(app)
+    app.after_request(_keep_nowhere)
     app.register_blueprint(entry.blueprint(entry.Front(parts.door, parts.homecoming, parts.cookies)))
     app.register_blueprint(public.blueprint(parts.door, parts.view, parts.settings))
     app.register_blueprint(admin_nodes.blueprint(parts.control, parts.upkeep, parts.settings, parts.clock))
@@ -85,3 +86,9 @@ def create_app(parts: Collaborators) -> Flask:
             app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies, x_port=proxies, x_prefix=proxies
         )
     return app
+
+
+def _keep_nowhere(response: Response) -> Response:
+    """A redirect is one visitor's alone, and numbers are of now. Files that may be kept say so themselves."""
+    response.headers.setdefault("Cache-Control", "no-store")
+    return response

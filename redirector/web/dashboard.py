@@ -141,7 +141,6 @@ class _Seat:
 
 
 def _protect(response: Response) -> Response:
-    response.headers["Cache-Control"] = "no-store"
     # Not none at all: a form would then be sent as if from nowhere.
     response.headers["Referrer-Policy"] = "same-origin"
     response.headers["X-Content-Type-Options"] = "nosniff"

@@ -109,7 +109,7 @@ def _told(outcome: Outcome, wanted: Wanted, *, keeps: bool) -> Response:
 
 
 def _go(url: str) -> Response:
-    headers = {"Location": url, "Cache-Control": "no-store", "Referrer-Policy": "no-referrer", **ALONE}
+    headers = {"Location": url, "Referrer-Policy": "no-referrer", **ALONE}
     return Response(status=302, headers=headers)
 
 
@@ -141,7 +141,7 @@ def _is_program() -> bool:
 def _only_looking() -> Response | None:
     """What those get who would not use a notebook if they were given one."""
     if request.method == "HEAD":
-        return Response(status=200, headers={"Cache-Control": "no-store"})
+        return Response(status=200)
     if prefetches(request.headers.get(name, "") for name in PURPOSES):
         return failure(503, "prefetch", "A sandbox is for someone who comes, not for a prefetch.")
     if is_bot(request.headers.get("User-Agent", "")):

@@ -82,7 +82,6 @@ def failure(status: int, code: str, message: str, **fields: Any) -> Response:
     """An error as programs read it."""
     response = jsonify({"status": code, "message": message, **fields})
     response.status_code = status
-    response.headers["Cache-Control"] = "no-store"
     return response
 
 

@@ -67,7 +67,6 @@ def waiting_json(waiting: Waiting, following: str, *, keeps: bool) -> Response:
     }
     response = jsonify(body)
     response.status_code = 202
-    response.headers["Cache-Control"] = "no-store"
     response.headers["Retry-After"] = str(math.ceil(waiting.ask_seconds))
     return response
 

@@ -48,7 +48,6 @@ def prepare(app: Flask, settings: Settings) -> None:
 def page(template: str, status: int, **values: Any) -> Response:
     """A page, never cached, framed by none but the sites that may, and telling no other where its reader came from."""
     response = Response(_render(template, values), status, ALONE)
-    response.headers["Cache-Control"] = "no-store"
     response.headers["Referrer-Policy"] = "no-referrer"
     response.headers["Content-Security-Policy"] = current_app.extensions[POLICY]
     response.headers["X-Content-Type-Options"] = "nosniff"

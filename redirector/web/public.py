@@ -31,7 +31,6 @@ def blueprint(door: Door, view: View, settings: Settings) -> Blueprint:
         response = Response(status=204) if request.method == "OPTIONS" else jsonify(_numbers(view))
         response.headers["Access-Control-Allow-Origin"] = "*"
         response.headers["Access-Control-Allow-Methods"] = "GET, OPTIONS"
-        response.headers["Cache-Control"] = "no-store"
         return response
 
     @public.route("/api/spawn", methods=["POST", "OPTIONS"])

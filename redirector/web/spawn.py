@@ -43,6 +43,4 @@ def spawn(door: Door, body: Body) -> Response:
 
 def ready(placed: Placed) -> Response:
     """A sandbox, as tmpnb gave it."""
-    response = jsonify({"url": placed.url, "name": placed.name})
-    response.headers["Cache-Control"] = "no-store"
-    return response
+    return jsonify({"url": placed.url, "name": placed.name})

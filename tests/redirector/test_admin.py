@@ -67,8 +67,9 @@ def test_both_spellings_and_both_tokens_are_valid(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])
 @pytest.mark.parametrize("path", sorted({path for _, path in CALLS} | {"/stats", "/api/spawn", "/healthz", "/nope"}))
-def test_every_error_has_one_shape(fleet: SteppedWorker, method: str, path: str) -> None:
+def test_every_error_has_one_shape_and_no_answer_is_kept(fleet: SteppedWorker, method: str, path: str) -> None:
     answer = fleet.admin(method, path, data=b"not json")
+    assert answer.headers["Cache-Control"] == "no-store"
     if answer.status_code >= 400:
         assert answer.content_type == "application/json"
         assert {"status", "message"} <= set(answer.get_json())
