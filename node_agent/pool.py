@@ -248,6 +248,7 @@ class Pools:
             claimed=counts.claimed,
             image=pool.spec.image,
             problem=pool.problem,
+            stale=counts.stale,
         )
 
     def _counts(self, pool: _Pool) -> Counts:

@@ -22,6 +22,8 @@ class PoolView:
     image: str = ""
     image_before: str = ""
     """Where it was moved from last; empty if it never was."""
+    stale: int = 0
+    """Ready sandboxes of an image that the pool has left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,4 +204,5 @@ def _parse_pool(raw: object) -> PoolView:
         problem=fields.text("problem"),
         image=fields.text("image"),
         image_before=fields.text("image_before"),
+        stale=fields.count("stale"),
     )

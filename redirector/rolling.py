@@ -63,9 +63,17 @@ def arrived(node: NodeView, pool: str, image: str) -> bool:
     return not node.eligible or found.available > 0 or found.claimed >= found.capacity
 
 
-def stuck(node: NodeView, pool: str, image: str) -> str:
-    """Why the node will not get there by waiting; empty while it may."""
+def replaced(node: NodeView, pool: str) -> bool:
+    """Whether no visitor can get a sandbox of a former image there. A node that drains does that once it is resumed."""
+    found = node.pools.get(pool)
+    return not node.eligible or (found is not None and not found.stale)
+
+
+def stuck(node: NodeView, pool: str, image: str, *, reported: bool = False) -> str:
+    """Why the node will not get there by waiting; empty while it may. `reported`: it had said that it has the image."""
     found = node.pools.get(pool)
     if found is not None and found.image == image and found.problem:
         return found.problem
+    if reported and found is not None and found.image != image:
+        return f"was moved to {found.image} meanwhile"
     return f"is {node.reason}" if node.health == "down" else ""

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import click
 
-from redirector.admin_client import AdminClient
 from redirector.admin_errors import AdminError
+from redirector.admin_views import NodeView
 from redirector.cli.exits import Exit, Stop, stop_of
 from redirector.cli.options import Source, beside_a_fleet, every_option, reason_option
 from redirector.cli.texts import examples, plain
 from redirector.cli.watching import Watch
 from redirector.cli.who import operator
-from redirector.rolling import Move, Plan, arrived, plan, stuck
+from redirector.rolling import Move, Plan, arrived, plan, replaced, stuck
 
 
 @click.command(
@@ -128,25 +128,30 @@ class _Rolling:
     def _move(self, move: Move) -> str:
         watch = Watch(self._source, every=self._every, timeout=self._timeout, stop=self._stop)
         if not move.there:
-            watch.client.put_image(move.node, self._pool, move.image, reason=self._reason, by=operator())
-            self._say(move.node, f"moves to {move.image}")
+            before = watch.client.put_image(move.node, self._pool, move.image, reason=self._reason, by=operator())
+            if before is not None:
+                self._say(move.node, f"moves to {move.image}")
+        problem = self._wait(watch, move, lambda node: arrived(node, self._pool, move.image))
+        if problem:
+            return problem
+        tested = watch.client.selftest(move.node, self._pool)
+        if not tested.passed:
+            return f"its selftest failed: {tested.message}"
+        # Until then a visitor may still get what was ready before.
+        problem = self._wait(watch, move, lambda node: replaced(node, self._pool), reported=True)
+        if not problem:
+            self._say(move.node, f"runs {move.image}" + (f": {tested.message}" if tested.message else ""))
+        return problem
+
+    def _wait(self, watch: Watch, move: Move, there: Callable[[NodeView], bool], *, reported: bool = False) -> str:
+        """Look until the node is there; why it will not be, or empty."""
         while True:
             node = watch.look(lambda client: client.node(move.node))
-            if node is not None and arrived(node, self._pool, move.image):
-                break
-            problem = stuck(node, self._pool, move.image) if node is not None else ""
-            if problem:
+            problem = stuck(node, self._pool, move.image, reported=reported) if node is not None else ""
+            if problem or (node is not None and there(node)):
                 return problem
             if not watch.pause():
                 return f"was not ready with {move.image} within {self._timeout:.0f} s"
-        return self._prove(watch.client, move)
-
-    def _prove(self, client: AdminClient, move: Move) -> str:
-        tested = client.selftest(move.node, self._pool)
-        if not tested.passed:
-            return f"its selftest failed: {tested.message}"
-        self._say(move.node, f"runs {move.image}" + (f": {tested.message}" if tested.message else ""))
-        return ""
 
     def _say(self, name: str, text: str) -> None:
         with self._voice:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
 from collections.abc import Iterator
 
 import pytest
 import requests
 
-from tests.support.live_fleet import ADMIN_TOKEN, BIN, LiveFleet
+from tests.support.live_fleet import ADMIN_TOKEN, LiveFleet
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.e2e
@@ -21,18 +19,6 @@ def small() -> Iterator[LiveFleet]:
     with LiveFleet(2, 2) as fleet:
         fleet.wait_until_available(4)
         yield fleet
-
-
-def tmpnb(fleet: LiveFleet, *arguments: str) -> subprocess.CompletedProcess[str]:
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("TMPNB_")}
-    return subprocess.run(
-        [str(BIN / "tmpnb"), *arguments],
-        env=inherited | {"TMPNB_URL": fleet.url, "TMPNB_TOKEN": ADMIN_TOKEN},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
 
 
 def test_one_visitor_is_followed_by_the_ticket_from_log_to_log(small: LiveFleet) -> None:
@@ -70,33 +56,33 @@ def test_metrics_of_a_real_fleet_tell_of_its_nodes_and_visitors(small: LiveFleet
 
 
 def test_a_drain_with_an_end_waits_for_it_and_the_events_tell_who_and_why(small: LiveFleet) -> None:
-    done = tmpnb(
-        small, "node", "drain", "n1", "--reason", "new kernel", "--end-sessions-at", "2s", "--yes",
+    done = small.tmpnb(
+        "node", "drain", "n1", "--reason", "new kernel", "--end-sessions-at", "2s", "--yes",
         "--wait", "--timeout", "60", "--every", "0.5", "--force",
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     assert "no session is left" in done.stderr
-    shown = tmpnb(small, "events").stdout
+    shown = small.tmpnb("events").stdout
     assert re.search(r"n1 +drain_with_end +by \w+: new kernel", shown)
-    assert tmpnb(small, "place").stdout.strip() in ("n2", "nowhere: every sandbox is in use")
-    guarded = tmpnb(small, "node", "drain", "n2")
+    assert small.tmpnb("place").stdout.strip() in ("n2", "nowhere: every sandbox is in use")
+    guarded = small.tmpnb("node", "drain", "n2")
     assert guarded.returncode == 5
-    assert tmpnb(small, "node", "resume", "n1").returncode == 0
-    assert tmpnb(small, "node", "wait", "n1", "--for", "warm", "--timeout", "60", "--every", "0.5").returncode == 0
+    assert small.tmpnb("node", "resume", "n1").returncode == 0
+    assert small.tmpnb("node", "wait", "n1", "--for", "warm", "--timeout", "60", "--every", "0.5").returncode == 0
 
 
 def test_a_node_proves_itself_and_takes_the_place_of_another(small: LiveFleet) -> None:
-    proven = tmpnb(small, "node", "selftest", "n2")
+    proven = small.tmpnb("node", "selftest", "n2")
     assert proven.returncode == 0, proven.stdout + proven.stderr
-    emptied = tmpnb(
-        small, "node", "drain", "n1", "--end-sessions-at", "1s", "--yes", "--wait", "--every", "0.5", "--force"
+    emptied = small.tmpnb(
+        "node", "drain", "n1", "--end-sessions-at", "1s", "--yes", "--wait", "--every", "0.5", "--force"
     )
     assert emptied.returncode == 0, emptied.stderr
-    done = tmpnb(small, "node", "rotate", "n1", small.node("n2").url, "--every", "0.5")
+    done = small.tmpnb("node", "rotate", "n1", small.node("n2").url, "--every", "0.5")
     assert done.returncode == 0, done.stdout + done.stderr
     nodes = [node["name"] for node in small.admin("GET", "/api/nodes").json()["nodes"]]
     assert nodes == ["n2"]
-    again = tmpnb(small, "node", "rotate", "n1", small.node("n2").url)
+    again = small.tmpnb("node", "rotate", "n1", small.node("n2").url)
     assert again.returncode == 0
     assert "done" in again.stdout
     small.add(small.node("n1"))
@@ -104,7 +90,7 @@ def test_a_node_proves_itself_and_takes_the_place_of_another(small: LiveFleet) -
 
 def test_nothing_secret_is_in_any_log(small: LiveFleet) -> None:
     location = small.visit().headers.get("Location", "")
-    tmpnb(small, "status")
+    small.tmpnb("status")
     requests.post(f"{small.url}/dashboard/login", data={"token": ADMIN_TOKEN}, timeout=5)
     requests.get(location or small.url, timeout=30)
     logs = small.logs()

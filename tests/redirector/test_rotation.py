@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from redirector.admin_views import NodeView, parse_node
-from redirector.rolling import Move, arrived, plan, stuck
+from redirector.rolling import Move, arrived, plan, replaced, stuck
 from redirector.rotation import Situation, next_step
 from redirector.rotation import stuck as never_warm
 from tests.redirector.cli.fake_redirector import node
@@ -15,6 +15,7 @@ from tests.redirector.cli.fake_redirector import node
 
 def view(name: str = "n1", *, image: str = "old", before: str = "", problem: str = "", **changes: Any) -> NodeView:
     pool = {"available": 4, "capacity": 4, "claimed": 0, "problem": problem, "image": image, "image_before": before}
+    pool["stale"] = changes.pop("stale", 0)
     return parse_node(node(name, **{"pools": {"default": pool}, **changes}))
 
 
@@ -79,3 +80,10 @@ def test_a_node_has_arrived_when_it_has_something_to_give() -> None:
     assert not arrived(view(image="new", problem="no"), "default", "new")
     assert stuck(view(image="new", problem="no"), "default", "new") == "no"
     assert stuck(view(image="old", problem="no"), "default", "new") == "", "that is the old image's trouble"
+
+
+def test_nobody_gets_a_former_image_any_more_once_its_ready_sandboxes_are_replaced() -> None:
+    assert replaced(view(image="new"), "default")
+    assert not replaced(view(image="new", stale=1), "default")
+    assert stuck(view(image="other"), "default", "new") == "", "it may not have said yet that it has the new one"
+    assert stuck(view(image="other"), "default", "new", reported=True) == "was moved to other meanwhile"

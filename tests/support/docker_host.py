@@ -98,6 +98,12 @@ def notebook_image() -> str:
     return build("tmpnb-notebook-test", (here / "Dockerfile").read_text(), sources, ROOT)
 
 
+def notebook_image_with(lines: str) -> str:
+    """The same with more lines in its Dockerfile: another image."""
+    with tempfile.TemporaryDirectory() as nothing:
+        return build("tmpnb-notebook-test", f"FROM {notebook_image()}\n{lines}\n", [], Path(nothing))
+
+
 @dataclass(frozen=True)
 class DockerHost:
     """One node on the engine."""

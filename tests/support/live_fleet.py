@@ -21,6 +21,7 @@ from tests.support.waiting import wait_until
 ADMIN_TOKEN = "an-admin-token-for-tests-only-0123456789"
 START_SECONDS = 90.0
 STOP_SECONDS = 30.0
+OPERATOR_SECONDS = 120.0
 BIN = Path(sys.executable).parent
 
 
@@ -189,6 +190,24 @@ class LiveFleet:
     def add(self, node: LiveNode) -> None:
         answer = self.admin("POST", "/api/nodes", json={"url": node.url, "name": node.name, "token": node.token})
         assert answer.status_code in (200, 201), answer.text
+
+    def operator(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start the operator's command; `tmpnb` waits for it."""
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("TMPNB_")}
+        return subprocess.Popen(
+            [str(BIN / "tmpnb"), *arguments],
+            env=inherited | {"TMPNB_URL": self.url, "TMPNB_TOKEN": ADMIN_TOKEN},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def tmpnb(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run the operator's command to its end."""
+        process = self.operator(*arguments)
+        said, complained = process.communicate(timeout=OPERATOR_SECONDS)
+        return subprocess.CompletedProcess(arguments, process.returncode, said, complained)
 
     def stats(self) -> dict[str, Any]:
         """The fleet's `/stats`; empty while the redirector does not answer."""
