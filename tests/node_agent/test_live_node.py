@@ -8,12 +8,15 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 
 import psutil
 import pytest
 import requests
 
+from node_agent.command import JUPYTER_LAB
+from tests.support.docker_host import local_engine, notebook_image
 from tests.support.kernels import Kernel
 from tests.support.live_fleet import LiveNode
 from tests.support.live_node import claim, live_node, run, settled
@@ -285,19 +288,38 @@ def test_no_key_or_token_is_in_any_output_or_in_the_agents_command_line(shared: 
 # With a real Jupyter server
 
 
-def test_a_kernel_computes_through_the_node_and_outlives_a_killed_agent() -> None:
-    with live_node(CAPACITY="1") as node:
-        del node.agent.settings["TMPNB_NODE_COMMAND"]
+def on_docker() -> dict[str, str]:
+    return {"RUNTIME": "docker", "IMAGE": notebook_image(), "COMMAND": JUPYTER_LAB, "PULL": "0"}
+
+
+def as_process() -> dict[str, str]:
+    return {"COMMAND": JUPYTER_LAB}
+
+
+@pytest.mark.parametrize(
+    "runtime",
+    [pytest.param(as_process, id="process"), pytest.param(on_docker, id="docker", marks=pytest.mark.docker)],
+)
+@pytest.mark.timeout(900)
+def test_a_kernels_websocket_stays_open_over_a_restart_and_over_a_kill_of_the_agent(
+    runtime: Callable[[], dict[str, str]],
+) -> None:
+    with local_engine() if runtime is on_docker else nullcontext(), live_node(CAPACITY="1", **runtime()) as node:
         node.start()
         settled(node, available=1)
         base = claim(node)
         with Kernel(base) as kernel:
             assert kernel.run("answer = 6*7; answer") == "42"
-            node.agent.kill()
-            assert kernel.run("answer + 1") == "43"
+            assert node.agent.stop() == 0
+            assert kernel.run("answer += 1; answer") == "43"
             node.agent.start()
             settled(node, claimed=1)
-            assert kernel.run("answer") == "42"
+            assert kernel.run("answer += 1; answer") == "44"
+            node.agent.kill()
+            assert kernel.run("answer += 1; answer") == "45"
+            node.agent.start()
+            settled(node, claimed=1)
+            assert kernel.run("answer") == "45"
         welcome = requests.get(f"{base}api/contents/Welcome.ipynb", timeout=10).json()["content"]
         text = "".join("".join(cell["source"]) for cell in welcome["cells"])
         assert "after 1 hour without activity, and after 4 hours at the latest" in text

@@ -160,4 +160,6 @@ def test_memory_has_room_for_what_the_reserves_and_the_real_use_leave() -> None:
 
 def test_no_more_starts_than_the_memory_has_room_for() -> None:
     assert starts(Counts(), warm=10, capacity=10, hands=8, health=WELL, now=0.0, room=3) == 3
+    lone = Counts(ready=1, stale=1)
+    assert starts(lone, warm=1, capacity=1, hands=8, health=WELL, now=0.0, room=0) == 0
     assert startable(Counts(), capacity=10, health=WELL, room=3) == 3
