@@ -17,6 +17,16 @@ from redirector.errors import ConfigError
 OTHERS = ("TMPNB_URL", "TMPNB_TOKEN", "TMPNB_TOKEN_FILE")
 """What the command line reads itself."""
 
+COMPOSE = (
+    "TMPNB_ACME_DIR",
+    "TMPNB_CERTIFICATES",
+    "TMPNB_HTTP_PORT",
+    "TMPNB_HTTPS_PORT",
+    "TMPNB_TLS_DIR",
+    "TMPNB_VERSION",
+)
+"""What stands in the same `.env` for the compose files in deploy/redirector and the front."""
+
 SECRETS = ("TMPNB_ADMIN_TOKEN", "TMPNB_DATABASE_URL", "TMPNB_JOIN_TOKEN", "TMPNB_SIGNING_KEY")
 
 
@@ -55,7 +65,7 @@ def unknown(environ: Mapping[str, str]) -> list[str]:
     known = [row.name for row in settings.TABLE]
     found = []
     for name in sorted(environ):
-        if name.startswith("TMPNB_") and not name.startswith("TMPNB_NODE_") and name not in (*known, *OTHERS):
+        if name.startswith("TMPNB_") and not name.startswith("TMPNB_NODE_") and name not in (*known, *OTHERS, *COMPOSE):
             near = difflib.get_close_matches(name, known, n=1)
             found.append(f"{name} is no setting" + (f"; did you mean {near[0]}?" if near else ""))
     return found

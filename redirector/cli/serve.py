@@ -7,6 +7,7 @@ import os
 import click
 
 from redirector import config, server
+from redirector.cli.config import unknown
 from redirector.cli.exits import Exit, Stop
 from redirector.cli.texts import examples
 from redirector.errors import ConfigError, FleetError
@@ -18,6 +19,8 @@ def serve() -> None:
 
     Its settings come from the environment, in variables that begin with TMPNB_.
     """
+    for problem in unknown(os.environ):
+        click.echo(f"warning: {problem}", err=True)
     try:
         server.run(config.read(os.environ))
     except ConfigError as problem:

@@ -13,6 +13,7 @@ import pytest
 
 from node_agent import config as node_config
 from redirector import config as redirector_config
+from redirector.cli.config import unknown
 from tests.support.authority import Authority
 from tests.support.programs import missing, need
 
@@ -90,10 +91,17 @@ def test_the_examples_of_a_node_s_settings_are_sound() -> None:
 
 def test_the_examples_of_the_redirector_s_settings_are_sound(tmp_path: Path) -> None:
     settings = {**example("redirector"), "TMPNB_STATE": str(tmp_path)}
-    known = {row.name for row in redirector_config.TABLE} | {"TMPNB_TLS_DIR", "TMPNB_CERTIFICATES"}
 
     assert redirector_config.read(settings).entry_url == "https://notebooks.example.org"
-    assert set(example("redirector")) <= known
+    assert unknown(settings) == []
+
+
+def test_what_an_env_file_may_hold_for_compose_is_not_taken_for_a_misspelt_setting() -> None:
+    texts = [(DEPLOY / "redirector" / name).read_text() for name in ("docker-compose.yml", ".env.example")]
+    mine = set(re.findall(r"\bTMPNB_[A-Z_]+", "\n".join(texts)))
+
+    assert {"TMPNB_TLS_DIR", "TMPNB_WORKERS"} < mine
+    assert unknown(dict.fromkeys(mine, "")) == []
 
 
 def test_nginx_approves_of_the_redirector_s_front(tmp_path: Path) -> None:
