@@ -38,6 +38,8 @@ class Visitor:
     ticket: str = field(default="", repr=False)
     homes: Mapping[str, Home] = field(default_factory=dict)
     """By pool, the latest last."""
+    framed: bool = False
+    """In a frame on somebody else's site. Of what follows in it, browsers no longer tell that it is one."""
 
     def waiting(self, ticket: str) -> Visitor:
         """With a place in the waiting room."""
@@ -46,7 +48,7 @@ class Visitor:
     def at_home(self, pool: str, home: Home) -> Visitor:
         """With a sandbox, and no place in the waiting room any more."""
         others = [(name, other) for name, other in self.homes.items() if name != pool]
-        return Visitor("", dict([*others[1 - MOST_HOMES :], (pool, home)]))
+        return replace(self, ticket="", homes=dict([*others[1 - MOST_HOMES :], (pool, home)]))
 
 
 class Seal:
@@ -59,7 +61,7 @@ class Seal:
     def write(self, visitor: Visitor) -> str:
         """As the cookie's value."""
         homes = {pool: [home.node, home.name, home.base] for pool, home in visitor.homes.items()}
-        value = self._serializer.dumps({"t": visitor.ticket, "h": homes})
+        value = self._serializer.dumps({"t": visitor.ticket, "h": homes, "f": visitor.framed})
         return value if isinstance(value, str) else value.decode()
 
     def read(self, value: str) -> Visitor:
@@ -67,7 +69,7 @@ class Seal:
         try:
             raw: Any = self._serializer.loads(value, max_age=LASTS_SECONDS)
             homes = {str(pool): Home(*map(str, parts)) for pool, parts in raw["h"].items()}
-            return Visitor(str(raw["t"]), homes)
+            return Visitor(str(raw["t"]), homes, bool(raw.get("f")))
         except (BadData, KeyError, TypeError, AttributeError):
             return Visitor()
 

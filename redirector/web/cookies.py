@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from flask import Response, request
 
@@ -31,10 +32,11 @@ class Cookies:
         if seal is None:
             return
         # In a frame on another site: a cookie of its own for each such site, or none at all. Browsers want TLS for it.
-        framed = self._tls() and _in_foreign_frame()
+        # Where the waiting room's script asks, only the cookie that it sends along knows of the frame.
+        framed = self._tls() and (visitor.framed or _in_foreign_frame())
         response.set_cookie(
             self._name(),
-            seal.write(visitor),
+            seal.write(replace(visitor, framed=framed)),
             max_age=LASTS_SECONDS,
             path="/" if self._tls() else request.script_root or "/",
             secure=self._tls(),

@@ -138,6 +138,21 @@ def test_in_a_frame_on_another_site_it_is_partitioned(fleet: SteppedWorker) -> N
     assert "Partitioned" not in linked, "a link on another site opens us, it does not frame us"
 
 
+def test_what_follows_in_the_frame_is_partitioned_too(fleet: SteppedWorker, node: FakeNode) -> None:
+    node.ready = 0
+    fleet.beat()
+    client = fleet.worker.app.test_client()
+    framed = PROGRAM | {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Dest": "iframe"}
+    waits = client.get("/", base_url="https://try.example.org", headers=framed).get_json()
+    node.ready = 1
+    fleet.beat()
+    # The waiting room's script asks, from a page of our own as far as browsers tell.
+    asks = PROGRAM | {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Dest": "empty"}
+    answer = client.get(waits["next"], base_url="https://try.example.org", headers=asks)
+    assert "url" in answer.get_json()
+    assert {"SameSite=None", "Partitioned"} <= set(cookie_of(answer).split("; "))
+
+
 @pytest.mark.usefixtures("node")
 def test_the_key_can_be_changed_without_forgetting_anybody(fleet: SteppedWorker) -> None:
     location(fleet.web)

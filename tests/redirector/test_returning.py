@@ -11,7 +11,8 @@ HOME = Home("n1", "s1", "http://n1.example.org/user/key")
 
 
 def test_a_visitor_is_read_back_as_written() -> None:
-    visitor = Visitor().at_home("default", HOME).waiting("ticket")
+    visitor = Visitor(framed=True).at_home("default", HOME).waiting("ticket")
+    assert visitor.framed
     assert Seal(["k"]).read(Seal(["k"]).write(visitor)) == visitor
 
 
