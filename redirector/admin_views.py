@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from redirector.json_fields import Fields, ViewError
@@ -81,6 +81,19 @@ class NodeView:
 
 
 @dataclass(frozen=True, slots=True)
+class LineView:
+    """One pool's part of the waiting room."""
+
+    waiting: int
+    first_seconds: float | None
+    """How long the first of them has waited."""
+    let_in: int
+    """Who got a sandbox from there in the last five minutes."""
+    expected_seconds: float | None
+    """What somebody who comes now would wait; None: nobody can tell."""
+
+
+@dataclass(frozen=True, slots=True)
 class FleetView:
     """The whole fleet in numbers. `nodes` counts them by health, those that drain under `draining`."""
 
@@ -96,6 +109,8 @@ class FleetView:
     poller_age_seconds: float | None
     waiting: int = 0
     """Visitors in the waiting room."""
+    waiting_room: Mapping[str, LineView] = field(default_factory=dict)
+    """By pool, where somebody waits or was let in lately."""
     turned_away: int = 0
     """Visitors, since the fleet was made, for whom there was neither a sandbox nor a place to wait."""
     placed: int = 0
@@ -190,8 +205,19 @@ def parse_fleet(raw: object) -> FleetView:
         poller=poller.text("holder"),
         poller_age_seconds=poller.number("age_seconds"),
         waiting=fields.count("waiting"),
+        waiting_room={pool: _parse_line(line) for pool, line in fields.mapping("waiting_room").items()},
         turned_away=visitors(counters).turned_away,
         placed=visitors(counters).placed,
+    )
+
+
+def _parse_line(raw: object) -> LineView:
+    fields = Fields(raw, "waiting_room")
+    return LineView(
+        waiting=fields.count("waiting"),
+        first_seconds=fields.number("first_seconds"),
+        let_in=fields.count("let_in"),
+        expected_seconds=fields.number("expected_seconds"),
     )
 
 

@@ -77,6 +77,21 @@ class LetIn:
 
 
 @dataclass(frozen=True, slots=True)
+class Line:
+    """One pool's part of the waiting room in numbers, for operators."""
+
+    waiting: int
+    first_seconds: float | None
+    """How long the first of them has waited; None: nobody waits."""
+    lately: LetIn
+
+    @property
+    def expected_seconds(self) -> float | None:
+        """What somebody who comes now would wait; None: nobody can tell."""
+        return expected_seconds(self.waiting, self.lately) if self.waiting else None
+
+
+@dataclass(frozen=True, slots=True)
 class Place:
     """Where a ticket stands."""
 

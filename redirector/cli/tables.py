@@ -5,16 +5,17 @@ from __future__ import annotations
 import io
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import click
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from redirector.admin_views import FleetView, NodeView
+from redirector.admin_views import FleetView, LineView, NodeView
 from redirector.cli.moments import clock_time
 from redirector.cli.texts import ago, plain, span
+from redirector.nodes import DEFAULT_POOL
 
 PIPED_WIDTH = 100_000
 """Columns for output that is not a terminal: wide enough that nothing is ever folded or cut."""
@@ -121,12 +122,30 @@ def _fleet_pairs(fleet: FleetView, url: str) -> list[tuple[str, str]]:
         ("dashboard", f"{url}/dashboard"),
         ("version", fleet.version),
         ("visitors", f"{fleet.claimed} now; {fleet.placed} placed and {fleet.turned_away} turned away so far"),
-        ("waiting", str(fleet.waiting)),
+        *_waiting_pairs(fleet),
         ("slots", f"{fleet.capacity}: {_slots(fleet)}"),
         ("nodes", nodes),
         ("poller", (fleet.poller or "none") + ("" if age is None else f", {span(age)} ago")),
         *(("alarm", alarm) for alarm in fleet.alarms),
     ]
+
+
+def _waiting_pairs(fleet: FleetView) -> list[tuple[str, str]]:
+    """A line for each pool that somebody waits for."""
+    lines = {pool: line for pool, line in fleet.waiting_room.items() if line.waiting}
+    if not lines:
+        return [("waiting", str(fleet.waiting))]
+    return [
+        ("waiting" if pool == DEFAULT_POOL else f"waiting for {pool}", "; ".join(_waiting(line)))
+        for pool, line in lines.items()
+    ]
+
+
+def _waiting(line: LineView) -> Iterator[str]:
+    yield str(line.waiting) + ("" if line.first_seconds is None else f", the first for {span(line.first_seconds)}")
+    yield f"{line.let_in} let in within 5 min"
+    if line.expected_seconds is not None:
+        yield f"who comes now waits about {span(line.expected_seconds)}"
 
 
 def _slots(counted: NodeView | FleetView) -> str:

@@ -14,6 +14,7 @@ from redirector.store.boards import Boards
 from redirector.store.journal import Journal
 from redirector.store.registry import Registry
 from redirector.store.tickets import Tickets
+from redirector.waiting_room import Line
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +25,8 @@ class Picture:
     nodes: Mapping[str, Node]
     board: Board
     counters: Mapping[str, int] = field(default_factory=dict)
-    waiting: Mapping[str, int] = field(default_factory=dict)
-    """Visitors in the waiting room, by pool."""
+    waiting: Mapping[str, Line] = field(default_factory=dict)
+    """The waiting room, by pool; those only where somebody waits or was let in lately."""
     database_problem: str = ""
 
 
@@ -54,13 +55,12 @@ class Overview:
     def picture(self) -> Picture:
         """As the database has it now; without a database, what this worker knows."""
         try:
-            queue = self._tickets.queue()
             picture = Picture(
                 self._clock(),
                 self._registry.all(),
                 self._boards.latest(),
                 self._journal.counters(),
-                {pool: queue.waiting(pool) for pool in queue.tickets},
+                self._tickets.lines(),
             )
         except DatabaseAwayError as error:
             picture = Picture(self._clock(), self._view.nodes, self._view.board, database_problem=str(error))

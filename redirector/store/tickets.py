@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, func,
 
 from redirector.store import tables
 from redirector.store.database import Database
-from redirector.waiting_room import LATELY_SECONDS, Facts, LetIn, Offer, Queue, live_seconds, may_enter, queue_of
+from redirector.waiting_room import LATELY_SECONDS, Facts, LetIn, Line, Offer, Queue, live_seconds, may_enter, queue_of
 
 LOCK = 0x746D706E64
 """The advisory lock of PostgreSQL under which somebody joins or goes in, one at a time."""
@@ -72,6 +72,24 @@ class Tickets:
         return queue_of(
             [(row.pool, row.ticket) for row in rows], {row.pool: LetIn(row[1], row.seconds) for row in rates}
         )
+
+    def lines(self) -> dict[str, Line]:
+        """The same in numbers, by pool."""
+        tickets, clock = tables.tickets, self._database.clock
+        live, let_in = self._live(), tickets.c.let_in_at > clock - LATELY_SECONDS
+        query = select(
+            tickets.c.pool,
+            func.count().filter(live).label("waiting"),
+            (clock - func.min(tickets.c.joined_at).filter(live)).label("first_seconds"),
+            func.count().filter(let_in).label("let_in"),
+            func.coalesce(clock - func.min(tickets.c.let_in_at).filter(let_in), 0.0).label("over_seconds"),
+        ).group_by(tickets.c.pool)
+        with self._database.reading() as connection:
+            return {
+                row.pool: Line(row.waiting, row.first_seconds, LetIn(row.let_in, row.over_seconds))
+                for row in connection.execute(query.order_by(tickets.c.pool))
+                if row.waiting or row.let_in
+            }
 
     def anyone(self, pool: str) -> bool:
         """Whether anybody waits for that pool at this moment."""

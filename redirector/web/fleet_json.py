@@ -28,7 +28,16 @@ def fleet_json(picture: Picture, settings: Settings, root: str) -> dict[str, Any
         found.insert(0, f"{picture.database_problem}; visitors are placed by what is known")
     return {
         **{word: sum(node[word] for node in shown) for word in SUMS},
-        "waiting": sum(picture.waiting.values()),
+        "waiting": sum(line.waiting for line in picture.waiting.values()),
+        "waiting_room": {
+            pool: {
+                "waiting": line.waiting,
+                "first_seconds": line.first_seconds,
+                "let_in": line.lately.count,
+                "expected_seconds": line.expected_seconds,
+            }
+            for pool, line in picture.waiting.items()
+        },
         "nodes": Counter(state_word(node, board.of(name)) for name, node in nodes.items()),
         "alarms": found,
         "version": VERSION,

@@ -27,7 +27,7 @@ def blueprint(overview: Overview, settings: Settings) -> Blueprint:
                 picture.nodes,
                 picture.board,
                 picture.counters,
-                picture.waiting,
+                {pool: line.waiting for pool, line in picture.waiting.items()},
                 database_up=not picture.database_problem,
                 version=VERSION,
             )

@@ -205,3 +205,24 @@ def test_a_ticket_that_leaves_is_forgotten(tickets: Tickets) -> None:
 def test_the_fleet_has_one_key_to_sign_with(tickets: Tickets) -> None:
     assert len(tickets.signing_key()) > 40
     assert tickets.signing_key() == tickets.signing_key()
+
+
+def test_operators_see_each_pools_line_in_numbers(tickets: Tickets, database: Database) -> None:
+    assert tickets.lines() == {}
+    join(tickets, "gone", "a", "b")
+    join(tickets, "r1", pool="r")
+    join(tickets, "held", held_seconds=60.0)
+    with database.writing() as connection:
+        connection.execute(text("UPDATE tickets SET joined_at = joined_at - 90 WHERE ticket IN ('gone', 'a')"))
+    tickets.got("gone", "n1")
+    lines = tickets.lines()
+    assert {pool: (line.waiting, line.lately.count) for pool, line in lines.items()} == {"default": (2, 1), "r": (1, 0)}
+    first = lines["default"].first_seconds
+    assert first is not None
+    assert 90 <= first < 150
+    tickets.leave("a")
+    tickets.leave("b")
+    assert tickets.lines()["default"].first_seconds is None
+    let_time_pass(database, LATELY_SECONDS + 1)
+    tickets.leave("r1")
+    assert "default" not in tickets.lines()

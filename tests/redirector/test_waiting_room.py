@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from redirector.waiting_room import (
     Facts,
     LetIn,
+    Line,
     Offer,
     ask_again_seconds,
     expected_seconds,
@@ -65,3 +66,9 @@ def test_the_next_in_line_ask_often_and_the_others_seldom() -> None:
     assert asked[0] == 1.0
     assert asked[-1] == 5.0
     assert live_seconds(5.0) > 10.0
+
+
+def test_what_a_newcomer_would_wait_is_said_while_anybody_does() -> None:
+    assert Line(4, 10.0, LetIn(10, 100.0)).expected_seconds == 50.0
+    assert Line(0, None, LetIn(10, 100.0)).expected_seconds is None
+    assert Line(4, 10.0, LetIn(2, 100.0)).expected_seconds is None, "on two nobody can tell"

@@ -161,6 +161,18 @@
     document.title = `${fleet.alarms.length ? "! " : ""}${fleet.available} free, ${fleet.claimed} visitors`;
   }
 
+  function room(lines) {
+    const busy = Object.entries(lines).filter(([, line]) => line.waiting);
+    by("room").hidden = !busy.length;
+    by("room").querySelector("ul").replaceChildren(...busy.map(([pool, line]) => make("li", { "data-pool": pool },
+      make("b", {}, pool),
+      make("span", {}, `${line.waiting} waiting`),
+      make("span", {}, line.first_seconds === null ? "" : `the first for ${span(line.first_seconds)}`),
+      make("span", {}, `${line.let_in} let in within 5 min`),
+      make("span", {}, line.expected_seconds === null ? "" : `who comes now waits about ${span(line.expected_seconds)}`),
+    )));
+  }
+
   function charts(series, now) {
     const top = Math.max(1, ...Object.values(series).flat());
     for (const figure of document.querySelectorAll("figure")) {
@@ -200,6 +212,7 @@
   function show(picture) {
     last = picture;
     totals(picture.fleet);
+    room(picture.fleet.waiting_room);
     charts(picture.charts, picture.at);
     nodes(picture);
     events(picture.events);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import requests
 from playwright.sync_api import BrowserContext, Page, Route, expect
 
 from redirector.fleet.placing import Placed
@@ -166,3 +167,14 @@ def test_nothing_is_fetched_from_elsewhere_and_nothing_complains(browser: Browse
 def test_a_session_that_has_ended_leads_back_to_the_form(page: Page, browser: BrowserContext) -> None:
     browser.clear_cookies()
     expect(page.locator("[name=token]")).to_be_visible(timeout=SOON)
+
+
+def test_the_waiting_room_shows_while_somebody_waits(page: Page, fleet: Seat) -> None:
+    expect(page.locator("#room")).to_be_hidden()
+    while isinstance(fleet.worker.placer.place(), Placed):
+        pass
+    for _ in range(2):
+        assert requests.post(f"{fleet.url}/api/spawn", json={"wait": True}, timeout=10).status_code == 202
+    expect(page.locator("#room li")).to_contain_text("default2 waitingthe first for", timeout=SOON)
+    expect(page.locator("#waiting")).to_have_text("2")
+    expect(page.locator("#room")).to_be_hidden(timeout=SOON)

@@ -43,6 +43,25 @@ def test_status_shows_who_waits_and_how_many_were_turned_away(tmpnb: Tmpnb, fake
     assert json.loads(tmpnb("status", "--json").stdout)["waiting"] == 7
 
 
+def test_status_says_of_each_pool_how_its_line_stands(tmpnb: Tmpnb, fake: FakeRedirector) -> None:
+    line = {"waiting": 7, "first_seconds": 42.0, "let_in": 12, "expected_seconds": 200.0}
+    lines = {"default": line, "r": line | {"waiting": 1, "expected_seconds": None}, "empty": line | {"waiting": 0}}
+
+    def answer(request: Request) -> Answer:
+        found = fake.answer(request)
+        if request.path == "/api/fleet":
+            found.json |= {"waiting": 8, "waiting_room": lines}
+        return found
+
+    fake.answers = answer
+    shown = [" ".join(row.split()) for row in tmpnb("status").stdout.splitlines() if row.startswith("waiting")]
+    assert shown == [
+        "waiting 7, the first for 42 s; 12 let in within 5 min; who comes now waits about 3 min",
+        "waiting for r 1, the first for 42 s; 12 let in within 5 min",
+    ]
+    assert json.loads(tmpnb("status", "--json").stdout)["waiting_room"]["r"]["let_in"] == 12
+
+
 def test_watching_says_a_line_for_each_change(tmpnb: Tmpnb, fake: FakeRedirector) -> None:
     looks = iter(range(100))
 
