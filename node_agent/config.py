@@ -96,6 +96,11 @@ class Settings:
     def speaks_tls(self) -> bool:
         return self.tls_cert is not None
 
+    @property
+    def slots(self) -> int:
+        """How many sandboxes all pools may hold together."""
+        return sum(pool.capacity for pool in self.pools)
+
 
 TABLE: tuple[Setting, ...] = (
     Setting(

@@ -5,20 +5,19 @@ from __future__ import annotations
 import fcntl
 import os
 import pwd
-import resource
 import stat
 import threading
 import time
 
-from node_agent import durable, nginx
+from node_agent import durable, nginx, open_files
 from node_agent.config import Settings
 from node_agent.errors import HostError
 from node_agent.pages import Pages
 
 LOOK_SECONDS = 0.1
 
-OPEN_FILES = 65536
-"""More than any node needs; fewer where the host allows fewer."""
+CONNECTIONS = 8192
+"""Of one worker of nginx, where no more are needed: they take 3 MB whether they are used or not."""
 
 
 def make_run_dir(settings: Settings) -> None:
@@ -92,9 +91,9 @@ def open_to_nginx(settings: Settings) -> None:
 
 def write_proxy_config(settings: Settings) -> None:
     """What `tmpnb-agent proxy` serves with. Left alone when nothing changed, so that nginx reloads for a reason."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    open_files = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
-    text = nginx.render(settings, as_root=os.geteuid() == 0, open_files=open_files)
+    # More than there are files for would fail late, and worse: nginx gives up idle connections for new ones by itself.
+    connections = open_files.allowed(max(CONNECTIONS, open_files.of_nginx(settings.slots)))
+    text = nginx.render(settings, as_root=os.geteuid() == 0, connections=connections)
     Pages(settings.entry_url, settings.templates_dir).write(settings.run_dir / "pages")
     path = settings.run_dir / "nginx.conf"
     if not path.exists() or path.read_text(encoding="utf-8") != text:

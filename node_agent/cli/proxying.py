@@ -8,7 +8,7 @@ import threading
 
 import click
 
-from node_agent import config, nginx
+from node_agent import config, nginx, open_files
 from node_agent.logs import log_to_stderr
 from node_agent.proxy import Proxy, find_nginx
 
@@ -21,6 +21,8 @@ def proxy() -> None:
     """
     settings = config.from_environment()
     log_to_stderr(settings.log_format)
+    # nginx and its workers inherit it.
+    open_files.raise_limit(settings.slots, open_files.of_nginx(settings.slots), wish=open_files.NGINX)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: stop.set())

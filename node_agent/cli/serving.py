@@ -31,7 +31,7 @@ def serve(join: str | None) -> None:
     settings = config.load({**config.environment(), **({f"{PREFIX}JOIN": join} if join else {})})
     log_to_stderr(settings.log_format)
     environment = config.environment()
-    open_files.raise_limit(sum(pool.capacity for pool in settings.pools))
+    open_files.raise_limit(settings.slots, open_files.of_agent(settings.slots))
     # The check tries the engine with this very directory.
     host.make_run_dir(settings)
     make_runtime(settings, environment).check()

@@ -16,9 +16,6 @@ from node_agent.config import Settings
 from node_agent.nginx import headers, tls
 from node_agent.pages import script_path
 
-CONNECTIONS = 8192
-"""Per worker. A websocket takes two."""
-
 
 class _NginxTemplate(Template):
     """`@{name}`, for `$` is nginx's own; `@@` is an @."""
@@ -26,8 +23,8 @@ class _NginxTemplate(Template):
     delimiter = "@"
 
 
-def render(settings: Settings, *, as_root: bool, open_files: int) -> str:
-    """The whole configuration. `open_files` is how many this host lets a process have."""
+def render(settings: Settings, *, as_root: bool, connections: int) -> str:
+    """The whole configuration. `connections` is how many one worker may hold, those to sandboxes included."""
     values = _values(settings)
     servers = "\n\n".join(_server(settings, values, name, parts) for name, parts in _SERVERS[settings.origin])
     return _fill(
@@ -35,8 +32,7 @@ def render(settings: Settings, *, as_root: bool, open_files: int) -> str:
         values
         | {
             "user": f"user {settings.proxy_user};" if as_root else "",
-            "open_files": str(open_files),
-            "connections": str(min(CONNECTIONS, open_files)),
+            "connections": str(connections),
             "access_log": "off" if settings.access_log == "off" else f"{settings.access_log} plain",
             "max_age_seconds": str(settings.max_age_seconds),
             "own_origin": re.escape("{0.scheme}://{0.netloc}".format(urlsplit(settings.url))),

@@ -5,16 +5,19 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import resource
 import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
+from pathlib import Path
 
 import psutil
 import pytest
 import requests
 
+from node_agent import open_files
 from node_agent.command import JUPYTER_LAB
 from tests.support.docker_host import local_engine, notebook_image
 from tests.support.kernels import Kernel
@@ -149,6 +152,33 @@ def test_a_proxy_whose_port_is_taken_says_so_and_exits_1(shared: LiveNode) -> No
     second = run(shared, "proxy")
     assert second.returncode == 1
     assert f"port {shared.url.rsplit(':', 1)[1]} on 127.0.0.1 is taken by another program" in second.stderr
+
+
+def file_limits_of_nginx(node: LiveNode) -> set[int]:
+    """How many files its workers may open."""
+    [master] = [child for child in psutil.Process(node.proxy.pid).children() if child.name() == "nginx"]
+    limits = [Path(f"/proc/{worker.pid}/limits").read_text() for worker in master.children()]
+    return {int(line.split()[3]) for text in limits for line in text.splitlines() if line.startswith("Max open files")}
+
+
+def test_nginxs_workers_may_open_as_many_files_as_the_host_allows(shared: LiveNode) -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = open_files.NGINX if hard == resource.RLIM_INFINITY else min(hard, open_files.NGINX)
+    assert file_limits_of_nginx(shared) == {wanted}
+
+
+def test_a_host_that_allows_nginx_too_few_files_is_complained_about_once_and_served_all_the_same(
+    idle: LiveNode,
+) -> None:
+    for part in (idle.agent, idle.proxy):
+        part.argv = ["prlimit", "--nofile=200:270", *part.argv]
+    idle.start()
+    settled(idle, available=2)
+    assert file_limits_of_nginx(idle) == {270}
+    said = idle.proxy.log.read_text()
+    assert said.count(f"this host allows 270 open files, and 2 sandboxes may need {open_files.of_nginx(2)}") == 1
+    assert "exceed open file resource limit" not in said
+    assert "this host allows" not in idle.agent.log.read_text()
 
 
 def test_a_second_agent_in_the_same_run_directory_is_refused(shared: LiveNode) -> None:

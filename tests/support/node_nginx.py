@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from node_agent import config, host
+from node_agent import config, host, open_files
 from node_agent.proxy import find_nginx
 from tests.support.live_fleet import free_ports
 from tests.support.node_fakes import Respond, UnixServer
@@ -104,6 +104,8 @@ def run_nginx(**settings: str) -> Iterator[Front]:
         (run_dir / "nginx").mkdir()
         host.open_to_nginx(read)
         host.write_proxy_config(read)
+        # As `tmpnb-agent proxy` does.
+        open_files.raise_limit(read.slots, 0, wish=open_files.NGINX)
         argv = [find_nginx(), "-e", "stderr", "-p", f"{run_dir}/nginx/", "-c", str(run_dir / "nginx.conf")]
         with error_log.open("wb") as log, subprocess.Popen(argv, stderr=log, stdout=log) as nginx:
             front = Front(run_dir, port, access_log, error_log)
