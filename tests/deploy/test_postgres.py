@@ -65,6 +65,17 @@ def fleet(redirector: Project) -> dict[str, object]:
         return {}
 
 
+def health(redirector: Project) -> str:
+    """What `/healthz` says, status first; empty while nobody listens."""
+    program = (
+        "import requests; said = requests.get('http://127.0.0.1:8000/healthz'); print(said.status_code, said.text)"
+    )
+    try:
+        return redirector.compose("exec", "-T", "redirector", "python", "-c", program)
+    except AssertionError:
+        return ""
+
+
 def test_the_fleet_is_kept_in_postgresql(redirector: Project) -> None:
     wait_until(lambda: fleet(redirector), START_SECONDS, "the redirector")
 
@@ -81,3 +92,16 @@ def test_the_redirector_goes_on_after_the_database_was_away(redirector: Project)
     redirector.compose("restart", "postgres")
 
     wait_until(lambda: fleet(redirector), RESTART_SECONDS, "the fleet after a restart of the database")
+
+
+def test_a_redirector_that_starts_before_its_database_waits_for_it(redirector: Project) -> None:
+    """As after a reboot of the host, which starts both in whatever order."""
+    wait_until(lambda: fleet(redirector), START_SECONDS, "the redirector")
+    redirector.compose("stop", "postgres")
+    redirector.compose("restart", "redirector")
+    wait_until(lambda: health(redirector).startswith("503"), START_SECONDS, "an answer without a database")
+
+    redirector.compose("start", "postgres")
+
+    wait_until(lambda: fleet(redirector), RESTART_SECONDS, "the fleet once the database is there")
+    assert health(redirector).startswith("200")
