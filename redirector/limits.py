@@ -1,4 +1,4 @@
-"""How many sandboxes one client may have handed out: a token bucket for each address, kept as its next due time.
+"""How many sandboxes, or wrong tokens, one client may have: a token bucket for each address, kept as its next due time.
 
 Each worker counts for itself and hands out its part of the allowance, so that no visitor costs a write. The operator's
 own networks are not counted, nor is a proxy in front that was not told of, as long as its address is private.
@@ -40,7 +40,7 @@ class Allowance:
 
 
 class Limits:
-    """Counts hand-outs by address. Safe to use from several threads."""
+    """Counts by address. Safe to use from several threads."""
 
     def __init__(self, allowance: Allowance, kept: int = KEPT) -> None:
         self._allowance = allowance
@@ -48,6 +48,11 @@ class Limits:
         self._lock = Lock()
         self._due: dict[str, float] = {}
         """By client, the moment at which its bucket is full again."""
+
+    def owed(self, address: str, now: float) -> float:
+        """In how many seconds it would be its turn; counts nothing."""
+        client = client_of(address, self._allowance.free) if self._allowance.burst else None
+        return 0.0 if client is None else self._turn(client, now)[0]
 
     def take(self, address: str, now: float) -> float | None:
         """Count one; in how many seconds it is its turn, 0 for at once, None for not in any bearable time.
@@ -57,16 +62,20 @@ class Limits:
         client = client_of(address, self._allowance.free) if self._allowance.burst else None
         if client is None:
             return 0.0
-        apart = 60.0 / self._allowance.per_minute
         with self._lock:
             if len(self._due) >= self._kept:
                 self._due = {known: due for known, due in self._due.items() if due > now}
-            full_again = max(now, self._due.get(client, now)) + apart
-            turn = max(0.0, full_again - now - self._allowance.burst * apart)
+            turn, full_again = self._turn(client, now)
             if turn > LONGEST_HOLD_SECONDS:
                 return None
             self._due[client] = full_again
             return turn
+
+    def _turn(self, client: str, now: float) -> tuple[float, float]:
+        """The seconds until then, and when its bucket would be full again afterwards."""
+        apart = 60.0 / self._allowance.per_minute
+        full_again = max(now, self._due.get(client, now)) + apart
+        return max(0.0, full_again - now - self._allowance.burst * apart), full_again
 
 
 def client_of(address: str, free: Sequence[Network]) -> str | None:

@@ -17,6 +17,8 @@ from redirector.cli.options import Source
 from redirector.cli.texts import plain
 
 DENIALS = ("forbidden", "unauthorized")
+PASSING = ("database_away", "limited")
+"""Somebody at this address has tried too many wrong tokens: that is over in a moment."""
 
 View = TypeVar("View")
 
@@ -59,7 +61,7 @@ class Watch:
             self._say_lost(problem)
             return None
         except RefusedError as problem:
-            if problem.code == "database_away" and self._looked:
+            if problem.code in PASSING and self._looked:
                 self._say_lost(problem)
                 return None
             if problem.code not in DENIALS or not self._looked:

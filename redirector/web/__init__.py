@@ -23,6 +23,7 @@ from redirector.web import (
     admin_fleet,
     admin_nodes,
     admin_upkeep,
+    auth,
     dashboard,
     entry,
     failures,
@@ -65,21 +66,22 @@ def create_app(parts: Collaborators) -> Flask:
     app.url_map.strict_slashes = False
     # Paths go on to the sandbox as they came.
     app.url_map.merge_slashes = False
+    admins = auth.admins(parts.settings, parts.clock)
     pages.prepare(app, parts.settings)
     failures.register(app)
     app.after_request(_keep_nowhere)
     app.register_blueprint(entry.blueprint(entry.Front(parts.door, parts.homecoming, parts.cookies)))
     app.register_blueprint(public.blueprint(parts.door, parts.view, parts.settings))
-    app.register_blueprint(admin_nodes.blueprint(parts.control, parts.upkeep, parts.settings, parts.clock))
-    app.register_blueprint(admin_upkeep.blueprint(parts.upkeep, parts.settings))
-    app.register_blueprint(admin_fleet.blueprint(parts.overview, parts.journal, parts.settings, parts.rng))
+    app.register_blueprint(admin_nodes.blueprint(parts.control, parts.upkeep, admins, parts.clock))
+    app.register_blueprint(admin_upkeep.blueprint(parts.upkeep, admins))
+    app.register_blueprint(admin_fleet.blueprint(parts.overview, parts.journal, parts.settings, admins, parts.rng))
     app.register_blueprint(
-        dashboard.blueprint(parts.overview, parts.control, parts.journal, parts.settings, parts.clock)
+        dashboard.blueprint(parts.overview, parts.control, parts.journal, parts.settings, admins, parts.clock)
     )
-    app.register_blueprint(metrics.blueprint(parts.overview, parts.settings))
+    app.register_blueprint(metrics.blueprint(parts.overview, admins))
     app.register_blueprint(status.blueprint(parts.overview, parts.settings))
-    app.register_blueprint(hosts.blueprint(parts.control, parts.settings))
-    app.register_blueprint(joining.blueprint(Membership(parts.control), parts.settings))
+    app.register_blueprint(hosts.blueprint(parts.control, admins))
+    app.register_blueprint(joining.blueprint(Membership(parts.control), auth.joiners(parts.settings, parts.clock)))
     proxies = parts.settings.trusted_proxies
     if proxies:
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]  # the documented way to wrap an application

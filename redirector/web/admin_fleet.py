@@ -11,7 +11,7 @@ from redirector.errors import BadRequestError, DatabaseAwayError
 from redirector.fleet.overview import Overview, Picture
 from redirector.nodes import DEFAULT_POOL
 from redirector.store.journal import Journal
-from redirector.web.auth import admin_only
+from redirector.web.auth import Keyholders
 from redirector.web.events_json import events_json
 from redirector.web.fleet_json import fleet_json
 from redirector.web.place_json import place_json
@@ -19,10 +19,10 @@ from redirector.web.place_json import place_json
 EVENTS_AT_ONCE = 1000
 
 
-def blueprint(overview: Overview, journal: Journal, settings: Settings, rng: Random) -> Blueprint:
+def blueprint(overview: Overview, journal: Journal, settings: Settings, admins: Keyholders, rng: Random) -> Blueprint:
     """The calls, each of which needs the admin token."""
     admin = Blueprint("admin_fleet", __name__, url_prefix="/api")
-    admin.before_request(admin_only(settings.admin_tokens))
+    admin.before_request(admins.check)
 
     @admin.get("/fleet")
     def fleet() -> Response:

@@ -8,11 +8,10 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
 
-from redirector.config import Settings
 from redirector.errors import BadRequestError, UnknownNodeError
 from redirector.fleet.control import Addition, Control, Decision
 from redirector.fleet.upkeep import Upkeep
-from redirector.web.auth import admin_only
+from redirector.web.auth import Keyholders
 from redirector.web.bodies import Body, read_body
 from redirector.web.node_json import node_json
 
@@ -20,10 +19,10 @@ DIGITS = 19
 """Of the greatest whole number that a database's row may hold."""
 
 
-def blueprint(control: Control, upkeep: Upkeep, settings: Settings, clock: Callable[[], float]) -> Blueprint:
+def blueprint(control: Control, upkeep: Upkeep, admins: Keyholders, clock: Callable[[], float]) -> Blueprint:
     """The calls, each of which needs the admin token."""
     admin = Blueprint("admin_nodes", __name__, url_prefix="/api/nodes")
-    admin.before_request(admin_only(settings.admin_tokens))
+    admin.before_request(admins.check)
 
     @admin.get("")
     def list_nodes() -> Response:

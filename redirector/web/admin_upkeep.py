@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, jsonify
 
-from redirector.config import Settings
 from redirector.errors import BadRequestError
 from redirector.fleet.upkeep import Upkeep
 from redirector.nodes import DEFAULT_POOL
 from redirector.web.admin_nodes import decision_of
-from redirector.web.auth import admin_only
+from redirector.web.auth import Keyholders
 from redirector.web.bodies import read_body
 
 
-def blueprint(upkeep: Upkeep, settings: Settings) -> Blueprint:
+def blueprint(upkeep: Upkeep, admins: Keyholders) -> Blueprint:
     """The calls, each of which needs the admin token."""
     admin = Blueprint("admin_upkeep", __name__, url_prefix="/api/nodes")
-    admin.before_request(admin_only(settings.admin_tokens))
+    admin.before_request(admins.check)
 
     @admin.put("/<name>/pools/<pool>")
     def roll(name: str, pool: str) -> Response:

@@ -3,40 +3,93 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable
+import logging
+import math
+from collections.abc import Callable, Sequence
 
 from flask import Response, request
 
+from node_agent.log_lines import fields
+from redirector.config import Settings
+from redirector.limits import Allowance, Limits
 from redirector.web.failures import failure
+
+log = logging.getLogger(__name__)
 
 SCHEMES = ("bearer", "token")
 """The second is how tmpnb had it."""
 
-
-def admin_only(tokens: tuple[str, ...]) -> Callable[[], Response | None]:
-    """A check to run before a blueprint's views. Without any token configured nobody gets in."""
-    return _holders_only(tokens, "admin", "The admin API is closed", "TMPNB_ADMIN_TOKEN")
-
-
-def joiners_only(tokens: tuple[str, ...]) -> Callable[[], Response | None]:
-    """The same for nodes that come by themselves."""
-    return _holders_only(tokens, "join", "No node may join by itself", "TMPNB_JOIN_TOKEN")
+WRONG_AT_ONCE = 20
+WRONG_PER_MINUTE = 12.0
+"""Of wrong tokens from one client address: enough for a script that does not know of a new token yet, and for whoever
+mistypes it; nobody guesses 128 bits like that."""
 
 
-def _holders_only(tokens: tuple[str, ...], kind: str, closed: str, setting: str) -> Callable[[], Response | None]:
-    def check() -> Response | None:
-        if not tokens:
-            return failure(
-                503, f"no_{kind}_token", f"{closed}: the redirector has neither {setting} nor {setting}_FILE."
-            )
+class Keyholders:
+    """Those who have one kind of token. Without any token configured nobody gets in.
+
+    Invariant: whoever has to wait learns nothing about a token, not even that it is the right one; and only addresses
+    that wrong ones came from have to. Addresses that count for no limit (`TMPNB_CLIENT_FREE`) never do: as shipped all
+    private ones, so that a proxy which the redirector was not told of locks nobody out.
+    """
+
+    def __init__(
+        self, kind: str, closed: str, tokens: Sequence[str], limits: Limits, clock: Callable[[], float]
+    ) -> None:
+        """`kind` is `admin` or `join`, `closed` the sentence for where there are no tokens."""
+        self.tokens = tuple(tokens)
+        self._kind = kind
+        self._closed = closed
+        self._limits = limits
+        self._clock = clock
+
+    def must_wait(self) -> int:
+        """Seconds until this request's address may try a token; 0 for at once."""
+        return math.ceil(self._limits.owed(request.remote_addr or "", self._clock()))
+
+    def signer(self, given: str) -> str:
+        """The token that `given` is, or empty; that is counted then."""
+        # All of them, so that the time taken tells nothing about which one was nearly right.
+        matches = [token for token in self.tokens if hmac.compare_digest(given.encode(), token.encode())]
+        if matches:
+            return matches[0]
+        self._limits.take(request.remote_addr or "", self._clock())
+        log.warning("wrong token", extra=fields(kind=self._kind, address=request.remote_addr or ""))
+        return ""
+
+    def check(self) -> Response | None:
+        """To run before a blueprint's views."""
+        kind = self._kind
+        if not self.tokens:
+            setting = f"TMPNB_{kind.upper()}_TOKEN"
+            message = f"{self._closed}: the redirector has neither {setting} nor {setting}_FILE."
+            return failure(503, f"no_{kind}_token", message)
         scheme, _, offered = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() not in SCHEMES or not offered.strip():
             response = failure(401, "unauthorized", f"This needs the {kind} token: Authorization: Bearer …")
             response.headers["WWW-Authenticate"] = f'Bearer realm="tmpnb {kind}"'
             return response
-        given = offered.strip().encode()
-        # All of them, so that the time taken tells nothing about which one was nearly right.
-        matches = [hmac.compare_digest(given, token.encode()) for token in tokens]
-        return None if any(matches) else failure(403, "forbidden", f"This is not the {kind} token.")
+        seconds = self.must_wait()
+        if seconds:
+            response = failure(429, "limited", too_many(seconds))
+            response.headers["Retry-After"] = str(seconds)
+            return response
+        return None if self.signer(offered.strip()) else failure(403, "forbidden", f"This is not the {kind} token.")
 
-    return check
+
+def too_many(seconds: int) -> str:
+    return f"Too many wrong tokens came from your address; try again in {seconds} s."
+
+
+def admins(settings: Settings, clock: Callable[[], float]) -> Keyholders:
+    """Operators."""
+    return Keyholders("admin", "The admin API is closed", settings.admin_tokens, _limits(settings), clock)
+
+
+def joiners(settings: Settings, clock: Callable[[], float]) -> Keyholders:
+    """Nodes that come by themselves."""
+    return Keyholders("join", "No node may join by itself", settings.join_tokens, _limits(settings), clock)
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(Allowance(WRONG_AT_ONCE, WRONG_PER_MINUTE, settings.client_free).part(settings.workers))

@@ -6,7 +6,6 @@ a token that only this page knows, and must not come from another site.
 
 from __future__ import annotations
 
-import logging
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,20 +15,18 @@ from urllib.parse import urlsplit
 from flask import Blueprint, Response, abort, jsonify, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from node_agent.log_lines import fields
 from redirector.config import Settings
 from redirector.errors import DatabaseAwayError
 from redirector.fleet.control import Control, Decision
 from redirector.fleet.overview import Overview, Picture
 from redirector.store.journal import Journal
+from redirector.web.auth import Keyholders, too_many
 from redirector.web.bodies import Body, read_body
 from redirector.web.dashboard_json import MINUTES, cards, charts
 from redirector.web.events_json import events_json
 from redirector.web.failures import failure
 from redirector.web.fleet_json import fleet_json
 from redirector.web.operator_session import NAME_LIMIT, Session, opened, same_secret, session_of
-
-log = logging.getLogger(__name__)
 
 EVENTS_SHOWN = 60
 DIGITS = 15
@@ -50,11 +47,16 @@ POLICY = (
 )
 
 
-def blueprint(
-    overview: Overview, control: Control, journal: Journal, settings: Settings, clock: Callable[[], float]
+def blueprint(  # noqa: PLR0917 - collaborators
+    overview: Overview,
+    control: Control,
+    journal: Journal,
+    settings: Settings,
+    admins: Keyholders,
+    clock: Callable[[], float],
 ) -> Blueprint:
     """The page, what it asks for, and its buttons."""
-    seat = _Seat(overview, control, journal, settings, clock)
+    seat = _Seat(overview, control, journal, settings, admins, clock)
     routes = Blueprint("dashboard", __name__, url_prefix="/dashboard")
     routes.before_request(seat.refuse_other_sites)
     routes.after_request(_protect)
@@ -72,10 +74,11 @@ class _Seat:
     control: Control
     journal: Journal
     settings: Settings
+    admins: Keyholders
     clock: Callable[[], float]
 
     def refuse_other_sites(self) -> Response | None:
-        if not self.settings.admin_tokens:
+        if not self.admins.tokens:
             return _page("login.html", 503, problem="The dashboard is closed: the redirector has no admin token.")
         if request.method != "GET" and _from_elsewhere():
             return failure(403, "forbidden", "This has to come from the dashboard itself.")
@@ -89,12 +92,16 @@ class _Seat:
 
     def login(self) -> AnyResponse:
         given, name = request.form.get("token", "").strip(), _plain(request.form.get("operator", ""))
-        signers = [token for token in self.settings.admin_tokens if same_secret(given, token)]
-        if not signers:
-            log.warning("dashboard login refused", extra=fields(address=request.remote_addr or ""))
+        seconds = self.admins.must_wait()
+        if seconds:
+            refusal = _page("login.html", 429, problem=too_many(seconds), operator=name)
+            refusal.headers["Retry-After"] = str(seconds)
+            return refusal
+        signer = self.admins.signer(given)
+        if not signer:
             return _page("login.html", 403, problem="This is not the admin token.", operator=name)
         answer = redirect(url_for("dashboard.show"), 303)
-        cookie = opened(signers[0], name, self.clock(), secrets.token_urlsafe(16))
+        cookie = opened(signer, name, self.clock(), secrets.token_urlsafe(16))
         answer.set_cookie(_cookie_name(), cookie, **_cookie_bounds())
         return answer
 
@@ -137,7 +144,7 @@ class _Seat:
         return jsonify({"changed": changed})
 
     def _session(self) -> Session | None:
-        return session_of(request.cookies.get(_cookie_name(), ""), self.settings.admin_tokens, self.clock())
+        return session_of(request.cookies.get(_cookie_name(), ""), self.admins.tokens, self.clock())
 
 
 def _protect(response: Response) -> Response:

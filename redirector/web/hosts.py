@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, jsonify
 
-from redirector.config import Settings
 from redirector.errors import BadRequestError, UnknownNodeError
 from redirector.fleet.control import Addition, Control, Decision
 from redirector.nodes import normalised_url
-from redirector.web.auth import admin_only
+from redirector.web.auth import Keyholders
 from redirector.web.bodies import read_body
 
 
-def blueprint(control: Control, settings: Settings) -> Blueprint:
+def blueprint(control: Control, admins: Keyholders) -> Blueprint:
     """`POST` and `DELETE /hosts {"host": url}`."""
     hosts = Blueprint("hosts", __name__)
-    hosts.before_request(admin_only(settings.admin_tokens))
+    hosts.before_request(admins.check)
 
     @hosts.post("/hosts")
     def add() -> Response:

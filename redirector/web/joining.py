@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, jsonify
 
-from redirector.config import Settings
 from redirector.errors import BadRequestError
 from redirector.fleet.control import Addition
 from redirector.fleet.membership import Membership
-from redirector.web.auth import joiners_only
+from redirector.web.auth import Keyholders
 from redirector.web.bodies import Body, read_body
 
 
-def blueprint(membership: Membership, settings: Settings) -> Blueprint:
+def blueprint(membership: Membership, joiners: Keyholders) -> Blueprint:
     """The two calls."""
     routes = Blueprint("joining", __name__, url_prefix="/api")
-    routes.before_request(joiners_only(settings.join_tokens))
+    routes.before_request(joiners.check)
 
     @routes.post("/join")
     def join() -> tuple[Response, int]:

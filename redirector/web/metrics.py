@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from flask import Blueprint, Response
 
-from redirector.config import Settings
 from redirector.fleet.overview import Overview
 from redirector.metrics import Sample, exposition
-from redirector.web.auth import admin_only
+from redirector.web.auth import Keyholders
 from redirector.web.public import VERSION
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
-def blueprint(overview: Overview, settings: Settings) -> Blueprint:
+def blueprint(overview: Overview, admins: Keyholders) -> Blueprint:
     """For Prometheus, which brings the admin token from a file of its own."""
     routes = Blueprint("metrics", __name__)
-    routes.before_request(admin_only(settings.admin_tokens))
+    routes.before_request(admins.check)
 
     @routes.get("/metrics")
     def metrics() -> Response:

@@ -83,7 +83,7 @@ def test_a_wrong_token_opens_nothing_and_is_not_repeated(two: SteppedWorker, cap
     assert "not the admin token" in answer.text
     assert "Set-Cookie" not in answer.headers
     assert "hunter2" not in answer.text + caplog.text
-    assert "login refused" in caplog.text
+    assert "wrong token" in caplog.text
 
 
 def test_the_cookie_is_for_this_page_alone(two: SteppedWorker) -> None:

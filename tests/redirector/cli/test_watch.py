@@ -98,6 +98,22 @@ def test_a_token_that_was_changed_meanwhile_is_read_again(tmpnb: Tmpnb, fake: Fa
     assert "another-admin-token" not in done.output
 
 
+def test_a_neighbours_wrong_tokens_do_not_end_a_watch(tmpnb: Tmpnb, fake: FakeRedirector) -> None:
+    looks = iter(range(100))
+
+    def answer(request: Request) -> Answer:
+        if next(looks) in (2, 3):
+            return Answer(429, {"status": "limited", "message": "Too many wrong tokens came from your address."})
+        interrupted_after(6)(fake)
+        return fake.answer(request)
+
+    fake.answers = answer
+    done = tmpnb("status", "--watch", *QUICK)
+    assert done.stderr.count("Too many wrong tokens") == 1
+    assert "it answers again" in done.stderr
+    assert "the admin token was changed" in done.stderr, "which is how the test ends it"
+
+
 def test_a_wrong_token_at_the_start_is_said_at_once(tmpnb: Tmpnb) -> None:
     done = tmpnb("status", "--watch", *QUICK, TMPNB_TOKEN="a-wrong-token")
     assert done.exit_code == 1
