@@ -1,18 +1,14 @@
-"""What the agent's own work costs: a claim, two hundred at once, a minute of looking after 500 sessions, a refill."""
+"""What the agent's own work costs: a claim, two hundred at once, a minute of looking after 500 sessions."""
 
 from __future__ import annotations
 
 import json
 import logging
-import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import psutil
-
 from node_agent import jupyter_client
-from node_agent.command import JUPYTER_LAB
 from node_agent.culling import CHECK_SECONDS
 from node_agent.pool_settings import DEFAULT
 from node_agent.sandboxes import Sandbox, base_path
@@ -27,14 +23,13 @@ SLOTS = 40
 CROWD = 200
 SESSIONS = 500
 ROUNDS = 300
-REFILL = 8
 FILL_SECONDS = 300.0
 
 
 def run() -> Table:
     logging.disable(logging.INFO)
     try:
-        rows = [*claims(), *a_crowd(), *looking_after(), *refill()]
+        rows = [*claims(), *a_crowd(), *looking_after()]
     finally:
         logging.disable(logging.NOTSET)
     return Table(
@@ -43,8 +38,7 @@ def run() -> Table:
         rows,
         f"A claim is a request on the agent's socket and its answer, {SLOTS} one after the other. {CROWD} at once go "
         "to the pools of one process, over the fake runtime: each slot went out once, none was lost. A check is what "
-        f"every session costs the agent every {CHECK_SECONDS:.0f} s, in processor time. The bound of a refill is what "
-        f"the sandboxes' own start takes of {os.cpu_count()} processors that have nothing else to do.",
+        f"every session costs the agent every {CHECK_SECONDS:.0f} s, in processor time.",
     )
 
 
@@ -99,25 +93,6 @@ def checks(bench: Bench) -> list[float]:
         assert jupyter_client.activity(Path(socket), base) is not None
         took.append(time.thread_time() - begun)
     return took
-
-
-def refill() -> list[list[str]]:
-    """Of real JupyterLab servers, as the process runtime starts them."""
-    with live_node(CAPACITY=str(REFILL), COMMAND=JUPYTER_LAB) as node:
-        begun = time.perf_counter()
-        node.start()
-        full(node, REFILL)
-        elapsed = time.perf_counter() - begun
-        used = sum(spent(process) for process in node.processes() if "lab_launcher" in " ".join(process.cmdline()))
-    cores = os.cpu_count() or 1
-    bound = cores / (used / REFILL)
-    rate = REFILL / elapsed
-    said = f"{rate / cores:.2f} sandboxes/s per core, {100 * rate / bound:.0f} % of the bound {bound / cores:.2f}"
-    return [["refill, process runtime", "", "", said]]
-
-
-def spent(process: psutil.Process) -> float:
-    return float(sum(process.cpu_times()[:2]))
 
 
 def full(node: LiveNode, slots: int) -> None:

@@ -63,8 +63,12 @@ def cost(begun: float, pid: int) -> Cost:
     wall = time.monotonic() - begun
     root = psutil.Process(pid)
     tree = [root, *root.children(recursive=True)]
-    used = sum(sum(process.cpu_times()[:4]) for process in tree)
-    return Cost(wall, used, sum(process.memory_full_info().pss for process in tree))
+    return Cost(wall, processor_seconds(root), sum(process.memory_full_info().pss for process in tree))
+
+
+def processor_seconds(root: psutil.Process) -> float:
+    """What a process tree has used so far, its ended children included."""
+    return float(sum(sum(process.cpu_times()[:4]) for process in (root, *root.children(recursive=True))))
 
 
 def of_process(server: tuple[str, ...]) -> Cost:
