@@ -24,6 +24,9 @@ SANDBOXES_LIMIT = 4 * 1024 * 1024
 
 REDIRECT = (301, 302, 303, 307, 308)
 DENIED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+AWAY = (HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT)
+UNAVAILABLE = "unavailable"
+"""What stands before an agent answers for it while that is away: a node's own proxy with this word, others without."""
 
 REDIRECTS = 3
 TMPNB_STATS = "/api/stats"
@@ -65,7 +68,7 @@ class AgentClient:
         """Ask for a node's stats. Follows redirects within the node's own origin."""
         url = f"{address}/stats"
         for _ in range(REDIRECTS + 1):
-            answer = self._http.send(Request("GET", url, STATS_LIMIT), self._poll_seconds)
+            answer = self._send(Request("GET", url, STATS_LIMIT), self._poll_seconds)
             if isinstance(answer, Failure):
                 return answer
             if answer.status not in REDIRECT:
@@ -127,7 +130,7 @@ class AgentClient:
             body=json.dumps(_filled(asked)).encode(),
             repeatable=repeatable,
         )
-        return self._http.send(request, self._claim_seconds)
+        return self._send(request, self._claim_seconds)
 
     def put_state(self, node: Node) -> Failure | None:
         """Put the fleet's intent to a node."""
@@ -144,7 +147,7 @@ class AgentClient:
             headers=_authorization(node.token),
             body=json.dumps(body).encode(),
         )
-        answer = self._http.send(request, self._poll_seconds)
+        answer = self._send(request, self._poll_seconds)
         if isinstance(answer, Failure):
             return answer
         if answer.status in DENIED:
@@ -156,9 +159,7 @@ class AgentClient:
     def lives(self, node: Node, name: str) -> bool | Failure:
         """Whether a sandbox that was handed out is still there."""
         url = f"{node.address}/api/sandboxes/{quote(name, safe='')}"
-        answer = self._http.send(
-            Request("GET", url, ANSWER_LIMIT, headers=_authorization(node.token)), self._claim_seconds
-        )
+        answer = self._send(Request("GET", url, ANSWER_LIMIT, headers=_authorization(node.token)), self._claim_seconds)
         if isinstance(answer, Failure):
             return answer
         if answer.status == HTTPStatus.NOT_FOUND:
@@ -170,7 +171,7 @@ class AgentClient:
     def token_works(self, address: str, token: str) -> bool | Failure:
         """Make a call that only the node's token allows."""
         request = Request("GET", f"{address}/api/sandboxes", SANDBOXES_LIMIT, headers=_authorization(token))
-        answer = self._http.send(request, CONTROL_SECONDS)
+        answer = self._send(request, CONTROL_SECONDS)
         if isinstance(answer, Failure):
             return answer
         if answer.status in DENIED:
@@ -235,9 +236,17 @@ class AgentClient:
             headers=_authorization(node.token),
             body=None if body is None else json.dumps(body).encode(),
         )
-        answer = self._http.send(request, seconds)
+        answer = self._send(request, seconds)
         if isinstance(answer, Answer) and answer.status in DENIED:
             return Failure(Trouble.GARBLED, "it does not accept its token")
+        return answer
+
+    def _send(self, request: Request, seconds: float) -> Answer | Failure:
+        answer = self._http.send(request, seconds)
+        if not isinstance(answer, Answer) or answer.status not in AWAY:
+            return answer
+        if _object(answer).get("status", UNAVAILABLE) == UNAVAILABLE:
+            return Failure(Trouble.REFUSED, f"its agent does not answer ({answer.status} from its proxy)")
         return answer
 
     def close(self) -> None:

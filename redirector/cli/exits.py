@@ -57,6 +57,8 @@ def stop_of(problem: AdminError) -> Stop:
         message += "; it may have been carried out: look before you try again"
     elif code == Exit.GUARDED:
         message += " (--force overrides this)"
+    elif isinstance(problem, RefusedError) and problem.code == "bad_token":
+        message += "; name the file that holds it with --token-file: on the node it is `token` in the state directory"
     return Stop(message, code)
 
 

@@ -63,6 +63,8 @@ def test_a_redirect_in_a_circle_ends(nodes: FakeNodes, client: AgentClient) -> N
         ("garbled", Trouble.GARBLED, "not JSON"),
         ("failing", Trouble.GARBLED, "500"),
         ("mute", Trouble.REFUSED, "closed the connection"),
+        ("orphaned", Trouble.REFUSED, "its agent does not answer (503 from its proxy)"),
+        ("fronted", Trouble.REFUSED, "its agent does not answer (502 from its proxy)"),
         ("alien", Trouble.GARBLED, "not HTTP"),
     ],
 )

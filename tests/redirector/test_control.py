@@ -102,7 +102,13 @@ def test_taken_names_are_counted_on(nodes: FakeNodes, control: Control) -> None:
 
 @pytest.mark.parametrize(
     ("mood", "code"),
-    [("garbled", "not_a_node"), ("failing", "not_a_node"), ("endless", "not_a_node"), ("hanging", "unreachable")],
+    [
+        ("garbled", "not_a_node"),
+        ("failing", "not_a_node"),
+        ("endless", "not_a_node"),
+        ("hanging", "unreachable"),
+        ("orphaned", "unreachable"),
+    ],
 )
 def test_what_does_not_answer_as_a_node_is_refused(nodes: FakeNodes, control: Control, mood: Mood, code: str) -> None:
     node = nodes.add("n1", mood=mood)

@@ -108,6 +108,10 @@ async def _serve_one(node: FakeNode, reader: asyncio.StreamReader, writer: async
             await _send(writer, 200, b"<html>welcome to nginx</html>", {})
         case "failing":
             await _send(writer, 500, b"{}", {})
+        case "orphaned":
+            await _send(writer, 503, b'{"status": "unavailable", "message": "the agent does not answer"}', {})
+        case "fronted":
+            await _send(writer, 502, b"<html>Bad Gateway</html>", {})
         case "elsewhere":
             await _send(writer, 302, b"", {"Location": f"{node.elsewhere}{asked.path}"})
         case "mute" | "alien":

@@ -108,6 +108,17 @@ def test_resume_lets_visitors_in_again(tmpnb: Tmpnb, fake: FakeRedirector) -> No
     assert tmpnb("node", "resume", "n1").stdout == "n1: already active\n"
 
 
+@pytest.mark.parametrize("words", [("add",), ("rotate", "n1")], ids=str)
+def test_a_node_that_wants_another_token_is_a_hint_at_the_option(
+    tmpnb: Tmpnb, fake: FakeRedirector, words: tuple[str, ...]
+) -> None:
+    refusal = {"status": "bad_token", "message": "http://127.0.0.1:8103 wants its token, and none was given"}
+    fake.answers = lambda request: Answer(502, refusal) if request.method == "POST" else fake.answer(request)
+    result = tmpnb("node", *words, "http://127.0.0.1:8103")
+    assert result.exit_code == 1
+    assert "none was given; name the file that holds it with --token-file" in result.stderr
+
+
 def test_some_of_several_names_failing_is_partly_done(tmpnb: Tmpnb, fake: FakeRedirector) -> None:
     result = tmpnb("node", "drain", "n9", "n1")
     assert result.exit_code == 3
