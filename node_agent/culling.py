@@ -72,8 +72,9 @@ def check_pace(limits: Limits) -> float:
 
 
 def check_due(sandbox: Sandbox, limits: Limits, checked_at: float, now: float, every: float) -> bool:
-    """Whether to ask a claimed sandbox for its activity: at a steady pace, and once its visitor should have come."""
+    """Whether to ask a claimed sandbox for its activity: at a steady pace, and before what was heard of it ends it."""
     if sandbox.state != "claimed" or sandbox.claimed_at is None:
         return False
     visit_due = sandbox.claimed_at + limits.unvisited
-    return now - checked_at >= every or checked_at < visit_due <= now
+    end_due, _ = next_end(sandbox, limits, now)
+    return now - checked_at >= every or any(checked_at < due <= now for due in (visit_due, end_due))

@@ -209,7 +209,9 @@ class Reconciler:
 
     def _cull(self, now: float) -> None:
         for sandbox in self._pools.sandboxes():
-            if reason := why_cull(sandbox, self._limits, now):
+            reason = why_cull(sandbox, self._limits, now)
+            # Whoever is being asked what they do may have come back a moment ago.
+            if reason and (reason == "max_age" or sandbox.name not in self._checking):
                 self._end(sandbox, reason, "")
 
     def _end(self, sandbox: Sandbox, reason: str, detail: str) -> None:
@@ -238,7 +240,9 @@ class Reconciler:
         for spec in self._pools.specs():
             for _ in range(self._pools.wanted(spec.name, self._hands - len(self._starting), now)):
                 sandbox = self._starter.enrol(spec)
-                self._starting[sandbox.name] = self._starts.submit(self._starter.start, sandbox)
+                task = self._starting[sandbox.name] = self._starts.submit(self._starter.start, sandbox)
+                # A free hand starts the next one, and does not wait for the beat.
+                task.add_done_callback(lambda _task: self._pools.changed.set())
 
 
 def adopted(key: str, instance: Instance, standing: Standing) -> Sandbox:

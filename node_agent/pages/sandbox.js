@@ -87,7 +87,10 @@
     const quiet = reason === "idle" && Date.now() < quietUntil;
     if (left > warn || quiet) {
       hide();
-      if (left > warn) dismissed = Infinity;
+      if (left > warn) {
+        dismissed = Infinity;
+        quietUntil = 0;
+      }
       return Math.min(LOOK, Math.max(1, quiet ? 15 : left - warn));
     }
     if (dismissed === Infinity || (dismissed > LAST_CALL && left <= LAST_CALL)) {

@@ -55,9 +55,13 @@ def test_a_sandbox_that_is_nobodys_is_not_culled_however_old(state: State) -> No
         (1045.0, 1060.0, True),
         (1060.0, 1061.0, False),
         (1060.0, 1090.0, True),
+        # Idle since 1500, it would end at 5100: asked once more at that moment, for somebody may have come back.
+        (5090.0, 5099.0, False),
+        (5090.0, 5100.0, True),
+        (5100.0, 5101.0, False),
     ],
 )
-def test_a_claimed_sandbox_is_asked_at_a_steady_pace_and_when_its_visitor_is_due(
+def test_a_claimed_sandbox_is_asked_at_a_steady_pace_and_when_its_visitor_or_its_end_is_due(
     checked_at: float, now: float, due: bool
 ) -> None:
     assert check_due(CLAIMED, LIMITS, checked_at, now, every=30.0) is due

@@ -62,6 +62,41 @@ def test_a_path_reaches_the_sandbox_exactly_as_it_was_sent(front: Front, path: s
     assert seen(front.ask(BASE + path))["path"] == BASE + path
 
 
+POLLS = [
+    ("GET", "/api/kernels?1795366001593"),
+    ("GET", "/api/sessions?1795366001593"),
+    ("GET", "/api/terminals?1795366001593"),
+    ("GET", "/api/contents?content=1&hash=0&1795366001593"),
+    ("GET", "/api/contents/a%20b/c?content=1&1795366001593"),
+    ("GET", "/lab/api/workspaces?1795366001593"),
+    ("PUT", "/lab/api/workspaces/default?1795366001593"),
+]
+"""What a JupyterLab 4.6 at rest asks every ten seconds."""
+
+DEEDS = [
+    ("GET", "/lab"),
+    ("GET", "/api/kernels"),
+    ("POST", "/api/kernels?1795366001593"),
+    ("DELETE", "/api/sessions/a?1795366001593"),
+    ("GET", "/api/contents/a.ipynb?type=notebook&content=1&hash=1&1795366001593"),
+    ("GET", "/api/contents?content=0"),
+    ("PUT", "/api/contents/a.ipynb?1795366001593"),
+    ("GET", "/lab/api/settings?1795366001593"),
+]
+
+
+@pytest.mark.parametrize(("method", "path"), POLLS)
+def test_what_an_open_tab_asks_by_itself_is_no_activity(front: Front, method: str, path: str) -> None:
+    front.sandbox(KEY, echo)
+    assert seen(front.ask(BASE + path, method))["path"] == f"{BASE}{path}&no_track_activity=1"
+
+
+@pytest.mark.parametrize(("method", "path"), DEEDS)
+def test_what_a_person_does_is_activity(front: Front, method: str, path: str) -> None:
+    front.sandbox(KEY, echo)
+    assert seen(front.ask(BASE + path, method))["path"] == BASE + path
+
+
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])
 def test_every_method_and_body_reaches_the_sandbox(front: Front, method: str) -> None:
     front.sandbox(KEY, echo)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from node_agent import reconciler
 from node_agent.pool_settings import DEFAULT
 from node_agent.reconciler import BEAT_SECONDS, STALLED_SECONDS
 from node_agent.sandboxes import Sandbox
@@ -71,6 +72,18 @@ def test_a_claim_wakes_the_loop_and_does_not_wait_for_its_beat() -> None:
             # The loop's clock stands still, so that no beat comes from here on.
             claim(bench)
             wait_until(lambda: bench.stats().available == 1, BEAT_SECONDS * 5, "the refill")
+        finally:
+            bench.reconciler.stop()
+            loop.join()
+
+
+def test_a_refill_of_more_than_there_are_hands_does_not_wait_for_beats(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reconciler, "BEAT_SECONDS", 3600.0)
+    with one_bench(warm=10, capacity=10) as bench:
+        loop = threading.Thread(target=bench.reconciler.run)
+        loop.start()
+        try:
+            wait_until(lambda: bench.stats().available == 10, 20, "a full pool")
         finally:
             bench.reconciler.stop()
             loop.join()
@@ -192,6 +205,19 @@ def test_a_visited_sandbox_lives_until_it_is_idle(bench: Bench) -> None:
     bench.clock.advance(3600)
     bench.settle(lambda: gone(bench, sandbox))
     assert bench.pools.culls() == {"idle": 1}
+
+
+def test_whoever_comes_back_at_the_last_moment_keeps_their_sandbox(bench: Bench) -> None:
+    sandbox = claim(bench)
+    jupyter = bench.engine.jupyter(sandbox.name)
+    jupyter.last_activity = (sandbox.claimed_at or 0) + 1
+    bench.clock.now = (sandbox.claimed_at or 0) + 3600
+    bench.settle(lambda: bench.pools.get(sandbox.name).last_activity is not None)
+    looked_at = bench.clock.now
+    jupyter.last_activity = looked_at + 1
+    bench.clock.advance(1)
+    bench.settle(lambda: (bench.pools.get(sandbox.name).last_activity or 0) > looked_at)
+    assert bench.pools.get(sandbox.name).state == "claimed"
 
 
 def test_a_computing_kernel_keeps_its_sandbox_until_its_greatest_age(bench: Bench) -> None:
