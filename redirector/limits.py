@@ -44,7 +44,7 @@ class Limits:
 
     def __init__(self, allowance: Allowance, kept: int = KEPT) -> None:
         self._allowance = allowance
-        self._kept = kept
+        self._sweep_at = self._kept = kept
         self._lock = Lock()
         self._due: dict[str, float] = {}
         """By client, the moment at which its bucket is full again."""
@@ -63,8 +63,10 @@ class Limits:
         if client is None:
             return 0.0
         with self._lock:
-            if len(self._due) >= self._kept:
+            if len(self._due) >= self._sweep_at:
                 self._due = {known: due for known, due in self._due.items() if due > now}
+                # Where few could be forgotten, not at every visitor again.
+                self._sweep_at = max(self._kept, 2 * len(self._due))
             turn, full_again = self._turn(client, now)
             if turn > LONGEST_HOLD_SECONDS:
                 return None

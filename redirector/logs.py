@@ -32,9 +32,5 @@ def log_config(level: str, style: Style) -> dict[str, Any]:
         "formatters": {"line": {"()": formatter, "style": style}},
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "stream": "ext://sys.stderr"}},
         "root": {"level": level, "handlers": ["stderr"]},
-        "loggers": {
-            "gunicorn.error": {"handlers": [], "propagate": True},
-            # A line a request, with addresses and queries in it, is for nginx in front to write, which leaves them out.
-            "gunicorn.access": {"handlers": [], "propagate": False, "level": "CRITICAL"},
-        },
+        "loggers": {"gunicorn.error": {"handlers": [], "propagate": True}},
     }

@@ -9,6 +9,7 @@ from logging.config import dictConfig
 from typing import Any
 
 from gunicorn.app.base import Application
+from gunicorn.glogging import Logger
 
 from redirector.config import Settings
 from redirector.errors import DatabaseAwayError, DatabaseRefusedError
@@ -28,6 +29,14 @@ GRACEFUL_SECONDS = 15
 
 HUNG_SECONDS = 60
 """A worker that has not answered its master for this long is replaced."""
+
+
+class _Logger(Logger):
+    """Writes no line a request, nor makes one up: with addresses and queries in them they are for nginx in front, which
+    leaves those out.
+    """
+
+    access_log_enabled = False
 
 
 class Server(Application):
@@ -54,6 +63,7 @@ class Server(Application):
             # Proxies in front are trusted by TMPNB_TRUSTED_PROXIES alone.
             "forwarded_allow_ips": "",
             "loglevel": self._settings.log_level.lower(),
+            "logger_class": _Logger,
             "logconfig_dict": log_config(self._settings.log_level, self._settings.log_format),
             "post_worker_init": self._start_threads,
             "worker_exit": self._stop_threads,

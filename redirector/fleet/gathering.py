@@ -30,7 +30,7 @@ Result = TypeVar("Result")
 class _Waiter(Generic[Item, Result]):
     item: Item
     turn: Event = field(default_factory=Event)
-    """Set when it need not wait for others any longer: it acts itself, for all who wait, or somebody has done so."""
+    """Set when it need not wait for others any longer: it acts itself, for all who wait, or it has been acted for."""
     done: Event = field(default_factory=Event)
     result: Result | None = None
 
@@ -89,6 +89,8 @@ class Gathering(Generic[Item, Result]):
             self._hand_on(key, line)
             for waiter in together:
                 waiter.done.set()
+                # Only now, so that who goes with another is woken once.
+                waiter.turn.set()
 
     def _hand_on(self, key: str, line: _Line[Item, Result]) -> None:
         """An act has ended: whoever has waited longest makes the next one."""
@@ -109,6 +111,4 @@ def _taken(line: _Line[Item, Result], waiter: _Waiter[Item, Result]) -> list[_Wa
     others = [other for other in line.waiters if other is not waiter]
     together, line.waiters = [waiter, *others[: TICKETS_AT_ONCE - 1]], others[TICKETS_AT_ONCE - 1 :]
     line.acts += 1
-    for other in together:
-        other.turn.set()
     return together

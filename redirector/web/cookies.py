@@ -23,23 +23,25 @@ class Cookies:
 
     def read(self) -> Visitor:
         """Who asks."""
-        value, seal = request.cookies.get(self._name()), self._sealing()
+        if "HTTP_COOKIE" not in request.environ:  # a newcomer, as in every crowd: nothing to be parsed
+            return Visitor()
+        value, seal = request.cookies.get(_name(tls=self._tls())), self._sealing()
         return seal.read(value) if value and seal is not None else Visitor()
 
     def write(self, response: Response, visitor: Visitor) -> None:
         """Remember them."""
-        seal = self._sealing()
+        seal, tls = self._sealing(), self._tls()
         if seal is None:
             return
         # In a frame on another site: a cookie of its own for each such site, or none at all. Browsers want TLS for it.
         # Where the waiting room's script asks, only the cookie that it sends along knows of the frame.
-        framed = self._tls() and (visitor.framed or _in_foreign_frame())
+        framed = tls and (visitor.framed or _in_foreign_frame())
         response.set_cookie(
-            self._name(),
+            _name(tls=tls),
             seal.write(replace(visitor, framed=framed)),
             max_age=LASTS_SECONDS,
-            path="/" if self._tls() else request.script_root or "/",
-            secure=self._tls(),
+            path="/" if tls else request.script_root or "/",
+            secure=tls,
             httponly=True,
             samesite="None" if framed else "Lax",
             partitioned=framed,
@@ -53,9 +55,10 @@ class Cookies:
     def _tls(self) -> bool:
         return self._always_tls or request.is_secure
 
-    def _name(self) -> str:
-        # The prefix keeps neighbours below the same domain from setting it.
-        return f"__Host-{NAME}" if self._tls() else NAME
+
+def _name(*, tls: bool) -> str:
+    # The prefix keeps neighbours below the same domain from setting it.
+    return f"__Host-{NAME}" if tls else NAME
 
 
 def _in_foreign_frame() -> bool:

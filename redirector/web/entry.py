@@ -142,7 +142,7 @@ def _only_looking() -> Response | None:
     """What those get who would not use a notebook if they were given one."""
     if request.method == "HEAD":
         return Response(status=200)
-    if prefetches(request.headers.get(name, "") for name in PURPOSES):
+    if prefetches(request.environ.get(name, "") for name in PURPOSES):
         return failure(503, "prefetch", "A sandbox is for someone who comes, not for a prefetch.")
     if is_bot(request.headers.get("User-Agent", "")):
         return page("preview.html", 200)

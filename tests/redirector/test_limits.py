@@ -37,6 +37,17 @@ def test_who_would_wait_unbearably_long_is_sent_away_and_that_costs_nothing_more
     assert LONGEST_HOLD_SECONDS == 300
 
 
+def test_clients_with_nothing_against_them_are_forgotten_and_others_are_not_for_ever_looked_through() -> None:
+    bucket = Limits(Allowance(1, 60), kept=4)
+    for number in range(6):
+        turns(bucket, 1, address=f"198.51.100.{number}", now=0.0)
+    assert len(bucket._due) == 6, "each of them has had its share just now"
+    for number in range(3):
+        turns(bucket, 1, address=f"203.0.113.{number}", now=100.0)
+    assert len(bucket._due) < 6
+    assert turns(bucket, 2, address="203.0.113.0", now=100.0) == [1, 2], "it is remembered"
+
+
 def test_no_burst_is_no_limit() -> None:
     assert turns(Limits(Allowance(0, 1)), 50) == [0] * 50
 

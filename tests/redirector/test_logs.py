@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from redirector.logs import formatter, log_config, redact
+from redirector.logs import formatter, redact
 
 KEY = "abcdefgh" + "234567" * 4 + "xy"
 
@@ -28,9 +28,3 @@ def test_a_key_is_cut_to_the_sandboxs_name(text: str, shown: str) -> None:
 def test_what_libraries_log_is_cleaned_as_well() -> None:
     record = logging.LogRecord("flask.app", logging.ERROR, __file__, 1, "Exception on %s", (f"/user/{KEY}/lab",), None)
     assert KEY[8:] not in formatter("json").format(record)
-
-
-def test_no_request_gets_a_line_of_gunicorn_s() -> None:
-    loggers = log_config("INFO", "text")["loggers"]
-
-    assert loggers["gunicorn.access"] == {"handlers": [], "propagate": False, "level": "CRITICAL"}

@@ -41,6 +41,12 @@ def test_it_serves_and_stops_without_leaving_a_process(nodes: FakeNodes, served:
     assert not [worker for worker in workers if worker.is_running()]
 
 
+def test_no_request_gets_a_line_with_its_address_or_query_in_it(served: Served) -> None:
+    assert served.get("/nope-on-purpose?q=asked-on-purpose") is not None
+    assert served.stop() == 0
+    assert "on-purpose" not in served.log.read_text()
+
+
 def test_a_killed_poller_is_followed_by_another_worker(nodes: FakeNodes, served: Served) -> None:
     node = nodes.add("n1", ready=3)
     served.admin("POST", "/api/nodes", json={"url": node.url, "token": node.token})
