@@ -8,6 +8,7 @@ from collections.abc import Callable
 from tests.bench import (
     browser,
     claims,
+    dashboard,
     entry,
     flash_crowd,
     footprint,
@@ -24,6 +25,7 @@ from tests.bench.report import Table, machine
 BENCHMARKS: dict[str, Callable[[], Table]] = {
     "browser": browser.run,
     "claims": claims.run,
+    "dashboard": dashboard.run,
     "entry": entry.run,
     "flash_crowd": flash_crowd.run,
     "footprint": footprint.run,

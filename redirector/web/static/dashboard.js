@@ -102,10 +102,11 @@
     const part = (selector) => card.querySelector(selector);
     say(part(".state"), `${node.state}${draining && node.pending ? ", not yet there" : ""} for ${span(now - node.since)}`);
     const ends = node.last_end ? `, over by ${clock(node.last_end)} at the latest` : "";
-    const left = draining && node.claimed ? `${node.claimed} left${ends}` : "";
+    const left = draining && node.claimed ? `${node.claimed} left${ends}` : node.state === "down" && node.claimed ? `had ${node.claimed} visitors` : "";
     // The state stands beside the name already.
     const reason = node.reason.startsWith(`${node.state}: `) ? node.reason.slice(node.state.length + 2) : node.reason === node.state ? "" : node.reason;
     say(part(".why"), [reason, left, ...node.problems].filter(Boolean).join("; "));
+    part(".why").title = part(".why").textContent;
     const age = node.age === null ? "never polled" : `stats ${span(node.age)} old`;
     say(part(".about"), [age, node.software && `v${node.software}`, node.image].filter(Boolean).join(" · "));
     const picture = JSON.stringify([node.state, node.slots, node.url]);
@@ -115,7 +116,7 @@
     part("h3 a").href = `${node.url}/info`;
     part(".about").title = node.image;
     const total = Object.values(node.slots).reduce((sum, number) => sum + number, 0);
-    say(part(".number"), node.state === "down" ? (total ? `had ${node.claimed} visitors` : "") : total ? `${node.claimed} / ${total}` : "");
+    say(part(".number"), total && node.state !== "down" ? `${node.claimed} / ${total}` : "");
     part(".number").title = "in use / all";
     part(".grid").replaceChildren(total ? grid(node.slots) : "");
     part("[data-verb=drain]").hidden = draining;
