@@ -279,7 +279,29 @@ def serial(fleet: ContainerFleet, name: str) -> str:
         return ""
 
 
-def test_a_new_notebook_image_reaches_newcomers_and_leaves_sessions_theirs(fleet: ContainerFleet) -> None:
+def test_a_new_notebook_image_is_rolled_over_the_fleet_and_back(fleet: ContainerFleet) -> None:
+    first = fleet.nodes["n1"].settings["TMPNB_NODE_IMAGE"]
+    fresh = f"tmpnb-notebook-test:{TAG}-rolled"
+    command("docker", "tag", first, fresh)
+    url = arrive_at(fleet, "n2")
+    with Kernel(base_of(url)) as kernel:
+        kernel.run("x = 41")
+
+        fleet.tmpnb("roll", fresh, within=300)
+        wait_until(
+            lambda: all(ready_images(fleet, name) == {fresh} for name in ("n1", "n2", "n3")),
+            START_SECONDS,
+            "only fresh sandboxes",
+        )
+        assert kernel.run("x + 1") == "42"
+
+        fleet.tmpnb("roll", fresh, "--back", within=300)
+        wait_until(lambda: ready_images(fleet, "n2") == {first}, START_SECONDS, "the sandboxes of before")
+        assert kernel.run("x + 1") == "42"
+    end(fleet, url)
+
+
+def test_a_new_notebook_image_in_one_nodes_settings_leaves_sessions_theirs(fleet: ContainerFleet) -> None:
     fresh = f"tmpnb-notebook-test:{TAG}"
     command("docker", "tag", fleet.nodes["n1"].settings["TMPNB_NODE_IMAGE"], fresh)
     url = arrive_at(fleet, "n1")
@@ -287,9 +309,6 @@ def test_a_new_notebook_image_reaches_newcomers_and_leaves_sessions_theirs(fleet
         kernel.run("x = 41")
         fleet.nodes["n1"].set(TMPNB_NODE_IMAGE=fresh)
         fleet.nodes["n1"].compose("up", "--detach", "--no-deps", "agent")
-        wait_until(lambda: answers("n1"), RESTART_SECONDS, "the agent")
-        delete(fleet, "n1", "/api/pool")
-
         wait_until(lambda: ready_images(fleet, "n1") == {fresh}, START_SECONDS, "only fresh sandboxes")
         assert kernel.run("x + 1") == "42"
     end(fleet, url)
@@ -328,19 +347,34 @@ def test_the_admin_token_is_changed_as_the_security_page_says(fleet: ContainerFl
     token = fleet.redirector.directory / "secrets" / "admin_token"
     old = token.read_text().strip()
 
-    def follow(commands: str) -> None:
-        lines = [line for line in commands.splitlines() if not line.startswith("cd ")]
-        script = "\n".join(lines).replace("docker-compose", " ".join(fleet.redirector.argv()))
-        command("bash", "-euc", f"cd {fleet.redirector.directory}\n{script}")
-        wait_until(fleet.stats, RESTART_SECONDS, "the redirector")
-
-    follow(both)
+    fleet.redirector.follow(both)
+    wait_until(fleet.stats, RESTART_SECONDS, "the redirector")
     fresh = token.read_text().split()[0]
     assert (admin_status(fleet, old), admin_status(fleet, fresh)) == (200, 200)
 
-    follow(one)
+    fleet.redirector.follow(one)
+    wait_until(fleet.stats, RESTART_SECONDS, "the redirector")
     assert (admin_status(fleet, old), admin_status(fleet, fresh)) == (403, 200)
     assert "n1" in fleet.tmpnb("node", "list")
+
+
+def test_a_backup_made_as_the_operations_page_says_brings_the_fleet_back(fleet: ContainerFleet) -> None:
+    page = (ROOT / "docs" / "operations.md").read_text().partition("## Backups")[2]
+    backup, back = re.findall(r"```sh\n(.*?)```", page, re.DOTALL)[:2]
+    url = arrive_at(fleet, "n2")
+    with Kernel(base_of(url)) as kernel:
+        fleet.redirector.follow(backup)
+        fleet.tmpnb("node", "remove", "n2", "--force", "--yes")
+        assert fleet.node("n2") == {}
+
+        fleet.redirector.follow(re.sub(r"fleet-[\d-]+\.db", "fleet-*.db", back))
+
+        wait_until(lambda: fleet.stats().get("available"), RESTART_SECONDS, "the redirector")
+        wait_until(lambda: fleet.node("n2").get("eligible"), RESTART_SECONDS, "n2 in use again")
+        assert kernel.run("6*7") == "42"
+    [made] = fleet.redirector.directory.glob("fleet-*.db")
+    assert made.stat().st_mode & 0o077 == 0
+    end(fleet, url)
 
 
 def admin_status(fleet: ContainerFleet, token: str) -> int:

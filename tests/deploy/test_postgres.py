@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -105,3 +106,17 @@ def test_a_redirector_that_starts_before_its_database_waits_for_it(redirector: P
 
     wait_until(lambda: fleet(redirector), RESTART_SECONDS, "the fleet once the database is there")
     assert health(redirector).startswith("200")
+
+
+def test_a_backup_made_as_the_operations_page_says_brings_the_fleet_back(redirector: Project) -> None:
+    page = (ROOT / "docs" / "operations.md").read_text().partition("docker-compose.postgres.yml`, and every")[2]
+    backup, back = re.findall(r"```sh\n(.*?)```", page, re.DOTALL)[:2]
+    wait_until(lambda: fleet(redirector), START_SECONDS, "the redirector")
+
+    redirector.follow(backup)
+    redirector.compose("stop", "redirector")
+    redirector.compose("exec", "-T", "postgres", "psql", "-U", "tmpnb", "tmpnb", "-c", "DROP TABLE nodes CASCADE")
+    redirector.follow(re.sub(r"fleet-[\d-]+\.dump", "fleet-*.dump", back))
+    redirector.compose("start", "redirector")
+
+    wait_until(lambda: fleet(redirector), START_SECONDS, "the fleet of the backup")

@@ -67,6 +67,12 @@ class Project:
     def compose(self, *words: str, says: str | None = None, within: float = 120.0) -> str:
         return command(*self.argv(*words), says=says, within=within)
 
+    def follow(self, commands: str) -> None:
+        """Do what a page says, line by line, in this project's directory."""
+        lines = [line for line in commands.splitlines() if not line.startswith("cd ")]
+        script = "\n".join(lines).replace("docker-compose", " ".join(self.argv()))
+        command("bash", "-euc", f"cd {self.directory}\n{script}")
+
     def build(self, service: str, tag: str) -> None:
         """Build a service's image as an operator does for an upgrade, under another tag."""
         self.set(TMPNB_VERSION=tag)
