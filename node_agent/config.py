@@ -197,7 +197,7 @@ TABLE: tuple[Setting, ...] = (
     ),
     Setting(
         "state_dir",
-        directory,
+        any_path,
         "/var/lib/tmpnb-agent",
         "/var/lib/tmpnb-agent",
         "path",

@@ -34,17 +34,18 @@ class Up:
     """One state directory, and the `tmpnb up` that runs from it."""
 
     def __init__(self, root: Path) -> None:
-        self.state = root / "state"
+        # People have such directories, and `make up` keeps its state where they have put the sources.
+        self.state = root / "my stäte"
         self.output = root / "output"
         self.port = base_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self, *more: str) -> subprocess.Popen[bytes]:
-        options = f"--nodes 1 --warm 1 --capacity 1 --port {self.port} --state {self.state}"
+        options = f"--nodes 1 --warm 1 --capacity 1 --port {self.port}"
         with self.output.open("wb") as output:
             self.process = subprocess.Popen(
-                [TMPNB, "up", *options.split(), *more],
+                [TMPNB, "up", *options.split(), "--state", str(self.state), *more],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

@@ -49,6 +49,7 @@ def test_every_problem_is_reported_at_once() -> None:
         ({"RUN_DIR": "run"}, "not an absolute path"),
         ({"RUN_DIR": "/run/../etc"}, "not an absolute path"),
         ({"RUN_DIR": "/run/a b"}, "not an absolute path"),
+        ({"STATE_DIR": "state"}, "not an absolute path"),
         ({"RUN_DIR": "/run/a;b"}, "not an absolute path"),
         ({"LISTEN": "127.0.0.1:99999"}, "not HOST:PORT"),
         ({"LISTEN": "127.0.0.1:0"}, "not HOST:PORT"),
