@@ -13,9 +13,10 @@ from redirector.cli.exits import Exit, Stop
 from redirector.cli.tables import print_table
 from redirector.cli.texts import examples
 from redirector.errors import ConfigError
+from redirector.local_fleet.plan import MARK
 
-OTHERS = ("TMPNB_URL", "TMPNB_TOKEN", "TMPNB_TOKEN_FILE")
-"""What the command line reads itself."""
+OTHERS = ("TMPNB_URL", "TMPNB_TOKEN", "TMPNB_TOKEN_FILE", MARK)
+"""What the command line reads itself, and what `tmpnb up` gives its processes."""
 
 COMPOSE = (
     "TMPNB_ACME_DIR",

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 
 import click
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -19,6 +20,8 @@ from redirector.nodes import DEFAULT_POOL
 
 PIPED_WIDTH = 100_000
 """Columns for output that is not a terminal: wide enough that nothing is ever folded or cut."""
+PROSE_WIDTH = 16
+"""The least that is left to the last column, whose words may be addresses of any length."""
 COLOURS = {"up": "green", "active": "green", "joining": "cyan", "suspect": "yellow", "down": "red"} | dict.fromkeys(
     ("draining", "drained"), "yellow"
 )
@@ -29,13 +32,21 @@ def print_json(value: object, *, one_line: bool = False) -> None:
 
 
 def print_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Columns whose heads are in capitals; the first, the name, is never folded."""
+    """Columns whose heads are in capitals. No word is broken: on a narrow terminal lines run over instead."""
+    lines = [[plain(cell) for cell in row] for row in rows]
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for number, head in enumerate(heads):
         numeric = head in ("FREE", "CLAIMED", "STARTING", "CAPACITY", "COMING")
-        table.add_column(head, justify="right" if numeric else "left", no_wrap=number == 0, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(plain(cell), style=COLOURS.get(cell, "")) for cell in row))
+        longest = max(cell_len(word) for cell in (head, *(line[number] for line in lines)) for word in cell.split())
+        table.add_column(
+            head,
+            justify="right" if numeric else "left",
+            no_wrap=number == 0,
+            overflow="fold",
+            min_width=min(longest, PROSE_WIDTH) if head == heads[-1] else longest,
+        )
+    for line in lines:
+        table.add_row(*(Text(cell, style=COLOURS.get(cell, "")) for cell in line))
     _print(table)
 
 
@@ -158,7 +169,7 @@ def _slots(counted: NodeView | FleetView) -> str:
 def _print(table: Table) -> None:
     terminal = Console(file=sys.stdout)
     if terminal.is_terminal:
-        terminal.print(table)
+        terminal.print(table, crop=False)
         return
     lines = io.StringIO()
     Console(file=lines, width=PIPED_WIDTH, no_color=True, force_terminal=False).print(table)

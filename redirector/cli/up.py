@@ -69,6 +69,9 @@ def up(
 
     It stays in the foreground until Ctrl-C, and then ends everything that it started.
     """
+    if not state:
+        # It would be the current directory, strewn with tokens and logs.
+        raise Stop("--state has to name a directory", Exit.USAGE)
     stop = StopRequest(parent=os.getppid() if until_parent_ends else None)
     wish = Wish(nodes, capacity if warm is None else warm, capacity, port, runtime, image)
     try:

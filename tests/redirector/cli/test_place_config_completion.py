@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -44,7 +45,7 @@ def test_config_check_reports_every_problem_at_once(tmpnb: Tmpnb) -> None:
 
 
 def test_config_check_of_good_settings_is_quiet_and_warns_of_a_closed_door(tmpnb: Tmpnb) -> None:
-    done = tmpnb("config", "check", TMPNB_ADMIN_TOKEN="")
+    done = tmpnb("config", "check", TMPNB_ADMIN_TOKEN="", TMPNB_UP_STATE="as `tmpnb up` sets it")
     assert done.exit_code == 0
     assert "fine" in done.stdout
     assert "no admin token" in done.stderr
@@ -54,6 +55,16 @@ def test_config_show_keeps_secrets_to_itself(tmpnb: Tmpnb) -> None:
     shown = tmpnb("config", "show", TMPNB_ADMIN_TOKEN="hunter2-hunter2-hunter2", TMPNB_WORKERS="7").stdout
     assert "hunter2" not in shown
     assert any(line.split()[:2] == ["TMPNB_WORKERS", "7"] for line in shown.splitlines())
+
+
+def test_no_word_of_a_table_is_broken_on_a_narrow_terminal(tmp_path: Path) -> None:
+    command = [str(Path(sys.executable).parent / "tmpnb"), "config", "show"]
+    ours, theirs = pty.openpty()
+    with os.fdopen(theirs, "wb") as terminal:
+        subprocess.run(command, stdout=terminal, env=os.environ | {"COLUMNS": "60"}, cwd=tmp_path, check=True)
+        shown = os.read(ours, 2**16).decode()
+    os.close(ours)
+    assert {"TMPNB_LISTEN", "127.0.0.1:8000", "directory", "Loopback,"} <= set(shown.split())
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

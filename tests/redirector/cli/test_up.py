@@ -55,6 +55,7 @@ def assert_refused(result: Result, told: str, here: Path) -> None:
         ("--port 65500", "65602"),
         ("--state /proc/here", "state directory"),
         ("--state file", "state directory"),
+        ("--state=", "--state has to name a directory"),
     ],
 )
 def test_nonsense_is_refused_before_anything_starts(here: Path, arguments: str, told: str) -> None:
