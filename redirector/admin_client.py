@@ -183,12 +183,15 @@ class AdminClient:
                     raise UnreachableError(f"{self.url} redirects elsewhere; name the redirector's own URL")
                 return answer.status_code, self._body(answer, deadline)
         except requests.exceptions.SSLError as problem:
-            raise UnreachableError(f"the certificate or TLS of {self.url} cannot be trusted") from problem
+            raise UnreachableError(
+                f"the certificate or TLS of {self.url} cannot be trusted; "
+                "the file of an authority of your own is named in REQUESTS_CA_BUNDLE"
+            ) from problem
         except (requests.exceptions.InvalidURL, LocationValueError) as problem:
             raise UnreachableError(f"{self.url} is no usable address") from problem
         except requests.RequestException as problem:
             if _was_never_sent(problem):
-                raise UnreachableError(f"no redirector answers at {self.url}") from problem
+                raise UnreachableError(f"no redirector answers at {self.url}: is it running?") from problem
             raise OutcomeUnknownError(f"the connection to {self.url} broke before an answer came") from problem
 
     def _body(self, answer: requests.Response, deadline: float) -> bytes:

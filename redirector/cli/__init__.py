@@ -6,7 +6,7 @@ import click
 
 from node_agent.lazy_group import LazyGroup
 from redirector.admin_errors import AdminError
-from redirector.cli.exits import Stop, stop_of
+from redirector.cli.exits import Exit, Stop, stop_of
 from redirector.cli.texts import examples, plain
 
 COMMANDS = {
@@ -33,6 +33,8 @@ class _Rim(LazyGroup):
             _end(ctx, stop_of(problem))
         except Stop as stop:
             _end(ctx, stop)
+        except KeyboardInterrupt:
+            _end(ctx, Stop("stopped by Ctrl-C", Exit.INTERRUPTED))
 
 
 def _end(ctx: click.Context, stop: Stop) -> None:
@@ -50,7 +52,7 @@ def _end(ctx: click.Context, stop: Stop) -> None:
     )
     + "\n\n\b\n"
     + "Exit codes: 0 done or so already, 1 failed, 2 wrong usage, 3 partly done,\n"
-    + "4 timed out with sessions left, 5 refused by a guard, 6 outcome unknown.",
+    + "4 timed out with sessions left, 5 refused by a guard, 6 outcome unknown,\n130 Ctrl-C.",
 )
 @click.version_option(package_name="tmpnb-fleet")
 def main() -> None:

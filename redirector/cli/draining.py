@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from collections.abc import Collection, Sequence
@@ -77,7 +78,10 @@ class _Line:
             return
         self._shown = text
         if self._terminal:
-            click.echo(f"\r\033[K{text}", err=True, nl=False)
+            # What ran over into a second line could not be drawn over.
+            room = shutil.get_terminal_size().columns - 1
+            shown = text if len(text) <= room else f"{text[: room - 1]}\N{HORIZONTAL ELLIPSIS}"
+            click.echo(f"\r\033[K{shown}", err=True, nl=False)
         else:
             click.echo(text, err=True)
 

@@ -24,10 +24,16 @@ class Exit(IntEnum):
     UNKNOWN = 6
     """The request was sent and its answer was lost."""
     INTERRUPTED = 130
-    """Ctrl-C ended the watching, and nothing else."""
+    """Ctrl-C ended a wait, and nothing that the fleet does."""
 
 
 GUARDS = frozenset({"has_sessions", "last_node", "too_little_free"})
+DENIALS = frozenset({"forbidden", "unauthorized"})
+
+_CURES = dict.fromkeys(
+    DENIALS, "it is taken from TMPNB_TOKEN, TMPNB_TOKEN_FILE or the state directory of a `tmpnb up`"
+) | {"bad_token": "name the file that holds it with --token-file: on the node it is `token` in the state directory"}
+"""What to do about a refusal, by its code, where the redirector cannot know how it was asked."""
 
 
 class Stop(Exception):  # noqa: N818 - raised to stop, as `click.Abort` is
@@ -57,8 +63,8 @@ def stop_of(problem: AdminError) -> Stop:
         message += "; it may have been carried out: look before you try again"
     elif code == Exit.GUARDED:
         message += " (--force overrides this)"
-    elif isinstance(problem, RefusedError) and problem.code == "bad_token":
-        message += "; name the file that holds it with --token-file: on the node it is `token` in the state directory"
+    elif isinstance(problem, RefusedError) and problem.code in _CURES:
+        message = f"{message.removesuffix('.')}; {_CURES[problem.code]}"
     return Stop(message, code)
 
 

@@ -121,7 +121,10 @@ def resume(client: AdminClient, *, names: tuple[str, ...], reason: str, as_json:
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @json_option
 def remove(client: AdminClient, *, names: tuple[str, ...], reason: str, force: bool, yes: bool, as_json: bool) -> None:
-    """Take nodes out of the fleet, which forgets them and their tokens. Nodes with sessions need --force."""
+    """Take nodes out of the fleet.
+
+    It forgets them and their tokens. Nodes with sessions need --force.
+    """
     occupied = {each.name: each.claimed for each in client.nodes() if each.claimed and not force}
     if not (force or yes):
         _agree([name for name in names if name not in occupied])

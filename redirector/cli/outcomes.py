@@ -41,7 +41,8 @@ def attempt(name: str, act: Callable[[str], Outcome]) -> Outcome:
     except AdminError as problem:
         stop = stop_of(problem)
         status = problem.code if isinstance(problem, RefusedError) else stop.exit_code.name.lower()
-        return Outcome(name, status, str(stop), stop.exit_code)
+        # Whatever is said of it is said behind its name.
+        return Outcome(name, status, str(stop).removeprefix(f"{name} "), stop.exit_code)
 
 
 def on_each(names: Iterable[str], act: Callable[[str], Outcome], say: Callable[[Outcome], None]) -> list[Outcome]:

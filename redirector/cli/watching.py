@@ -12,11 +12,10 @@ import click
 
 from redirector.admin_client import AdminClient
 from redirector.admin_errors import AdminError, RefusedError, UnreachableError
-from redirector.cli.exits import Exit, Stop
+from redirector.cli.exits import DENIALS, Exit, Stop
 from redirector.cli.options import Source
 from redirector.cli.texts import plain
 
-DENIALS = ("forbidden", "unauthorized")
 PASSING = ("database_away", "limited")
 """Somebody at this address has tried too many wrong tokens: that is over in a moment."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -15,11 +16,12 @@ from typing import Any
 import pytest
 
 from redirector.admin_views import parse_node
-from redirector.cli.draining import progress
+from redirector.cli.draining import _Line, progress
 from redirector.cli.moments import moment_of
 from redirector.cli.node_names import hint
 from tests.redirector.cli.conftest import Tmpnb
 from tests.redirector.cli.fake_redirector import TOKEN, Answer, FakeRedirector, Request, node
+from tests.support.waiting import wait_until
 
 NOON = datetime.fromisoformat("2026-11-22T12:00:00+01:00")
 QUICK = ("--every", "0.01")
@@ -93,16 +95,21 @@ def test_a_refused_drain_is_not_waited_for(tmpnb: Tmpnb, fake: FakeRedirector) -
     assert "last node" in done.stderr
 
 
-def test_ctrl_c_ends_the_watching_and_not_the_drain(fake: FakeRedirector, tmp_path: Path) -> None:
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("TMPNB_")}
-    watching = subprocess.Popen(
-        [str(Path(sys.executable).parent / "tmpnb"), "node", "drain", "n2", "--wait", "--every", "0.05"],
-        env=environ | {"TMPNB_URL": fake.url, "TMPNB_TOKEN": TOKEN},
-        cwd=tmp_path,
+def watching_from(folder: Path, fake: FakeRedirector, words: str, **environ: str) -> subprocess.Popen[str]:
+    """The program itself, its stderr to be read."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("TMPNB_")}
+    return subprocess.Popen(
+        [str(Path(sys.executable).parent / "tmpnb"), *words.split(), "--every", "0.05"],
+        env=inherited | {"TMPNB_URL": fake.url, "TMPNB_TOKEN": TOKEN} | environ,
+        cwd=folder,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+def test_ctrl_c_ends_the_watching_and_not_the_drain(fake: FakeRedirector, tmp_path: Path) -> None:
+    watching = watching_from(tmp_path, fake, "node drain n2 --wait")
     assert watching.stderr is not None
     assert "2 sessions left" in watching.stderr.readline()
     watching.send_signal(signal.SIGINT)
@@ -110,6 +117,29 @@ def test_ctrl_c_ends_the_watching_and_not_the_drain(fake: FakeRedirector, tmp_pa
     assert watching.returncode == 130
     assert "the drain goes on" in said
     assert fake.nodes["n2"]["intent"] == "draining"
+
+
+def test_ctrl_c_ends_a_wait_with_a_word_and_an_exit_code_of_its_own(fake: FakeRedirector, tmp_path: Path) -> None:
+    fake.nodes["n2"]["eligible"] = False
+    waiting = watching_from(tmp_path, fake, "node wait n2 --for routable")
+    wait_until(lambda: len(fake.requests) > 2, 20, "a few looks")
+    waiting.send_signal(signal.SIGINT)
+    _, said = waiting.communicate(timeout=20)
+    assert (waiting.returncode, said) == (130, "Error: stopped by Ctrl-C\n")
+
+
+def test_the_live_line_never_outgrows_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = pty.openpty()
+    monkeypatch.setenv("COLUMNS", "16")
+    with os.fdopen(theirs, "w") as terminal:
+        monkeypatch.setattr("sys.stderr", terminal)
+        line = _Line()
+        line.show("n2: 2 sessions left")
+        line.show("n2: 1 left")
+        line.end()
+    drawn = os.read(ours, 4096).decode().split("\r\x1b[K")
+    os.close(ours)
+    assert drawn == ["", "n2: 2 sessions\N{HORIZONTAL ELLIPSIS}", "n2: 1 left\r\n"]
 
 
 def test_ending_sessions_asks_and_without_a_terminal_refuses(tmpnb: Tmpnb, fake: FakeRedirector) -> None:

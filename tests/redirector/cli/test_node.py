@@ -226,6 +226,7 @@ def test_a_wrong_token_fails_with_one_sentence(tmpnb: Tmpnb, arguments: tuple[st
     result = tmpnb(*arguments, TMPNB_TOKEN="a-wrong-token")
     assert result.exit_code == 1
     assert "admin token" in result.stderr
+    assert "TMPNB_TOKEN_FILE" in result.stderr
     assert len(result.stderr.splitlines()) == 1
 
 
