@@ -9,7 +9,10 @@ from node_agent import host
 from node_agent.config import Settings
 from node_agent.docker_engine import DockerEngine
 from node_agent.errors import EngineError
+from node_agent.setting_values import PREFIX
 from node_agent.wsgi import make_runtime
+
+SECRETS = (f"{PREFIX}JOIN_TOKEN",)
 
 
 @click.group()
@@ -20,7 +23,7 @@ def config() -> None:
 @config.command()
 @click.option("--engine", is_flag=True, help="Ask the engine too, and look for the images on it.")
 def check(*, engine: bool) -> None:
-    """Say everything that is wrong with the settings; exit 2 if anything is."""
+    """Say everything that is wrong with the settings. Exit code 2 if anything is."""
     settings = node_settings.from_environment()
     if engine:
         host.make_run_dir(settings)
@@ -46,7 +49,9 @@ def missing_images(settings: Settings) -> list[str]:
 
 @config.command()
 def show() -> None:
-    """List every setting: its name, its default, its unit, what it is for."""
+    """List every setting with its value, its default and what it is for."""
+    given = node_settings.environment()
     for row in node_settings.TABLE:
+        value = f"={'(set)' if row.variable in SECRETS else given[row.variable]}" if given.get(row.variable) else ""
         unit = f" ({row.unit})" if row.unit else ""
-        click.echo(f"{row.variable}{unit}, default {row.shown_default}\n    {row.reason}")
+        click.echo(f"{row.variable}{value}{unit}, default {row.shown_default}\n    {row.reason}")

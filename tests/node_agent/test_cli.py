@@ -138,9 +138,15 @@ def test_purge_removes_what_a_node_left_and_keeps_its_identity(host: Host) -> No
     assert (host.root / "state" / "token").read_text() == TOKEN
 
 
-def test_every_setting_is_listed(host: Host) -> None:
+def test_every_setting_is_listed_with_its_value_where_it_is_no_secret(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPNB_NODE_JOIN_TOKEN", TOKEN)
     shown = host.run("config", "show").stdout
     assert all(row.variable in shown and row.reason in shown for row in config.TABLE)
+    assert f"TMPNB_NODE_RUN_DIR={host.root} (path), default /run/tmpnb\n" in shown
+    assert TOKEN not in shown
+    monkeypatch.delenv("TMPNB_NODE_JOIN_TOKEN")
     assert host.run("config", "check").stdout == "the settings are sound\n"
 
 
