@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.support.live_fleet import free_ports
+from tests.support.base_ports import base_port
 from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
@@ -28,10 +28,7 @@ class Newcomer:
     """Types what the page says, on a machine whose usual ports may be taken."""
 
     def __init__(self, state: Path, log: Path) -> None:
-        # Nodes take the ports from 101 above on.
-        [self.port] = free_ports(1)
-        while self.port > 65_000:
-            [self.port] = free_ports(1)
+        self.port = base_port()
         self._log = log
         self._environment = {**os.environ, "TMPNB_STATE": str(state)}
         arguments = f"--port {self.port} --state {state} --capacity 2"
