@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
+from itertools import accumulate, chain
 
 from redirector.errors import DatabaseAwayError
 from redirector.fleet.placing import NotPlaced, Placed, Placer
@@ -61,8 +63,8 @@ class Door:
         if held is None or (held and not waits):
             return self._refuse("limited")
         if self._room.away:
-            # Without a database there is no order to keep: nobody is held, and nobody waits.
-            return _at_once(self._placer.place(visit.path, visit.pool))
+            # Without a database there is no order to keep: nobody is held, and whoever waits tries their luck.
+            return self._off_the_list(visit)
         if held or self._anyone_waits(visit.pool):
             return self._join(visit, held, None)
         result = self._placer.place(visit.path, visit.pool, waits=waits)
@@ -76,10 +78,7 @@ class Door:
             return self._refuse("unknown_pool")
         place = self._room.queue.place(ticket, visit.pool)
         if self._room.away:
-            result = self._placer.place(visit.path, visit.pool, ticket=ticket, waits=True)
-            if isinstance(result, Placed) or result.status not in WAITABLE:
-                return _at_once(result)
-            return self._waiting(ticket, visit, Place(0, 1, None), result)
+            return self._off_the_list(visit, ticket)
         if place is not None and place.ahead >= self._free(visit.pool) + FRONT:
             waiting = self._waiting(ticket, visit, place)
             self._room.saw(ticket, waiting.ask_seconds)
@@ -88,7 +87,7 @@ class Door:
 
     def _anyone_waits(self, pool: str) -> bool:
         waiting = self._room.queue.waiting(pool)
-        if self._room.away or self._free(pool) > waiting + PLENTY:
+        if self._room.away or any(free > waiting + PLENTY for free in accumulate(self._slots(pool))):
             return False
         if waiting:
             return True
@@ -104,9 +103,13 @@ class Door:
     def _has(self, pool: str) -> bool:
         return pool == DEFAULT_POOL or bool(self._view.pool(pool).ranking.free)
 
-    def _free(self, pool: str) -> int:
+    def _slots(self, pool: str) -> Iterator[int]:
+        """Free slots, node by node."""
         room = self._view.pool(pool)
-        return sum(room.tally.free.get(name, 0) for name in (*room.ranking.first, *room.ranking.last))
+        return (room.tally.free.get(name, 0) for name in chain(room.ranking.first, room.ranking.last))
+
+    def _free(self, pool: str) -> int:
+        return sum(self._slots(pool))
 
     def _join(self, visit: Visit, held: float, found: NotPlaced | None) -> Outcome:
         ticket, queue = self._new_ticket(), self._room.queue
@@ -135,11 +138,28 @@ class Door:
                 self._tickets.leave(ticket)
         except DatabaseAwayError:
             # Its row cannot be written just now: better past the others than turned away.
-            return _at_once(found or self._placer.place(visit.path, visit.pool))
+            return self._off_the_list(visit, found=found)
         if not visit.waits:
             return self._refuse("starting" if waiting.mood == "starting" else "full")
         self._reports.count(waited=1)
         return waiting
+
+    def _off_the_list(self, visit: Visit, ticket: str = "", found: NotPlaced | None = None) -> Outcome:
+        """Somebody who cannot be entered into the database: in if there is room, else they ask again.
+
+        Whoever waits so has a ticket that nobody knows. Once the database is back, it counts as a newcomer's.
+        """
+        waits = visit.waits and self._waiting_limit > 0
+        ticket = ticket or self._new_ticket()
+        result = found or self._placer.place(visit.path, visit.pool, ticket=ticket, waits=waits)
+        if isinstance(result, Placed) or not waits:
+            return _at_once(result)
+        if result.status not in WAITABLE:
+            return self._refuse(result.status)
+        queue = self._room.queue
+        place = queue.place_at(visit.pool, queue.waiting(visit.pool))
+        # Each question is one for the nodes, so not too many of them.
+        return self._waiting(ticket, replace(visit, interval=max(visit.interval, SLOWEST_SECONDS)), place, result)
 
     def _at_the_front(self, ticket: str, visit: Visit, interval: float) -> Outcome | None:
         """Somebody whose turn it may be, or of whom this worker has not read yet; they live for two such intervals."""

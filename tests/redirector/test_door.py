@@ -251,11 +251,31 @@ def test_with_the_database_away_whoever_asks_may_try_their_luck(fleet: SteppedWo
         connection.execute(text("ALTER TABLE tickets RENAME TO tickets_away"))
     fleet.worker.room.turn()
     assert ask(fleet, place).get_json()["status"] == "waiting"
-    assert fleet.visit(headers={"Accept": "text/html"}).status_code == 503
-    full_node.ready = 2
+    newcomer = come(fleet)
+    assert fleet.web.post("/api/spawn", json={}).status_code == 429, "this one does not wait"
+    full_node.ready = 3
     fleet.beat()
     assert fleet.visit().status_code == 302
     assert ask(fleet, place).status_code == 200
+    assert ask(fleet, newcomer).status_code == 200
+
+
+def test_who_came_while_the_database_was_away_joins_the_queue_once_it_is_back(
+    fleet: SteppedWorker, full_node: FakeNode
+) -> None:
+    with fleet.worker.database.writing() as connection:
+        connection.execute(text("ALTER TABLE tickets RENAME TO tickets_away"))
+    newcomer = come(fleet)
+    assert newcomer["status"] == "waiting"
+    with fleet.worker.database.writing() as connection:
+        connection.execute(text("ALTER TABLE tickets_away RENAME TO tickets"))
+    fleet.beat()
+    joined = ask(fleet, newcomer).get_json()
+    assert (joined["status"], joined["position"]) == ("waiting", 1)
+    assert come(fleet)["position"] == 2
+    full_node.ready = 1
+    fleet.beat()
+    assert ask(fleet, joined).status_code == 200
 
 
 def test_while_no_node_answers_those_who_wait_keep_their_place(
