@@ -78,6 +78,18 @@ def test_a_compose_file_is_sound_with_its_example_settings(compose: Path, tmp_pa
     run("docker-compose", "--project-directory", directory, *(f"--file={path}" for path in files), "config", "--quiet")
 
 
+def test_a_postgresql_beside_the_redirector_is_one_line_in_its_settings(tmp_path: Path) -> None:
+    need("docker-compose")
+    directory = tmp_path / "redirector"
+    shutil.copytree(DEPLOY / "redirector", directory, ignore=shutil.ignore_patterns("secrets", ".env"))
+    settings = (directory / ".env.example").read_text()
+    (directory / ".env").write_text(settings.replace("#COMPOSE_FILE=", "COMPOSE_FILE="))
+
+    shown = run("sh", "-c", f"cd {directory} && docker-compose config").stdout
+
+    assert "postgresql://tmpnb@postgres/tmpnb" in shown
+
+
 def example(part: str) -> dict[str, str]:
     lines = (DEPLOY / part / ".env.example").read_text().splitlines()
     return dict(line.lstrip("#").split("=", 1) for line in lines if re.match(r"#?[A-Z_]+=", line))

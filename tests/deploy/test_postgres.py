@@ -109,7 +109,7 @@ def test_a_redirector_that_starts_before_its_database_waits_for_it(redirector: P
 
 
 def test_a_backup_made_as_the_operations_page_says_brings_the_fleet_back(redirector: Project) -> None:
-    page = (ROOT / "docs" / "operations.md").read_text().partition("docker-compose.postgres.yml`, and every")[2]
+    page = (ROOT / "docs" / "operations.md").read_text().partition("With the PostgreSQL of")[2]
     backup, back = re.findall(r"```sh\n(.*?)```", page, re.DOTALL)[:2]
     wait_until(lambda: fleet(redirector), START_SECONDS, "the redirector")
 
@@ -120,3 +120,27 @@ def test_a_backup_made_as_the_operations_page_says_brings_the_fleet_back(redirec
     redirector.compose("start", "redirector")
 
     wait_until(lambda: fleet(redirector), START_SECONDS, "the fleet of the backup")
+
+
+def test_a_second_host_shares_the_database_and_the_fleet(redirector: Project) -> None:
+    """With the shipped files, the first one's secrets, and the database's address in its settings."""
+    wait_until(lambda: fleet(redirector), START_SECONDS, "the first host")
+    network = {"networks": {"default": {"external": True, "name": f"{redirector.name}_default"}}}
+    url = "postgresql://tmpnb@postgres/tmpnb?passfile=/run/secrets/pgpass"
+    settings = redirector.settings | {"TMPNB_DATABASE_URL": url}
+    second = Project("redirector", f"{redirector.name}b", redirector.directory.parent, settings, network)
+    command("cp", "-a", redirector.directory / "secrets", second.directory)
+    try:
+        second.compose("up", "--detach", "redirector")
+        wait_until(lambda: fleet(second), START_SECONDS, "the second host")
+
+        assert poller(second) == poller(redirector), "one of all workers polls for both"
+    finally:
+        print(second.logs())
+        second.compose("down", "--volumes")
+
+
+def poller(redirector: Project) -> str:
+    """Which worker, on which host, asks the nodes."""
+    shown = json.loads(redirector.compose("exec", "-T", "redirector", "tmpnb", "status", "--json"))
+    return str(shown["poller"]["holder"])
