@@ -50,29 +50,35 @@ def status(source: Source, *, watch: bool, every: float, as_json: bool) -> None:
 
 
 def _redraw(looking: Watch, fleet: FleetView) -> None:
-    """One screen that changes in place."""
+    """One screen that changes in place, and says of when its picture is."""
     console = Console()
     with Live(console=console, auto_refresh=False, transient=False) as live:
+        found: FleetView | None = fleet
         while True:
-            now = datetime.now().astimezone().strftime("%H:%M:%S")
-            lines = [f"[{now}, Ctrl-C ends this]", *fleet_lines(fleet, looking.client.url)]
-            live.update(Text("\n".join(lines)), refresh=True)
+            if found is not None:
+                fleet, at = found, _clock()
+            heading = f"[{at}; Ctrl-C ends this]" if found is not None else f"[no answer since {at}; Ctrl-C ends this]"
+            live.update(Text("\n".join([heading, *fleet_lines(fleet, looking.client.url)])), refresh=True)
             looking.pause()
-            fleet = looking.look(AdminClient.fleet) or fleet
+            found = looking.look(AdminClient.fleet)
 
 
 def _append(looking: Watch, fleet: FleetView, *, as_json: bool) -> None:
-    """For pipes: a line or a JSON object whenever something changed."""
+    """For pipes: a line for every change, or a JSON object for every look that showed something."""
     shown = ""
+    found: FleetView | None = fleet
     while True:
-        line = _line(fleet)
-        if as_json:
-            print_json(fleet.dump(), one_line=True)
-        elif line != shown:
-            click.echo(f"{datetime.now().astimezone().strftime('%H:%M:%S')} {line}")
-        shown = line
+        if found is not None and as_json:
+            print_json(found.dump(), one_line=True)
+        elif found is not None and (line := _line(found)) != shown:
+            click.echo(f"{_clock()} {line}")
+            shown = line
         looking.pause()
-        fleet = looking.look(AdminClient.fleet) or fleet
+        found = looking.look(AdminClient.fleet)
+
+
+def _clock() -> str:
+    return datetime.now().astimezone().strftime("%H:%M:%S")
 
 
 def _line(fleet: FleetView) -> str:

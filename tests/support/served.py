@@ -23,9 +23,10 @@ class Served:
     """One redirector host."""
 
     def __init__(self, state: Path, **environ: str) -> None:
-        (port,) = free_ports(1)
-        self.url = f"http://127.0.0.1:{port}"
-        self.port = port
+        """Start it, at a free port unless `TMPNB_LISTEN` names one."""
+        address = environ.get("TMPNB_LISTEN") or f"127.0.0.1:{free_ports(1)[0]}"
+        self.url = f"http://{address}"
+        self.port = int(address.rpartition(":")[2])
         self.state = state
         self.log = state / "log"
         state.mkdir(exist_ok=True)
@@ -35,7 +36,7 @@ class Served:
                 [Path(sys.executable).parent / "tmpnb", "serve"],
                 env={
                     **inherited,
-                    "TMPNB_LISTEN": f"127.0.0.1:{port}",
+                    "TMPNB_LISTEN": address,
                     "TMPNB_STATE": str(state),
                     "TMPNB_ADMIN_TOKEN": TOKEN,
                     "TMPNB_POLL_SECONDS": "0.5",
