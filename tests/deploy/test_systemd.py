@@ -134,15 +134,33 @@ def test_a_restart_of_the_redirector_refuses_nobody(host: Host) -> None:
     assert said.split() == ["200"] * 80
 
 
-def test_a_reload_takes_new_workers(host: Host) -> None:
-    host.run("systemctl start tmpnb-redirector.socket tmpnb-redirector")
+def reload_redirector(host: Host) -> None:
+    """HUP, until all workers are others."""
     workers = "pgrep --parent $(systemctl show --property MainPID --value tmpnb-redirector) | sort | tr '\\n' ' '"
     before = set(host.run(workers).split())
-
     host.run("systemctl reload tmpnb-redirector")
-
     wait_until(lambda: len(now := set(host.run(workers).split())) >= 2 and not now & before, START_SECONDS, "workers")
+
+
+def test_a_reload_takes_new_workers(host: Host) -> None:
+    host.run("systemctl start tmpnb-redirector.socket tmpnb-redirector")
+
+    reload_redirector(host)
+
     assert host.works("curl -sf http://127.0.0.1:8000/stats")
+
+
+def test_a_new_version_takes_a_restart_for_a_reload_goes_on_with_the_old_one(host: Host) -> None:
+    host.run("systemctl start tmpnb-redirector.socket tmpnb-redirector")
+    version = "curl -s http://127.0.0.1:8000/stats | grep -o '\"version\":.*'"
+    installed = host.run("/opt/tmpnb/bin/python -c 'import redirector.web.public as public; print(public.__file__)'")
+    host.run(f"sed -i 's/^VERSION = .*/VERSION = \"9.9.9\"/' {installed}")
+
+    reload_redirector(host)
+    assert "9.9.9" not in host.run(version)
+
+    host.run("systemctl restart tmpnb-redirector")
+    assert "9.9.9" in host.run(version)
 
 
 def test_agent_and_proxy_serve_a_visitor_whose_session_outlives_restarts_of_both(host: Host) -> None:
