@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -168,3 +173,29 @@ def test_what_an_event_says_cannot_command_the_terminal(tmpnb: Tmpnb, fake: Fake
 @pytest.mark.parametrize("arguments", [("--since", "yesterday"), ("--limit", "0"), ("--every", "0")])
 def test_nonsense_is_exit_code_2(tmpnb: Tmpnb, arguments: tuple[str, str]) -> None:
     assert tmpnb("events", *arguments).exit_code == 2
+
+
+def test_on_a_terminal_an_old_picture_says_how_old_it_is(fake: FakeRedirector, tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    watching = subprocess.Popen(
+        [str(Path(sys.executable).parent / "tmpnb"), "status", "--watch", "--every", "0.1"],
+        env=os.environ | {"TMPNB_URL": fake.url, "TMPNB_TOKEN": TOKEN, "TERM": "xterm"},
+        cwd=tmp_path,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    drawn = b""
+    try:
+        for words in (b"; Ctrl-C ends this]", b"[no answer since ", b"it answers again"):
+            fake.answers = (lambda _request: Answer(0, hang_up=True)) if b"no answer" in words else fake.answer
+            while words not in drawn:
+                drawn += os.read(ours, 65536)
+        watching.send_signal(signal.SIGINT)
+        assert watching.wait(20) == 0
+    finally:
+        watching.kill()
+        watching.wait(20)
+        os.close(ours)
+    assert b"2 up" in drawn
