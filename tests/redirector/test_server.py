@@ -128,8 +128,8 @@ def test_no_token_is_in_its_log(nodes: FakeNodes, served: Served) -> None:
 @pytest.mark.parametrize(
     ("environ", "status", "words"),
     [
-        ({"TMPNB_WORKERS": "none", "TMPNB_LISTEN": "x"}, 2, "TMPNB_WORKERS"),
-        ({"TMPNB_WORKER": "2", "TMPNB_LISTEN": "x"}, 2, "TMPNB_WORKER is no setting; did you mean TMPNB_WORKERS?"),
+        ({"TMPNB_WORKERS": "none", "TMPNB_THREADS": "x"}, 2, "TMPNB_WORKERS"),
+        ({"TMPNB_WORKER": "2", "TMPNB_THREADS": "x"}, 2, "TMPNB_WORKER is no setting; did you mean TMPNB_WORKERS?"),
         ({"TMPNB_DATABASE_URL": "sqlite:////proc/no/fleet.db"}, 1, "cannot use"),
     ],
 )
