@@ -80,6 +80,13 @@ UNSENT = ("Cookie", "Authorization", "Proxy-Authorization", "Referer", "X-Forwar
 """What of a visitor's request no sandbox sees: other sites' secrets, other sandboxes' addresses, the visitor's own."""
 
 
+CUT_OFF = r"\n\nHTTP/1.1 502 Bad Gateway\nConnection: close\nContent-Length: 0\n\n"
+"""Takes the place of the first end of a line in what is no final answer of HTTP's, which nginx passes on unseen. It
+ends the headers that a browser may see there before the sandbox's first one, and ends the exchange if that was an
+interim answer. Browsers take a lone CR for the end of a line, too.
+"""
+
+
 def common(settings: Settings) -> list[str]:
     """Headers of every answer; a location that adds one of its own has to repeat them."""
     headers = [
@@ -102,4 +109,6 @@ def toward_sandbox() -> list[str]:
         *(f'proxy_set_header {name} "";' for name in UNSENT),
         f"proxy_ignore_headers {' '.join(IGNORED)};",
         *(f"proxy_hide_header {name};" for name in HIDDEN),
+        "sub_filter_types *;",
+        *(f"sub_filter ${end} '{CUT_OFF}';" for end in ("garbled_cr", "garbled_lf")),
     ]
