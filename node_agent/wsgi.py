@@ -62,7 +62,7 @@ def process_runtime(settings: Settings, environment: Mapping[str, str]) -> Runti
         settings.state_dir / "sandboxes",
         template=settings.command,
         landing=settings.landing,
-        welcome={welcome.NAME: welcome.render(**limits), **welcome.NO_NEWS},
+        welcome={welcome.NAME: welcome.render(**limits), **welcome.SETTINGS},
         environment=environment,
         clock=time.time,
     )

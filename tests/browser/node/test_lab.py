@@ -68,6 +68,7 @@ def test_a_second_visit_runs_a_cell_and_loads_little(lab_node: LabNode, browser:
             address for address in traffic.requests if re.search(r"/user/\w+/(static/lab|lab/extensions)/", address)
         ]
         assert not scripts, "scripts came through the sandbox"
+        assert not [address for address in traffic.requests if "/lab/api/build" in address], "nothing is built here"
         expect(page.get_by_text("Jupyter news")).to_have_count(0)
         assert 0 < page.evaluate(SECONDS_LEFT) <= IDLE_SECONDS
         loaded.append(traffic.bytes)
