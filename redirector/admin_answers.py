@@ -72,7 +72,7 @@ def parse_events(raw: object) -> list[EventView]:
     events = raw.get("events") if isinstance(raw, dict) else None
     if not isinstance(events, list):
         raise ViewError("events: not a list")
-    return [_parse_event(event) for event in events]
+    return [Fields(event, "event").into(EventView, "id") for event in events]
 
 
 def parse_place(raw: object) -> PlaceView:
@@ -85,22 +85,8 @@ def parse_place(raw: object) -> PlaceView:
     candidates = raw.get("nodes") if isinstance(raw, dict) else None
     if not isinstance(candidates, list):
         raise ViewError("place: nodes is not a list")
-    found = (Fields(candidate, "place: node") for candidate in candidates)
-    return PlaceView(
-        pool=fields.text("pool"),
-        next=fields.text("next"),
-        verdict=fields.text("verdict", required=True),
-        nodes=tuple(
-            CandidateView(
-                each.text("name", required=True),
-                each.text("order"),
-                each.count("available"),
-                each.count("coming"),
-                each.text("reason"),
-            )
-            for each in found
-        ),
-    )
+    nodes = tuple(Fields(candidate, "place: node").into(CandidateView, "name") for candidate in candidates)
+    return fields.into(PlaceView, "verdict", nodes=nodes)
 
 
 def parse_selftest(raw: object) -> SelftestView:
@@ -110,7 +96,7 @@ def parse_selftest(raw: object) -> SelftestView:
         ViewError: it is something else.
     """
     fields = Fields(raw, "selftest")
-    return SelftestView(fields.flag("passed"), fields.text("message"), fields.mapping("measured"))
+    return fields.into(SelftestView, measured=fields.mapping("measured"))
 
 
 def parse_roll(raw: object) -> str | None:
@@ -121,15 +107,3 @@ def parse_roll(raw: object) -> str | None:
     """
     fields = Fields(raw, "roll")
     return fields.text("image_before") if fields.flag("changed") else None
-
-
-def _parse_event(raw: object) -> EventView:
-    fields = Fields(raw, "event")
-    return EventView(
-        id=fields.count("id", required=True),
-        at=fields.number("at") or 0.0,
-        kind=fields.text("kind"),
-        node=fields.text("node"),
-        by=fields.text("by"),
-        reason=fields.text("reason"),
-    )

@@ -129,35 +129,8 @@ def parse_node(raw: object) -> NodeView:
         ViewError: it has no name, URL, intent or health, or a field is of the wrong type.
     """
     fields = Fields(raw, "node")
-    return NodeView(
-        name=fields.text("name", required=True),
-        url=fields.text("url", required=True),
-        control_url=fields.text("control_url"),
-        version=fields.count("version"),
-        node_id=fields.text("node_id"),
-        intent=fields.text("intent", required=True),
-        intent_reason=fields.text("intent_reason"),
-        intent_by=fields.text("intent_by"),
-        intent_since=fields.number("intent_since"),
-        pending=fields.flag("pending"),
-        drained=fields.flag("drained"),
-        health=fields.text("health", required=True),
-        reason=fields.text("reason"),
-        since=fields.number("since"),
-        eligible=fields.flag("eligible"),
-        available=fields.count("available"),
-        capacity=fields.count("capacity"),
-        starting=fields.count("starting"),
-        startable=fields.count("startable"),
-        claimed=fields.count("claimed"),
-        pools={name: _parse_pool(pool) for name, pool in fields.mapping("pools").items()},
-        software=fields.text("software"),
-        image=fields.text("image"),
-        stats_age_seconds=fields.number("stats_age_seconds"),
-        added_at=fields.number("added_at"),
-        max_age_seconds=fields.count("max_age_seconds"),
-        end_sessions_at=fields.number("end_sessions_at") or 0.0,
-    )
+    pools = {name: Fields(pool, "pool").into(PoolView) for name, pool in fields.mapping("pools").items()}
+    return fields.into(NodeView, "name", "url", "intent", "health", pools=pools)
 
 
 def parse_nodes(raw: object) -> list[NodeView]:
@@ -193,42 +166,16 @@ def parse_fleet(raw: object) -> FleetView:
     nodes = Fields(fields.mapping("nodes"), "nodes")
     counted = Fields(fields.mapping("visitors"), "visitors")
     counters = {name: counted.count(name) for name in counted.names()}
-    return FleetView(
-        available=fields.count("available", required=True),
-        capacity=fields.count("capacity", required=True),
-        starting=fields.count("starting"),
-        startable=fields.count("startable"),
-        claimed=fields.count("claimed"),
+    lines = fields.mapping("waiting_room").items()
+    return fields.into(
+        FleetView,
+        "available",
+        "capacity",
         nodes={health: nodes.count(health) for health in nodes.names()},
         alarms=fields.texts("alarms"),
-        version=fields.text("version"),
         poller=poller.text("holder"),
         poller_age_seconds=poller.number("age_seconds"),
-        waiting=fields.count("waiting"),
-        waiting_room={pool: _parse_line(line) for pool, line in fields.mapping("waiting_room").items()},
+        waiting_room={pool: Fields(line, "waiting_room").into(LineView) for pool, line in lines},
         turned_away=visitors(counters).turned_away,
         placed=visitors(counters).placed,
-    )
-
-
-def _parse_line(raw: object) -> LineView:
-    fields = Fields(raw, "waiting_room")
-    return LineView(
-        waiting=fields.count("waiting"),
-        first_seconds=fields.number("first_seconds"),
-        let_in=fields.count("let_in"),
-        expected_seconds=fields.number("expected_seconds"),
-    )
-
-
-def _parse_pool(raw: object) -> PoolView:
-    fields = Fields(raw, "pool")
-    return PoolView(
-        available=fields.count("available"),
-        capacity=fields.count("capacity"),
-        claimed=fields.count("claimed"),
-        problem=fields.text("problem"),
-        image=fields.text("image"),
-        image_before=fields.text("image_before"),
-        stale=fields.count("stale"),
     )

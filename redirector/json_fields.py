@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any, TypeVar, get_type_hints
+
+View = TypeVar("View")
 
 
 class ViewError(ValueError):
@@ -57,8 +61,36 @@ class Fields:
             raise ViewError(f"{self._what}: {name} is not an object")
         return value
 
+    def into(self, view: type[View], *required: str, **parsed: object) -> View:
+        """A frozen dataclass of texts, whole numbers, numbers and flags that stand here under their own names.
+
+        Args:
+            view: the dataclass.
+            required: its texts and whole numbers that must not be missing.
+            parsed: its fields of other types, and those that stand here under another name.
+
+        Raises:
+            ViewError: a field is missing or of the wrong type.
+        """
+        read: Mapping[object, Callable[[str], object]] = {
+            str: lambda name: self.text(name, required=name in required),
+            int: lambda name: self.count(name, required=name in required),
+            float: lambda name: self.number(name) or 0.0,
+            float | None: self.number,
+            bool: self.flag,
+        }
+        types = _types_of(view)  # type: ignore[arg-type]  # mypy takes no class for hashable
+        found = {name: read[kind](name) for name, kind in types.items() if name not in parsed}
+        return view(**found, **parsed)
+
     def _value(self, name: str, default: object, *, required: bool = False) -> object:
         value = self._raw.get(name)
         if value is None and required:
             raise ViewError(f"{self._what}: {name} is missing")
         return default if value is None else value
+
+
+@cache
+def _types_of(view: type) -> Mapping[str, object]:
+    """A dataclass's fields with their types."""
+    return get_type_hints(view)
