@@ -63,14 +63,14 @@ def test_no_word_of_a_table_is_broken_on_a_narrow_terminal(tmp_path: Path) -> No
     ours, theirs = pty.openpty()
     showing = subprocess.Popen(command, stdout=theirs, env=os.environ | {"COLUMNS": "60"}, cwd=tmp_path)
     os.close(theirs)
-    shown = ""
+    shown = b""
     # A terminal that nobody reads stops whoever writes to it; one whose program has ended is an error to read.
     with suppress(OSError):
         while part := os.read(ours, 2**16):
-            shown += part.decode()
+            shown += part
     os.close(ours)
     assert showing.wait(20) == 0
-    assert {"TMPNB_LISTEN", "127.0.0.1:8000", "directory", "Loopback,"} <= set(shown.split())
+    assert {"TMPNB_LISTEN", "127.0.0.1:8000", "directory", "Loopback,"} <= set(shown.decode().split())
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
