@@ -11,7 +11,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard
 from urllib.parse import quote, unquote_to_bytes
 
 PROTOCOL = 1
@@ -19,6 +19,9 @@ PROTOCOL = 1
 
 TEXT_LIMIT = 4096
 """Longest text, in characters, that a field may hold."""
+
+COUNT_LIMIT = 2**53
+"""No count is as large: what follows the largest one has to fit into a database, and every JSON reader knows it."""
 
 TICKETS_AT_ONCE = 16
 """Most tickets in one claim call: by then the call itself costs little beside them."""
@@ -128,8 +131,10 @@ def parse_stats(raw: object) -> NodeStats:
         raise WireError(f"stats: state is {state!r:.40}, neither active nor draining")
     pools = {}
     for name, pool in reader.mapping("pools").items():
+        if not _is_text(name):
+            raise WireError("stats: the name of a pool is not a short text")
         pool_reader = _Reader(pool, f"stats: pool {name!r:.40}")
-        pools[str(name)] = PoolStats(
+        pools[name] = PoolStats(
             available=pool_reader.count("available"),
             capacity=pool_reader.count("capacity"),
             starting=pool_reader.count("starting", 0),
@@ -272,13 +277,13 @@ class _Reader:
 
     def count(self, name: str, default: int | None = None) -> int:
         value = self._raw.get(name, default)
-        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**63:
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < COUNT_LIMIT:
             raise WireError(f"{self._what}: {name} is missing or not a count")
         return value
 
     def text(self, name: str, default: str | None = None) -> str:
-        value = self._raw.get(name, default)
-        if not isinstance(value, str) or len(value) > TEXT_LIMIT:
+        value: Any = self._raw.get(name, default)
+        if not _is_text(value):
             raise WireError(f"{self._what}: {name} is missing or not a short text")
         return value
 
@@ -293,3 +298,14 @@ class _Reader:
         if not isinstance(value, dict):
             raise WireError(f"{self._what}: {name} is not an object")
         return value
+
+
+def _is_text(value: object) -> TypeGuard[str]:
+    """Whether it is a text that databases, logs and pages take: JSON also holds halves of characters and zero bytes."""
+    if not isinstance(value, str) or len(value) > TEXT_LIMIT or "\0" in value:
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

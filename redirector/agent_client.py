@@ -15,7 +15,7 @@ from urllib.parse import quote, urljoin, urlsplit
 
 from node_agent.wire import Claim, NodeStats, Refusal, WireError, parse_claim, parse_claims, parse_refusal, parse_stats
 from redirector.bounded_http import Answer, BoundedHttp, Request
-from redirector.nodes import Failure, Node, Trouble
+from redirector.nodes import NAME, Failure, Node, Trouble
 
 STATS_LIMIT = 256 * 1024
 ANSWER_LIMIT = 64 * 1024
@@ -73,7 +73,7 @@ class AgentClient:
                 return answer
             if answer.status not in REDIRECT:
                 return _stats(answer)
-            target = urljoin(url, answer.location)
+            target = _joined(url, answer.location)
             if _origin(target) != _origin(url):
                 return Failure(Trouble.GARBLED, "it redirects its stats to another origin")
             # An original tmpnb does not know the path that a proxy may have put before it.
@@ -188,7 +188,8 @@ class AgentClient:
         found = _object(answer).get("sandboxes")
         if answer.status != HTTPStatus.OK or not isinstance(found, list):
             return Failure(Trouble.GARBLED, f"it answered {answer.status} instead of its sandboxes")
-        return [str(one["name"]) for one in found if isinstance(one, dict) and one.get("state") == "claimed"]
+        named = [(one.get("name"), one.get("state")) for one in found if isinstance(one, dict)]
+        return [name for name, state in named if state == "claimed" and isinstance(name, str) and NAME.fullmatch(name)]
 
     def end_sandbox(self, node: Node, name: str) -> Failure | None:
         """End one sandbox; one that is gone already is a success."""
@@ -262,7 +263,10 @@ def sandbox_url(node: Node, url: str) -> str:
     """
     if url.startswith("/"):
         return f"{node.url}{url}"
-    host, own = urlsplit(url).hostname or "", urlsplit(node.url).hostname or ""
+    try:
+        host, own = urlsplit(url).hostname or "", urlsplit(node.url).hostname or ""
+    except ValueError:
+        raise WireError(f"claim: url {url!r:.60} is no address") from None
     if host != own and not host.endswith(f".{own}"):
         raise WireError(f"claim: url leads to {host!r:.60}, which is not the node's own host")
     return url
@@ -325,6 +329,14 @@ def _refusal(answer: Answer) -> str:
 def _authorization(token: str) -> dict[str, str]:
     """In tmpnb's spelling, which both kinds of node read."""
     return {"Authorization": f"token {token}"} if token else {}
+
+
+def _joined(url: str, location: str) -> str:
+    """Where a redirect leads; nowhere, if that is no address."""
+    try:
+        return urljoin(url, location)
+    except ValueError:
+        return ""
 
 
 def _origin(url: str) -> tuple[str, str]:

@@ -28,7 +28,7 @@ from node_agent.wire import (
 )
 
 COUNTS = st.integers(0, 2**40)
-TEXTS = st.text(max_size=50)
+TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=50)
 POOLS = st.builds(PoolStats, COUNTS, COUNTS, COUNTS, COUNTS, COUNTS, TEXTS, TEXTS)
 NODES = st.builds(
     NodeStats,

@@ -42,6 +42,9 @@ class FakeNode:
     """Its stats promise slots that its claims refuse."""
     puzzled_by: str = ""
     """Paths that hold this make no sense to it."""
+    puzzled_words: str = "such a path makes no sense"
+    nameless: list[Any] = field(default_factory=list)
+    """What it lists as names of sandboxes beside those that it has."""
     own_state: str = "active"
     claim_seconds: float = 0.0
     """How long a claim takes it."""
@@ -129,7 +132,7 @@ class FakeNode:
         if ticket in self.claims:
             return 200, self._handed_out(self.claims[ticket], path)
         if self.puzzled_by and self.puzzled_by in path:
-            return 400, {"status": "bad_request", "message": "such a path makes no sense"}
+            return 400, {"status": "bad_request", "message": self.puzzled_words}
         if self.draining:
             return 409, {"status": "draining", "message": "it drains"}
         pool = body.get("pool", "default")
@@ -171,7 +174,8 @@ class FakeNode:
             return 403, {"status": "forbidden", "message": "no token"}
         match asked.method, asked.path.split("/")[2:]:
             case "GET", ["sandboxes"]:
-                return 200, {"sandboxes": [{"name": name, "state": "claimed"} for name in self.claims.values()]}
+                names = [*self.claims.values(), *self.nameless]
+                return 200, {"sandboxes": [{"name": name, "state": "claimed"} for name in names]}
             case "GET", ["sandboxes", name]:
                 lives = any(key.startswith(name) for key in self.claims.values())
                 return (200, {"name": name}) if lives else (404, {"status": "unknown_sandbox", "message": "gone"})

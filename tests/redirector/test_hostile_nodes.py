@@ -1,0 +1,104 @@
+"""A node that answers as badly as it can hurts itself alone: neither whoever polls nor a visitor falls over it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import pytest
+
+from node_agent.wire import Refusal
+from redirector.agent_client import AgentClient, Wish
+from redirector.nodes import Failure, Health, Trouble
+from redirector.store.journal import Journal
+from tests.support.fleet_node import FakeNode
+from tests.support.fleet_nodes import FakeNodes
+from tests.support.fleet_values import a_node
+from tests.support.fleet_worker import SteppedWorker
+
+NO_URLS = ["http://[", "http://[::1", "http://]", "http://[v1.x]", "http://n1:port"]
+NO_TEXTS = ["\ud800", "a\0b", "x" * 5000]
+
+
+@pytest.fixture
+def pair(nodes: FakeNodes, fleet: SteppedWorker) -> tuple[FakeNode, FakeNode]:
+    """One that turns hostile, and one that does not."""
+    hostile, honest = nodes.add("hostile", ready=9, capacity=9), nodes.add("honest", ready=5)
+    fleet.add(hostile, honest)
+    return hostile, honest
+
+
+@pytest.mark.parametrize("url", NO_URLS)
+def test_stats_that_lead_to_what_is_no_address_are_a_failed_poll(
+    nodes: FakeNodes, client: AgentClient, url: str
+) -> None:
+    node = nodes.add("n1", mood="elsewhere", elsewhere=url)
+    found = client.stats(node.url)
+    assert isinstance(found, Failure)
+    assert found.trouble is Trouble.GARBLED
+
+
+@pytest.mark.parametrize("url", NO_URLS)
+def test_a_sandbox_at_what_is_no_address_is_a_failed_claim(nodes: FakeNodes, client: AgentClient, url: str) -> None:
+    node = nodes.add("n1", origin=url, ready=9)
+    row = a_node(url=node.url, token=node.token)
+    assert isinstance(client.claim(row, Wish("t" * 24), protocol=1), Failure)
+    found = client.claim_several(row, [Wish("a" * 24), Wish("b" * 24)])
+    assert not [one for one in found if not isinstance(one, Failure)]
+
+
+@pytest.mark.parametrize("text", NO_TEXTS)
+def test_a_text_that_no_database_takes_is_a_failed_poll_and_no_more(
+    fleet: SteppedWorker, pair: tuple[FakeNode, FakeNode], text: str
+) -> None:
+    hostile, honest = pair
+    hostile.node_id = text
+    fleet.beat(3)
+    assert fleet.seen(hostile).health is Health.DOWN
+    assert fleet.seen(honest).health is Health.UP
+    assert [event.kind for event in Journal(fleet.worker.database).events()][-1] == "node_down", "it could be written"
+    assert fleet.visit("/lab").headers["Location"].startswith(honest.url)
+
+
+def test_a_pool_whose_name_is_none_is_a_failed_poll(fleet: SteppedWorker, pair: tuple[FakeNode, FakeNode]) -> None:
+    hostile, _ = pair
+    hostile.pools = {"\ud800": 1}
+    fleet.beat()
+    assert fleet.seen(hostile).health is Health.SUSPECT
+    assert fleet.admin("GET", "/metrics").status_code == 200
+    assert fleet.admin("GET", "/dashboard").status_code in (200, 302)
+
+
+def test_a_refusal_in_a_text_that_is_none_is_a_failed_claim(
+    fleet: SteppedWorker, pair: tuple[FakeNode, FakeNode], client: AgentClient
+) -> None:
+    hostile, honest = pair
+    hostile.puzzled_by, hostile.puzzled_words = "/", "\ud800"
+    answer = client.claim(fleet.row(hostile), Wish("t" * 24, "/lab"), protocol=1)
+    assert not isinstance(answer, Refusal)
+    assert fleet.visit("/lab").headers["Location"].startswith(honest.url)
+
+
+@pytest.mark.parametrize("generation", [2**53, 2**63 - 1, 2**63, 10**400])
+def test_a_generation_beyond_all_counting_does_not_become_the_fleets(
+    fleet: SteppedWorker, pair: tuple[FakeNode, FakeNode], generation: int
+) -> None:
+    hostile, honest = pair
+    hostile.generation = generation
+    fleet.beat(3)
+    assert fleet.row(hostile).generation < 2**53
+    assert fleet.seen(hostile).health is Health.DOWN
+    assert fleet.seen(honest).health is Health.UP
+
+
+@pytest.mark.parametrize("names", [[None], [7], ["\ud800"], ["../../pool"], []])
+def test_sandboxes_without_a_name_are_passed_over_when_a_drain_ends_them(
+    fleet: SteppedWorker, pair: tuple[FakeNode, FakeNode], names: list[object]
+) -> None:
+    hostile, honest = pair
+    hostile.claimed, hostile.nameless = 1, names
+    with fleet.worker.registry.changing() as change:
+        change.put(replace(fleet.row(hostile), intent="draining", generation=2, end_sessions_at=time.time() - 1))
+    fleet.beat()
+    assert fleet.seen(honest).health is Health.UP
+    assert not [asked for asked in hostile.asked if asked.method == "DELETE"]
