@@ -32,5 +32,9 @@ def log_config(level: str, style: Style) -> dict[str, Any]:
         "formatters": {"line": {"()": formatter, "style": style}},
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "stream": "ext://sys.stderr"}},
         "root": {"level": level, "handlers": ["stderr"]},
-        "loggers": {"gunicorn.error": {"handlers": [], "propagate": True}},
+        "loggers": {
+            "gunicorn.error": {"handlers": [], "propagate": True},
+            # What it does to the schema is said in our own words.
+            "alembic": {"level": "WARNING"},
+        },
     }
