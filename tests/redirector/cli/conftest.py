@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,6 +11,20 @@ from redirector.cli import main
 from tests.redirector.cli.fake_redirector import TOKEN, FakeRedirector, node
 
 Tmpnb = Callable[..., Result]
+
+
+def shown_on(terminal: int) -> str:
+    """All that is written to a pseudo-terminal until its other side is closed.
+
+    It has to be read meanwhile: one that nobody reads stops whoever writes more than 4 kB to it.
+    """
+    shown = b""
+    while True:
+        try:
+            shown += os.read(terminal, 4096)
+        except OSError:  # Linux says EIO for the end.
+            os.close(terminal)
+            return shown.decode()
 
 
 @pytest.fixture

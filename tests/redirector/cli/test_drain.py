@@ -19,7 +19,7 @@ from redirector.admin_views import parse_node
 from redirector.cli.draining import _Line, progress
 from redirector.cli.moments import moment_of
 from redirector.cli.node_names import hint
-from tests.redirector.cli.conftest import Tmpnb
+from tests.redirector.cli.conftest import Tmpnb, shown_on
 from tests.redirector.cli.fake_redirector import TOKEN, Answer, FakeRedirector, Request, node
 from tests.support.waiting import wait_until
 
@@ -137,9 +137,7 @@ def test_the_live_line_never_outgrows_the_terminal(monkeypatch: pytest.MonkeyPat
         line.show("n2: 2 sessions left")
         line.show("n2: 1 left")
         line.end()
-    drawn = os.read(ours, 4096).decode().split("\r\x1b[K")
-    os.close(ours)
-    assert drawn == ["", "n2: 2 sessions\N{HORIZONTAL ELLIPSIS}", "n2: 1 left\r\n"]
+    assert shown_on(ours).split("\r\x1b[K") == ["", "n2: 2 sessions\N{HORIZONTAL ELLIPSIS}", "n2: 1 left\r\n"]
 
 
 def test_ending_sessions_asks_and_without_a_terminal_refuses(tmpnb: Tmpnb, fake: FakeRedirector) -> None:

@@ -7,12 +7,11 @@ import os
 import pty
 import subprocess
 import sys
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from tests.redirector.cli.conftest import Tmpnb
+from tests.redirector.cli.conftest import Tmpnb, shown_on
 from tests.redirector.cli.fake_redirector import TOKEN, FakeRedirector
 
 
@@ -61,16 +60,10 @@ def test_config_show_keeps_secrets_to_itself(tmpnb: Tmpnb) -> None:
 def test_no_word_of_a_table_is_broken_on_a_narrow_terminal(tmp_path: Path) -> None:
     command = [str(Path(sys.executable).parent / "tmpnb"), "config", "show"]
     ours, theirs = pty.openpty()
-    showing = subprocess.Popen(command, stdout=theirs, env=os.environ | {"COLUMNS": "60"}, cwd=tmp_path)
-    os.close(theirs)
-    shown = b""
-    # A terminal that nobody reads stops whoever writes to it; one whose program has ended is an error to read.
-    with suppress(OSError):
-        while part := os.read(ours, 2**16):
-            shown += part
-    os.close(ours)
-    assert showing.wait(20) == 0
-    assert {"TMPNB_LISTEN", "127.0.0.1:8000", "directory", "Loopback,"} <= set(shown.decode().split())
+    with subprocess.Popen(command, stdout=theirs, env=os.environ | {"COLUMNS": "60"}, cwd=tmp_path):
+        os.close(theirs)
+        shown = shown_on(ours)
+    assert {"TMPNB_LISTEN", "127.0.0.1:8000", "directory", "Loopback,"} <= set(shown.split())
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
