@@ -158,7 +158,7 @@ def compose(settings: Settings, *, migrated: bool = True) -> Worker:
             Allowance(settings.client_burst, settings.client_per_minute, settings.client_free).part(settings.workers)
         ),
         reports=reports,
-        clock=time.time,
+        clock=time.monotonic,
         new_ticket=new_ticket,
         waiting_limit=settings.waiting_limit,
     )

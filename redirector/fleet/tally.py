@@ -15,6 +15,10 @@ OVERDUE_SECONDS = 0.1
 milliseconds, and the time-out, which tells for certain, is long. A crowd would run into it meanwhile."""
 
 
+SET_BACK_SECONDS = 60.0
+"""No reply is so much newer than the newest poll, as long as anybody polls: the clock was set back since."""
+
+
 @dataclass(slots=True)
 class _Count:
     known: int = 0
@@ -41,13 +45,14 @@ class Tally:
 
     def take(self, free: Mapping[str, int], asked_at: Mapping[str, float]) -> None:
         """Take over the numbers of a new edition of the board, each as of the moment when that node was asked."""
+        newest = max(asked_at.values(), default=0.0)
         with self._lock:
             for name in self._counts.keys() - free.keys():
                 del self._counts[name]
                 self.free.pop(name, None)
             for name, number in free.items():
                 count = self._counts.setdefault(name, _Count())
-                if asked_at[name] >= count.as_of:
+                if asked_at[name] >= count.as_of or count.as_of > newest + SET_BACK_SECONDS:
                     count.known, count.as_of = number, asked_at[name]
                 self._tell(name, count)
 

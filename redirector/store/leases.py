@@ -25,7 +25,9 @@ class Leases:
         Invariant: at most one holder at any moment of the database's clock.
         """
         leases, clock = tables.leases, self._database.clock
-        mine_or_free = or_(leases.c.holder == holder, leases.c.expires_at < clock)
+        # One that expires later than any can was taken before the clock was set back.
+        expired = or_(leases.c.expires_at < clock, leases.c.expires_at > clock + LEASE_SECONDS)
+        mine_or_free = or_(leases.c.holder == holder, expired)
         with self._database.reading() as connection:
             # Most workers wait: they need not queue for the write lock every second to hear no.
             if not connection.execute(select(leases.c.name).where(leases.c.name == name, mine_or_free)).all():

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, func, insert, select, text, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, func, insert, not_, select, text, update
 
 from redirector.store import tables
 from redirector.store.database import Database
@@ -21,6 +21,11 @@ CLAIM_SECONDS = 30.0
 
 BOARD_SECONDS = 15.0
 """Hand-outs count against what nodes said before them; nothing that is older than this is relied on anyway."""
+
+LONGEST_SECONDS = 330.0
+"""No time of a ticket lies further ahead than this, those of held ones included. One that does was written before the
+clock was set back, and has passed.
+"""
 
 KEPT_SECONDS = 60.0
 """So long the place of a ticket that is no longer live is kept: it holds up nobody meanwhile, and a phone that was put
@@ -117,7 +122,7 @@ class Tickets:
         """
         tickets, clock = tables.tickets, self._database.clock
         with self._changing() as connection:
-            waiting = and_(tickets.c.let_in_at == 0, tickets.c.live_until > clock)
+            waiting = and_(tickets.c.let_in_at == 0, self._still(tickets.c.live_until))
             ahead = func.count().filter(self._live(), tickets.c.pool == ticket.pool)
             count = connection.execute(
                 select(func.count().label("all"), ahead.label("ahead")).select_from(tickets).where(waiting)
@@ -150,8 +155,8 @@ class Tickets:
                 select(
                     tickets.c.id,
                     tickets.c.node,
-                    (tickets.c.held_until > clock).label("held"),
-                    (tickets.c.claiming_until > clock).label("claiming"),
+                    self._still(tickets.c.held_until).label("held"),
+                    self._still(tickets.c.claiming_until).label("claiming"),
                 ).where(tickets.c.ticket == ticket, tickets.c.pool == pool)
             ).one_or_none()
             if row is None:
@@ -232,12 +237,18 @@ class Tickets:
             connection.execute(update(tables.tickets).where(tables.tickets.c.ticket == ticket).values(**values))
 
     def _live(self) -> ColumnElement[bool]:
-        tickets, clock = tables.tickets, self._database.clock
-        return and_(tickets.c.let_in_at == 0, tickets.c.live_until > clock, tickets.c.held_until <= clock)
+        tickets = tables.tickets
+        return and_(
+            tickets.c.let_in_at == 0, self._still(tickets.c.live_until), not_(self._still(tickets.c.held_until))
+        )
+
+    def _still(self, until: ColumnElement[float]) -> ColumnElement[bool]:
+        clock = self._database.clock
+        return and_(until > clock, until <= clock + LONGEST_SECONDS)
 
     def _facts(self, connection: Connection, ticket_id: int, pool: str) -> Facts:
         tickets, clock = tables.tickets, self._database.clock
-        in_pool, claiming = tickets.c.pool == pool, tickets.c.claiming_until > clock
+        in_pool, claiming = tickets.c.pool == pool, self._still(tickets.c.claiming_until)
         counts = connection.execute(
             select(
                 func.count().filter(tickets.c.id < ticket_id, self._live() | claiming).label("ahead"),

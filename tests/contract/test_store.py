@@ -127,6 +127,14 @@ def test_one_holder_at_a_time_has_the_lease(database: Database) -> None:
     assert not leases.hold("a")
 
 
+def test_a_lease_of_somebody_who_died_is_free_when_the_clock_is_set_back(database: Database) -> None:
+    leases = Leases(database)
+    assert leases.hold("a")
+    with database.writing() as connection:
+        connection.execute(text("UPDATE leases SET expires_at = expires_at + 3600"))
+    assert leases.hold("b")
+
+
 def test_of_many_who_want_a_free_lease_one_gets_it(database: Database) -> None:
     with ThreadPoolExecutor(8) as workers:
         taken = list(workers.map(Leases(database).hold, [f"w{number}" for number in range(8)]))

@@ -59,6 +59,21 @@ def test_a_ticket_that_gets_its_sandbox_says_how_long_it_waited(tickets: Tickets
     assert tickets.got("nobody", "n1") is None
 
 
+def test_who_is_no_longer_there_holds_up_nobody_when_the_clock_is_set_back(
+    tickets: Tickets, database: Database
+) -> None:
+    join(tickets, "gone")
+    join(tickets, "held", held_seconds=200.0)
+    join(tickets, "claiming")
+    assert enter(tickets, "claiming", free=2) == "enter"
+    let_time_pass(database, -3600)
+    join(tickets, "here")
+    assert order(tickets) == ["here"]
+    assert enter(tickets, "here", free=1) == "enter"
+    assert enter(tickets, "held", free=9) == "enter", "its hour is not another one away"
+    assert enter(tickets, "gone", free=9) == "enter", "it was there after all"
+
+
 def test_tickets_stand_in_the_order_of_their_arrival_each_pool_for_itself(tickets: Tickets) -> None:
     join(tickets, "b", "a")
     join(tickets, "r", pool="R")

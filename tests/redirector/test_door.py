@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -387,3 +388,19 @@ def test_with_the_database_away_a_wish_without_sense_is_refused_too(fleet: Stepp
         connection.execute(text("ALTER TABLE tickets RENAME TO tickets_away"))
     fleet.worker.room.turn()
     assert ask(fleet, place).status_code == 400
+
+
+def test_a_clock_that_is_set_back_refuses_nobody(
+    nodes: FakeNodes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.time
+    set_back = 0.0
+    monkeypatch.setattr(time, "time", lambda: now() - set_back)
+    limits = {"TMPNB_CLIENT_BURST": "2", "TMPNB_CLIENT_PER_MINUTE": "1", "TMPNB_CLIENT_FREE": ""}
+    with stepped_worker(tmp_path, TMPNB_WORKERS="1", **limits) as fleet:
+        fleet.add(nodes.add("n1"))
+        client = fleet.worker.app.test_client(use_cookies=False)
+        assert [client.get("/", headers=PROGRAM).status_code for _ in range(2)] == [302, 302]
+        set_back = 3600.0
+        held = client.get("/", headers=PROGRAM)
+        assert (held.status_code, held.get_json()["mood"]) == (202, "held"), "for a minute, not for an hour"

@@ -35,6 +35,16 @@ def test_a_reply_without_a_count_takes_one_off() -> None:
     assert tally.free["n1"] == 4
 
 
+def test_a_clock_that_was_set_back_does_not_keep_old_replies_newer_than_every_poll() -> None:
+    tally = a_tally(asked_at=5000.0)
+    tally.begin("n1", now=5001.0)
+    tally.end("n1", now=5001.0, took=0, available=0)
+    tally.take({"n1": 4}, {"n1": 5000.5})
+    assert tally.free["n1"] == 0, "the reply is newer than that"
+    tally.take({"n1": 4}, {"n1": 1400.0})
+    assert tally.free["n1"] == 4
+
+
 def test_a_claim_that_failed_gives_its_slot_back() -> None:
     tally = a_tally()
     tally.begin("n1", now=10.0)
