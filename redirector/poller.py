@@ -189,11 +189,23 @@ class Poller:
         if isinstance(answer, NodeStats) and answer.protocol and answer.generation < node.generation:
             failed = self._client.put_state(node)
             complaint = failed.reason if failed is not None else ""
-        if isinstance(answer, NodeStats) and is_due(node, answer.claimed, asked_at):
+        if isinstance(answer, NodeStats) and self._ends_now(node, answer.claimed, asked_at):
             ended = end_sessions(self._client, node)
             reason = f"{len(ended)} of {answer.claimed} sessions, as its drain was told to"
             self._reports.event(Event(self._clock(), "sessions_ended", node.name, node.intent_by, reason))
         return Polled(asked_at, answer, complaint)
+
+    def _ends_now(self, node: Node, sessions: int, now: float) -> bool:
+        """Whether the node's sessions have to end. What is ended does not come back, so the registry is asked again: a
+        worker that is cut off from it, or has just lost the lease, may not know that an operator thought better of it.
+        """
+        if not is_due(node, sessions, now):
+            return False
+        try:
+            current = self._registry.all().get(node.name)
+        except DatabaseAwayError:
+            return False
+        return current is not None and is_due(current, sessions, now)
 
     def _learn_answers(self) -> bool:
         answered = {name: future for name, future in self._asked.items() if future.done()}

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Event as Flag
 
 import pytest
+from sqlalchemy import text
 
 from redirector.fleet.deadlines import is_due
 from tests.support.fleet_nodes import FakeNodes
 from tests.support.fleet_values import a_node
-from tests.support.fleet_worker import SteppedWorker
+from tests.support.fleet_worker import SteppedWorker, stepped_worker
 
 
 def test_a_pool_moves_to_another_image_and_the_way_back_is_known(fleet: SteppedWorker, nodes: FakeNodes) -> None:
@@ -86,6 +90,26 @@ def test_a_drain_with_an_hour_ends_the_sessions_that_are_left_then(fleet: Steppe
     assert node.claimed == 0
     kinds = [event["kind"] for event in fleet.admin("GET", "/api/events").get_json()["events"]]
     assert "sessions_ended" in kinds
+
+
+@pytest.mark.parametrize("away", [False, True])
+def test_no_session_ends_by_what_the_poller_knew_once(
+    fleet: SteppedWorker, nodes: FakeNodes, tmp_path: Path, away: bool
+) -> None:
+    node = nodes.add("n1")
+    fleet.add(node, nodes.add("n2", ready=9, capacity=9))
+    node.claims, node.claimed = {"a-ticket": "one"}, 1
+    with stepped_worker(tmp_path) as other:
+        other.admin("POST", "/api/nodes/n1/drain", json={"end_sessions_at": time.time() - 1})
+        fleet.worker.keeper.turn()
+        other.admin("POST", "/api/nodes/n1/resume", json={})
+    if away:
+        with fleet.worker.database.writing() as connection:
+            connection.execute(text("ALTER TABLE nodes RENAME TO nodes_away"))
+    with ThreadPoolExecutor(2) as executor:
+        fleet.worker.poller.beat(executor, Flag())
+    assert fleet.worker.view.nodes["n1"].intent == "draining", "it has not heard of the other's change of mind"
+    assert node.claimed == 1
 
 
 def test_a_drain_without_an_hour_never_ends_a_session() -> None:
