@@ -19,7 +19,9 @@ from redirector.errors import DatabaseAwayError, DatabaseRefusedError
 from redirector.store.refusals import is_refusal
 
 BUSY_SECONDS = 5
-"""How long a writer waits for another one. Writes take milliseconds; this covers a disk that stutters."""
+"""How long a writer waits for another one, and anybody for a connection. Writes take milliseconds; this covers a disk
+that stutters.
+"""
 
 POSTGRES_ARGUMENTS = {
     "connect_timeout": 3,
@@ -52,12 +54,17 @@ class Database:
         if self.dialect == "sqlite":
             # A bad path shows at the first use, as with any other database that is away.
             self._file = Path(parsed.database or "")
-            self.engine = create_engine(parsed, connect_args={"timeout": BUSY_SECONDS})
+            self.engine = create_engine(parsed, connect_args={"timeout": BUSY_SECONDS}, pool_timeout=BUSY_SECONDS)
             event.listen(self.engine, "connect", _prepare_sqlite)
             event.listen(self.engine, "begin", _begin_sqlite)
         else:
             self.engine = create_engine(
-                parsed, connect_args=POSTGRES_ARGUMENTS, pool_pre_ping=True, pool_size=4, max_overflow=8, pool_timeout=5
+                parsed,
+                connect_args=POSTGRES_ARGUMENTS,
+                pool_pre_ping=True,
+                pool_size=4,
+                max_overflow=8,
+                pool_timeout=BUSY_SECONDS,
             )
 
     @property

@@ -14,6 +14,9 @@ from redirector.store.database import Database
 KEPT_EVENTS = 20_000
 """Older ones go. A fleet writes a few hundred a day."""
 
+SIGHTINGS_AT_ONCE = 1000
+"""A beat takes so many at most: databases bound the parameters of a statement, and there may be a long time of them."""
+
 KEPT_MINUTES = 24 * 60
 """Charts show an hour; a day is kept for whoever looks in the morning."""
 
@@ -88,15 +91,15 @@ class Journal:
         return grown
 
     def take_sightings(self) -> list[Sighting]:
-        """All sightings, oldest first; they are gone from the database then."""
+        """The oldest sightings, in order; they are gone from the database then."""
         sightings = tables.sightings
         with self._database.reading() as connection:
             if connection.execute(select(sightings.c.id).limit(1)).first() is None:
                 return []
         with self._database.writing() as connection:
-            rows = connection.execute(select(sightings).order_by(sightings.c.id)).all()
+            rows = connection.execute(select(sightings).order_by(sightings.c.id).limit(SIGHTINGS_AT_ONCE)).all()
             if rows:
-                # Up to the last one read: on PostgreSQL another worker may be writing more of them.
+                # Just those: on PostgreSQL another worker may be writing one whose number is lower.
                 connection.execute(delete(sightings).where(sightings.c.id.in_([row.id for row in rows])))
             return [Sighting(row.node, bool(row.proved), row.reason) for row in rows]
 

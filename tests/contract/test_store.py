@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import text
+from sqlalchemy import QueuePool, text
 
 from redirector.board import Board
 from redirector.errors import DatabaseAwayError, SchemaTooNewError
 from redirector.store import tables
 from redirector.store.boards import Boards
-from redirector.store.database import Database
+from redirector.store.database import BUSY_SECONDS, Database
 from redirector.store.journal import Event, Journal, Sighting
 from redirector.store.leases import POLLER, Leases
 from redirector.store.registry import Registry
@@ -227,6 +227,21 @@ def test_sightings_are_taken_once(database: Database) -> None:
     journal.write([], {}, [Sighting("n1", proved=False, reason="late"), Sighting("n2", proved=True)])
     assert journal.take_sightings() == [Sighting("n1", proved=False, reason="late"), Sighting("n2", proved=True)]
     assert journal.take_sightings() == []
+
+
+def test_sightings_that_nobody_took_for_long_are_taken_bit_by_bit(database: Database) -> None:
+    journal = Journal(database)
+    journal.write([], {}, [Sighting("n1", proved=False)] * 70_000)
+    taken = 0
+    while sightings := journal.take_sightings():
+        taken += len(sightings)
+    assert taken == 70_000
+
+
+def test_nobody_waits_for_a_connection_longer_than_for_the_database_itself(database: Database) -> None:
+    pool = database.engine.pool
+    assert isinstance(pool, QueuePool)
+    assert pool.timeout() == BUSY_SECONDS
 
 
 def test_old_events_are_forgotten(database: Database) -> None:
