@@ -268,7 +268,7 @@ class Pools:
     # What the reconciler and the starter do.
 
     def wanted(self, pool: str, hands: int, now: float) -> int:
-        """How many sandboxes of this pool to start now. None while the node drains or its engine is away."""
+        """How many sandboxes of this pool to start now; 0 while the node drains or its engine is away."""
         with self._lock:
             if self._draining() or self._halted:
                 return 0
@@ -387,11 +387,6 @@ class Pools:
         """What was counted since the agent's start, as of this moment."""
         with self._lock:
             return copy.deepcopy(self.tally)
-
-    def culls(self) -> dict[str, int]:
-        """How many sandboxes ended since the agent's start, by reason."""
-        with self._lock:
-            return dict(self.tally.ends)
 
     def standings(self) -> dict[str, Standing]:
         with self._lock:
