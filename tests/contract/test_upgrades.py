@@ -65,7 +65,7 @@ def a_fleets_rows(active: FakeNode, draining: FakeNode) -> dict[str, list[dict[s
         "minutes": [{"minute": int(now) // 60, "name": "placed", "value": 7}],
         "rolls": [{"node": "n1", "pool": "default", "image_before": "an/older-image"}],
         "tickets": [
-            {"ticket": TICKET, "pool": "default", "live_until": now + 600, "held_until": 0.0, "claiming_until": 0.0}
+            {"ticket": TICKET, "pool": "default", "live_until": now + 120, "held_until": 0.0, "claiming_until": 0.0}
             | {"refused_at": 0.0, "let_in_at": 0.0, "node": "", "joined_at": now}
         ],
     }
