@@ -1,10 +1,14 @@
-"""What a sandbox sends that is no final answer of HTTP's: nginx passes it on, and no browser may find headers in it."""
+"""What a sandbox sends that is no final answer of HTTP's: nginx passes it on, and no browser may find headers in it.
+
+And what it sends that nobody fetches.
+"""
 
 from __future__ import annotations
 
 import re
 import socket
 from collections.abc import Iterator
+from queue import SimpleQueue
 
 import pytest
 
@@ -96,6 +100,26 @@ def test_no_header_of_a_sandbox_gets_through_in_what_is_no_answer(front: Front, 
     asked = {"Upgrade": "websocket", "Connection": "upgrade"} if websocket else {}
     received = sent_to_browser(front, GARBLED[name], **asked)
     assert b"set-cookie" not in headers_seen(received), received
+
+
+@pytest.mark.parametrize("upgrade", ["", "websocket"])
+def test_what_a_slow_client_does_not_fetch_fills_nothing_on_this_host(front: Front, upgrade: str) -> None:
+    ends: SimpleQueue[str] = SimpleQueue()
+
+    def respond(request: Request) -> None:
+        request.connection.settimeout(1)
+        request.close_connection = True
+        try:
+            request.wfile.write(b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 100_000_000)
+            ends.put("nginx took it all")
+        except TimeoutError:
+            ends.put("it has to wait")
+
+    front.sandbox(KEY, respond)
+    asked = f"GET /user/{KEY}/files/large HTTP/1.1\r\nHost: x\r\nUpgrade: {upgrade}\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", front.port)) as client:
+        client.sendall(asked.encode())
+        assert ends.get(timeout=30) == "it has to wait"
 
 
 def test_an_answer_of_any_length_and_kind_is_passed_on_unchanged(front: Front) -> None:
