@@ -11,8 +11,8 @@ import psutil
 from node_agent.errors import EngineError
 
 GONE = (psutil.NoSuchProcess, psutil.ZombieProcess)
-ROUNDS = 20
-"""What forks faster than it is killed is given up on after so many tries; the next beat tries again."""
+LOOK_SECONDS = 0.05
+"""Between two looks at what was killed. Init is not waited for: some reap the dead only every few seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +41,12 @@ def end_tree(root: ProcessId, belongs: Callable[[psutil.Process], bool], *, with
     """Kill a process, its descendants, and whatever else `belongs` to it, such as orphans of its kernels.
 
     Raises:
-        EngineError: something of it is still there after `within` seconds.
+        EngineError: something of it still lives after `within` seconds; it may fork faster than it is killed.
     """
     deadline = time.monotonic() + within
-    for _ in range(ROUNDS):
-        found = list(_tree(root, belongs))
-        if not found:
-            return
+    while found := list(_tree(root, belongs)):
+        if time.monotonic() > deadline:
+            raise EngineError(f"the processes of process {root.pid} do not end")
         for process in found:
             try:
                 process.kill()
@@ -55,8 +54,7 @@ def end_tree(root: ProcessId, belongs: Callable[[psutil.Process], bool], *, with
                 continue
             except psutil.AccessDenied as error:
                 raise EngineError(f"process {process.pid} may not be ended: it runs as another user") from error
-        psutil.wait_procs(found, timeout=max(0.0, deadline - time.monotonic()))
-    raise EngineError(f"the processes of process {root.pid} do not end")
+        psutil.wait_procs(found, timeout=LOOK_SECONDS)
 
 
 def tree_memory(root: psutil.Process) -> int:
