@@ -36,7 +36,7 @@ def config() -> None:
     """Check and show the settings of `tmpnb serve`."""
 
 
-@config.command(epilog=examples("tmpnb config check", "env $(cat /etc/tmpnb/redirector.env) tmpnb config check"))
+@config.command(epilog=examples("tmpnb config check", "(set -a; . /etc/tmpnb/redirector.env; tmpnb config check)"))
 def check() -> None:
     """Check the settings in the environment, all of them at once. Exit code 2 if any is wrong."""
     problems = unknown(os.environ)
