@@ -30,11 +30,12 @@ def place(client: AdminClient, *, explain: bool, pool: str, as_json: bool) -> No
     if as_json:
         print_json(found.dump())
     else:
-        click.echo(plain(found.next) if found.next else WORDS.get(found.verdict, "nowhere"))
+        if found.next:
+            click.echo(plain(found.next))
         if explain:
             _explain(found)
     if not found.next:
-        raise Stop("nobody would be placed now", Exit.FAILED)
+        raise Stop(WORDS.get(found.verdict, "nowhere"), Exit.FAILED)
 
 
 def _explain(found: PlaceView) -> None:

@@ -32,7 +32,7 @@ def test_place_fails_when_nobody_would_be_placed(tmpnb: Tmpnb, fake: FakeRedirec
         node["available"] = 0
     done = tmpnb("place")
     assert done.exit_code == 1
-    assert "every sandbox is in use" in done.stdout
+    assert (done.stdout, done.stderr) == ("", "Error: nowhere: every sandbox is in use\n")
     assert json.loads(tmpnb("place", "--json").stdout)["next"] is None
 
 
