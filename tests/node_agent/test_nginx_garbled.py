@@ -68,7 +68,7 @@ def headers_seen(received: bytes) -> list[bytes]:
     """The names of all headers that a lenient browser makes out: it skips what stands before an answer, takes a CR or
     a LF for the end of a line, and goes on after interim answers and behind a whole body.
     """
-    names = []
+    names: list[bytes] = []
     while (start := received.find(b"HTTP/")) >= 0:
         head, _, rest = re.sub(b"\r\n", b"\n", received[start:]).partition(b"\n\n")
         status, *lines = re.split(b"[\r\n]", head)
