@@ -16,6 +16,7 @@ from redirector.local_fleet.enrolment import Warmth
 from redirector.local_fleet.lock import StateLock
 from redirector.local_fleet.narrator import Announcement
 from redirector.local_fleet.plan import MARK
+from redirector.local_fleet.processes import is_alive
 from redirector.local_fleet.stop_request import StopRequest
 from tests.support.base_ports import base_port
 from tests.support.docker_host import local_engine
@@ -37,7 +38,7 @@ def assert_refused(result: Result, told: str, here: Path) -> None:
     assert result.stdout == ""
     assert len(result.stderr.splitlines()) == 1
     assert told in result.stderr
-    children = psutil.Process().children()
+    children = [child for child in psutil.Process().children() if is_alive(child)]
     assert not [child for child in children if child.environ().get(MARK, "").startswith(str(here))]
 
 
