@@ -90,8 +90,9 @@ def test_a_node_with_sessions_becomes_a_fleet_in_a_crowd_and_is_then_replaced(fl
     removed = fleet.admin("DELETE", f"/api/nodes/{first.name}", json={"force": True})
     assert removed.json() == {"removed": first.name}
     end_sessions(second)
-    fleet.wait_until_available(1)
-    assert fleet.visit().headers["Location"].startswith(second.url)
+    [late] = visit_all([f"{fleet.url}/"], count=1, over=0.0, patience=90.0)
+    assert late.sandbox, late
+    assert late.sandbox.startswith(second.url)
     leave(fleet, second)
 
 
