@@ -146,7 +146,8 @@ class LiveNode:
             if part.running:
                 part.stop()
         environment = {name: value for name, value in os.environ.items() if not name.startswith("TMPNB_")}
-        subprocess.run([str(BIN / "tmpnb-agent"), "purge"], env=environment | self.settings, check=True, timeout=60)
+        purge = [str(BIN / "tmpnb-agent"), "purge"]
+        subprocess.run(purge, env=environment | self.settings, check=True, stdout=subprocess.DEVNULL, timeout=60)
 
 
 class LiveFleet:
