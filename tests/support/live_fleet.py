@@ -142,9 +142,15 @@ class LiveNode:
                 part.kill()
 
     def stop(self) -> None:
-        for part in (self.agent, self.proxy):
-            if part.running:
-                part.stop()
+        try:
+            for part in (self.agent, self.proxy):
+                if part.running:
+                    part.stop()
+        finally:
+            # One that waits for its sessions, as after a test that failed half-way, holds up no other test.
+            for part in (self.proxy, self.agent):
+                if part.running:
+                    part.kill()
         environment = {name: value for name, value in os.environ.items() if not name.startswith("TMPNB_")}
         purge = [str(BIN / "tmpnb-agent"), "purge"]
         subprocess.run(purge, env=environment | self.settings, check=True, stdout=subprocess.DEVNULL, timeout=60)

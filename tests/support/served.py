@@ -82,6 +82,11 @@ class Served:
     def workers(self) -> list[psutil.Process]:
         return psutil.Process(self.process.pid).children()
 
+    def connections(self) -> int:
+        """How many clients the workers have taken in; those in the backlog do not count."""
+        opened = [each for worker in self.workers() for each in worker.net_connections("tcp")]
+        return sum(each.status == psutil.CONN_ESTABLISHED and each.laddr.port == self.port for each in opened)
+
     def stop(self) -> int:
         if self.process.poll() is None:
             self.process.terminate()
