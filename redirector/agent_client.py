@@ -157,7 +157,7 @@ class AgentClient:
         return None
 
     def lives(self, node: Node, name: str) -> bool | Failure:
-        """Whether a sandbox that was handed out is still there."""
+        """Whether a sandbox is still its visitor's. One that is ending may be known to its node for long."""
         url = f"{node.address}/api/sandboxes/{quote(name, safe='')}"
         answer = self._send(Request("GET", url, ANSWER_LIMIT, headers=_authorization(node.token)), self._claim_seconds)
         if isinstance(answer, Failure):
@@ -166,7 +166,7 @@ class AgentClient:
             return False
         if answer.status != HTTPStatus.OK:
             return Failure(Trouble.GARBLED, f"it answered {answer.status} when asked for a sandbox")
-        return True
+        return _object(answer).get("state") == "claimed"
 
     def token_works(self, address: str, token: str) -> bool | Failure:
         """Make a call that only the node's token allows."""

@@ -6,7 +6,8 @@ same: a sandbox is only returned to on a node of the fleet, and only while it li
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,7 +15,9 @@ from urllib.parse import urlsplit
 from itsdangerous import BadData, URLSafeTimedSerializer
 
 LASTS_SECONDS = 24 * 3600
-"""Longer than a session lasts anywhere; what it points to is asked for before it is used."""
+"""Longer than a session lasts anywhere; what it points to is asked for before it is used. A cookie may come from a host
+whose clock is ahead, and so seem to be from the future, by as much.
+"""
 
 MOST_HOMES = 4
 """Pools of which one visitor's sandbox is remembered: a cookie ends at 4 kB."""
@@ -54,7 +57,8 @@ class Visitor:
 class Seal:
     """Signs with the first key and accepts all, so that a key can be changed without forgetting anybody."""
 
-    def __init__(self, keys: Sequence[str]) -> None:
+    def __init__(self, keys: Sequence[str], clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
         # itsdangerous signs with the last.
         self._serializer = URLSafeTimedSerializer(list(reversed(keys)), salt=SALT)
 
@@ -67,7 +71,11 @@ class Seal:
     def read(self, value: str) -> Visitor:
         """What is no valid cookie is nobody's."""
         try:
-            raw: Any = self._serializer.loads(value, max_age=LASTS_SECONDS)
+            raw: Any
+            raw, written_at = self._serializer.loads(value, return_timestamp=True)
+            # Not by `max_age`: it takes no cookie that is a second younger than new.
+            if abs(self._clock() - written_at.timestamp()) > LASTS_SECONDS:
+                return Visitor()
             homes = {str(pool): Home(*map(str, parts)) for pool, parts in raw["h"].items()}
             return Visitor(str(raw["t"]), homes, bool(raw.get("f")))
         except (BadData, KeyError, TypeError, AttributeError):

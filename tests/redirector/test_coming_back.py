@@ -60,6 +60,14 @@ def test_when_the_sandbox_is_gone_they_get_a_new_one(fleet: SteppedWorker, node:
     assert node.claimed == 2
 
 
+def test_while_the_sandbox_ends_they_get_a_new_one_already(fleet: SteppedWorker, node: FakeNode) -> None:
+    """However long its node cannot remove what is left of it."""
+    first = location(fleet.web)
+    node.cannot_end = True
+    assert location(fleet.web).split("/lab")[0] != first.split("/lab")[0]
+    assert node.claimed == 2
+
+
 def test_when_its_node_does_not_answer_they_get_a_new_one_elsewhere(
     nodes: FakeNodes, fleet: SteppedWorker, node: FakeNode
 ) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from itsdangerous import URLSafeTimedSerializer
 
-from redirector.returning import MOST_HOMES, SALT, Home, Seal, Visitor, base_of
+from redirector.returning import LASTS_SECONDS, MOST_HOMES, SALT, Home, Seal, Visitor, base_of
 
 HOME = Home("n1", "s1", "http://n1.example.org/user/key")
 
@@ -38,6 +40,18 @@ def test_a_key_can_be_changed_without_forgetting_anybody() -> None:
     assert Seal(["new", "old"]).read(old) == Visitor("ticket")
     new = Seal(["new", "old"]).write(Visitor("ticket"))
     assert Seal(["new"]).read(new) == Visitor("ticket"), "it signs with the first"
+
+
+@pytest.mark.parametrize("ahead", [-600, -2, 0, 2, 600])
+def test_a_cookie_of_a_host_whose_clock_is_ahead_or_behind_is_kept(ahead: float) -> None:
+    cookie = Seal(["k"]).write(Visitor("ticket"))
+    assert Seal(["k"], clock=lambda: time.time() - ahead).read(cookie) == Visitor("ticket")
+
+
+@pytest.mark.parametrize("later", [LASTS_SECONDS + 2, -LASTS_SECONDS - 2])
+def test_a_cookie_of_another_day_is_nobody(later: float) -> None:
+    cookie = Seal(["k"]).write(Visitor("ticket"))
+    assert Seal(["k"], clock=lambda: time.time() + later).read(cookie) == Visitor()
 
 
 def test_a_sandbox_ends_the_wait_and_only_the_latest_of_each_pool_is_remembered() -> None:

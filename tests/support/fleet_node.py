@@ -45,6 +45,8 @@ class FakeNode:
     puzzled_words: str = "such a path makes no sense"
     nameless: list[Any] = field(default_factory=list)
     """What it lists as names of sandboxes beside those that it has."""
+    cannot_end: bool = False
+    """Its engine cannot remove what has ended, so that it goes on knowing it."""
     own_state: str = "active"
     claim_seconds: float = 0.0
     """How long a claim takes it."""
@@ -178,7 +180,9 @@ class FakeNode:
                 return 200, {"sandboxes": [{"name": name, "state": "claimed"} for name in names]}
             case "GET", ["sandboxes", name]:
                 lives = any(key.startswith(name) for key in self.claims.values())
-                return (200, {"name": name}) if lives else (404, {"status": "unknown_sandbox", "message": "gone"})
+                state = "ending" if self.cannot_end else "claimed"
+                shown = {"name": name, "state": state}
+                return (200, shown) if lives else (404, {"status": "unknown_sandbox", "message": "gone"})
             case "DELETE", ["sandboxes", name]:
                 return self._end(name)
         return self._command(asked)
