@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from node_agent.docker_limits import DockerLimits, Mount
+from node_agent.docker_seccomp import PROFILE
 from node_agent.setting_values import (
     Setting,
     any_path,
@@ -30,6 +32,23 @@ def mounts(text: str) -> tuple[Mount, ...]:
             raise ValueError(f"holds {word!r:.80}, not /SOURCE:/TARGET or /SOURCE:/TARGET:rw")
         found.append(Mount(parts[1], parts[2], read_only=parts[3] != "rw"))
     return tuple(found)
+
+
+ENGINES_OWN = "engine"
+
+
+def seccomp(text: str) -> str:
+    """The text of a profile: the shipped one, the engine's own (empty), or what the file at a path holds."""
+    if text in ("", ENGINES_OWN):
+        return PROFILE if not text else ""
+    path = any_path(text)
+    try:
+        profile = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise ValueError(f"is {text!r:.80}, which cannot be read as JSON: {error}") from error
+    if not isinstance(profile, dict) or "defaultAction" not in profile:
+        raise ValueError(f"is {text!r:.80}, which holds no seccomp profile: there is no defaultAction in it")
+    return json.dumps(profile)
 
 
 SOCKET = Path("/var/run/docker.sock")
@@ -96,6 +115,14 @@ TABLE: tuple[Setting, ...] = (
         "Another runtime that the engine knows, such as runsc.",
     ),
     Setting(
+        "seccomp",
+        seccomp,
+        "",
+        "the shipped one",
+        "path",
+        "The system calls that it may make: a profile in a file of your own, or `engine` for the engine's own profile.",
+    ),
+    Setting(
         "engine",
         any_path,
         str(SOCKET),
@@ -128,4 +155,5 @@ def limits(values: Mapping[str, Any]) -> DockerLimits:
         environment=values["environment"],
         extra_hosts=values["extra_hosts"],
         oci_runtime=values["oci_runtime"],
+        seccomp=values["seccomp"],
     )

@@ -34,7 +34,7 @@ LAYERS = {
     "node_agent": [
         ["wire", "log_lines", "lab_launcher", "lazy_group"],
         ["errors"],
-        ["sandboxes", "command", "durable", "browser_files"],
+        ["sandboxes", "command", "durable", "browser_files", "docker_seccomp"],
         ["addresses", "assets", "runtime"],
         ["logs", "docker_limits", "open_files"],
         ["setting_values"],

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from node_agent.docker_limits import MIB, Account, DockerLimits, Mount, creation, problems
+from node_agent.docker_seccomp import PROFILE
 from node_agent.runtime import Launch
 
 KEY = "abcdefgh" + "z" * 26
@@ -93,7 +94,8 @@ def test_further_mounts_are_read_only_unless_said() -> None:
 def test_privileges_cannot_be_had() -> None:
     config = host_config()
     assert config["CapDrop"] == ["ALL"]
-    assert config["SecurityOpt"] == ["no-new-privileges:true"]
+    assert config["SecurityOpt"] == ["no-new-privileges:true", f"seccomp={PROFILE}"]
+    assert config["CgroupnsMode"] == "private"
     assert not {"Privileged", "CapAdd", "Devices", "Binds", "PidMode", "UsernsMode"} & set(config)
 
 
