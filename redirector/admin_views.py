@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from redirector.json_fields import Fields, ViewError
+from redirector.json_fields import Fields, View, ViewError
 from redirector.visitors import visitors
 
 
@@ -24,6 +24,10 @@ class PoolView:
     """Where it was moved from last; empty if it never was."""
     stale: int = 0
     """Ready sandboxes of an image that the pool has left."""
+    starting: int = 0
+    startable: int = 0
+    unusable: int = 0
+    over: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,17 @@ class NodeView:
     """How old a session may become; 0: unknown or without limit."""
     end_sessions_at: float = 0.0
     """When its drain ends what is left; 0: never."""
+    unusable: int = 0
+    """Slots that are in none of the other states."""
+    over: int = 0
+    """Sandboxes beyond the capacity."""
+    current: bool = True
+    """Whether its numbers are of now. If not, they are 0 but for `claimed`, and `last_known` has what was."""
+    last_known: Mapping[str, int] | None = None
+    health_reason: str = ""
+    """Why its health is what it is, also where something else keeps visitors away."""
+    unanswered: str = ""
+    """Why the node did not answer when it was asked for this very answer; empty if it did."""
 
     @property
     def state(self) -> str:
@@ -94,6 +109,36 @@ class LineView:
 
 
 @dataclass(frozen=True, slots=True)
+class PoolCountsView:
+    """One pool's slots on all nodes together."""
+
+    available: int
+    capacity: int
+    starting: int = 0
+    startable: int = 0
+    claimed: int = 0
+    unusable: int = 0
+    over: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class NotCountedView:
+    """Nodes of which nothing current is known, and the sessions that they had when they answered last."""
+
+    nodes: int
+    claimed: int
+
+
+@dataclass(frozen=True, slots=True)
+class LatelyView:
+    """Visitors of the last minutes."""
+
+    minutes: int
+    placed: int
+    turned_away: int
+
+
+@dataclass(frozen=True, slots=True)
 class FleetView:
     """The whole fleet in numbers. `nodes` counts them by health, those that drain under `draining`."""
 
@@ -114,6 +159,13 @@ class FleetView:
     turned_away: int = 0
     """Visitors, since the fleet was made, for whom there was neither a sandbox nor a place to wait."""
     placed: int = 0
+    unusable: int = 0
+    over: int = 0
+    stats_age_seconds: float | None = None
+    """Of the oldest number that is counted."""
+    pools: Mapping[str, PoolCountsView] = field(default_factory=dict)
+    not_counted: NotCountedView | None = None
+    lately: LatelyView | None = None
 
     def dump(self) -> dict[str, Any]:
         """As JSON-ready values, shaped as the API has them."""
@@ -130,7 +182,15 @@ def parse_node(raw: object) -> NodeView:
     """
     fields = Fields(raw, "node")
     pools = {name: Fields(pool, "pool").into(PoolView) for name, pool in fields.mapping("pools").items()}
-    return fields.into(NodeView, "name", "url", "intent", "health", pools=pools)
+    known = raw.get("last_known") if isinstance(raw, dict) else None
+    last_known = None if known is None else _counts(Fields(known, "last_known"))
+    # An older redirector does not say, and gives no numbers of one that is down.
+    current = fields.flag("current") if "current" in fields.names() else fields.text("health") != "down"
+    return fields.into(NodeView, "name", "url", "intent", "health", pools=pools, last_known=last_known, current=current)
+
+
+def _counts(fields: Fields) -> dict[str, int]:
+    return {name: fields.count(name) for name in fields.names()}
 
 
 def parse_nodes(raw: object) -> list[NodeView]:
@@ -165,17 +225,29 @@ def parse_fleet(raw: object) -> FleetView:
     poller = Fields(fields.mapping("poller"), "poller")
     nodes = Fields(fields.mapping("nodes"), "nodes")
     counted = Fields(fields.mapping("visitors"), "visitors")
-    counters = {name: counted.count(name) for name in counted.names()}
+    counters = _counts(counted)
     lines = fields.mapping("waiting_room").items()
     return fields.into(
         FleetView,
         "available",
         "capacity",
-        nodes={health: nodes.count(health) for health in nodes.names()},
+        nodes=_counts(nodes),
         alarms=fields.texts("alarms"),
         poller=poller.text("holder"),
         poller_age_seconds=poller.number("age_seconds"),
+        pools={
+            name: Fields(pool, "pools").into(PoolCountsView, "capacity")
+            for name, pool in fields.mapping("pools").items()
+        },
+        not_counted=_optional(fields, "not_counted", NotCountedView),
+        lately=_optional(fields, "lately", LatelyView),
         waiting_room={pool: Fields(line, "waiting_room").into(LineView) for pool, line in lines},
         turned_away=visitors(counters).turned_away,
         placed=visitors(counters).placed,
     )
+
+
+def _optional(fields: Fields, name: str, view: type[View]) -> View | None:
+    """An object that an older redirector does not send."""
+    raw = fields.mapping(name)
+    return Fields(raw, name).into(view) if raw else None

@@ -135,9 +135,11 @@ class HasSessionsError(FleetError):
 
     code = "has_sessions"
 
-    def __init__(self, name: str, claimed: int) -> None:
+    def __init__(self, name: str, claimed: int, age_seconds: float | None = None) -> None:
+        """`age_seconds` is how old the number is where the node did not answer just now."""
         sessions = "one session" if claimed == 1 else f"{claimed} sessions"
-        super().__init__(f"{name} has {sessions}; drain it and wait, or force the removal")
+        when = "has" if age_seconds is None else f"does not answer, and {age_seconds:.0f} s ago had"
+        super().__init__(f"{name} {when} {sessions}; drain it and wait, or force the removal")
         self.claimed = claimed
 
     def fields(self) -> dict[str, Any]:

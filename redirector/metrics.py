@@ -16,9 +16,10 @@ from prometheus_client.registry import Collector
 from redirector.board import Board, cut_off
 from redirector.histograms import PLACEMENT, QUEUE, Scale, read
 from redirector.nodes import Node, Trouble, drained, pending, pools_of, standing
+from redirector.slot_counts import SlotCounts, counts_of, is_current
 from redirector.visitors import REFUSALS
 
-SLOTS = ("available", "claimed", "starting", "startable")
+SLOTS = ("available", "claimed", "starting", "startable", "unusable")
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,10 +132,12 @@ def _nodes(sample: Sample) -> Iterator[Metric]:
         if seen.stats is None:
             continue
         age.add_metric([name], max(0.0, sample.at - seen.asked_at))
+        current = is_current(seen)
         for pool, stats in pools_of(seen.stats).items():
-            capacity.add_metric([name, pool], stats.capacity)
+            # What it had before it fell silent would be added up with what others have now.
+            counts = counts_of(stats, takes_visitors=order != "never") if current else SlotCounts()
+            capacity.add_metric([name, pool], counts.capacity)
             problem.add_metric([name, pool], bool(stats.problem))
             for use in SLOTS:
-                usable = order != "never" or use in ("claimed", "starting")
-                slots.add_metric([name, pool, use], getattr(stats, use) if usable else 0)
+                slots.add_metric([name, pool, use], getattr(counts, use))
     yield from (state, routable, waits, empty, slots, capacity, problem, age, polls, errors)

@@ -24,6 +24,7 @@ from redirector.config import Settings
 from redirector.fleet.control import Control
 from redirector.fleet.door import Door
 from redirector.fleet.homecoming import Homecoming
+from redirector.fleet.live_stats import LiveStats
 from redirector.fleet.overview import Overview
 from redirector.fleet.placing import Placer
 from redirector.fleet.reports import Reports
@@ -63,6 +64,7 @@ class Worker:
     poller: Poller
     room: Room
     client: AgentClient
+    live: LiveStats
     database: Database
     _stop: Flag = field(default_factory=Flag)
     _threads: list[Thread] = field(default_factory=list)
@@ -83,6 +85,7 @@ class Worker:
         self._stop.set()
         for thread in self._threads:
             thread.join(STOP_SECONDS)
+        self.live.close()
         self.client.close()
         self.database.close()
 
@@ -141,6 +144,7 @@ def compose(settings: Settings, *, migrated: bool = True) -> Worker:
         new_ticket=new_ticket,
         seconds=settings.place_seconds,
     )
+    live = LiveStats(client, time.time)
     control = Control(
         registry=registry,
         boards=boards,
@@ -177,14 +181,16 @@ def compose(settings: Settings, *, migrated: bool = True) -> Worker:
                 journal=journal,
                 tickets=tickets,
                 view=view,
+                live=live,
                 clock=time.time,
             ),
+            live=live,
             journal=journal,
             clock=time.time,
             rng=rng,
         )
     )
-    return Worker(app, view, placer, control, registry, keeper, poller, room, client, database)
+    return Worker(app, view, placer, control, registry, keeper, poller, room, client, live, database)
 
 
 def new_ticket() -> str:

@@ -17,6 +17,7 @@ LAYERS = {
         ["board"],
         ["placement", "waiting_room", "limits", "returning"],
         ["config"],
+        ["slot_counts"],
         ["store"],
         ["admin_views", "admin_answers"],
         ["rotation", "rolling"],

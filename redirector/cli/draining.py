@@ -13,7 +13,7 @@ from redirector.admin_client import AdminClient
 from redirector.admin_views import NodeView
 from redirector.cli.exits import Exit, Stop
 from redirector.cli.moments import clock_time
-from redirector.cli.texts import plain
+from redirector.cli.texts import plain, span
 from redirector.cli.watching import Watch
 
 
@@ -35,6 +35,9 @@ def watch_drain(watch: Watch, names: Collection[str]) -> list[str]:
                 found = [node for node in nodes if node.name in names]
                 _refuse_resumed(found)
                 left = [node for node in found if not node.drained]
+                if not left:
+                    # Somebody may restart the host now: so the nodes themselves have the last word.
+                    left = [node for node in _ask_again(watch, found) if not node.drained or node.claimed]
                 line.show(progress(left, time.time()))
                 if not left:
                     return []
@@ -54,9 +57,23 @@ def progress(left: Sequence[NodeView], now: float) -> str:
     for node in left:
         ends = f", over by {clock_time(node.last_end, now)} at the latest" if node.last_end else ""
         unheard = " (does not answer)" if node.health == "down" else ", not yet told" if node.pending else ""
-        sessions = "1 session" if node.claimed == 1 else f"{node.claimed} sessions"
-        words.append(f"{plain(node.name)}: {sessions} left{ends}{unheard}")
+        words.append(f"{plain(node.name)}: {sessions_left(node)}{ends}{unheard}")
     return "; ".join(words)
+
+
+def sessions_left(node: NodeView) -> str:
+    """How many sessions a node has, by itself; where it does not answer, since when that is known."""
+    count = {0: "no sessions", 1: "1 session"}.get(node.claimed, f"{node.claimed} sessions")
+    if node.current and not node.unanswered:
+        return f"{count} left"
+    if node.stats_age_seconds is None:
+        return "nobody knows of how many sessions, it has never answered"
+    return f"{count} left {span(node.stats_age_seconds)} ago"
+
+
+def _ask_again(watch: Watch, nodes: Sequence[NodeView]) -> list[NodeView]:
+    asked = watch.look(lambda client: [client.node(node.name) for node in nodes])
+    return list(nodes) if asked is None else asked
 
 
 def _refuse_resumed(nodes: Sequence[NodeView]) -> None:

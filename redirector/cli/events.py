@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
-from datetime import datetime
 
 import click
 
 from redirector.admin_answers import EventView
-from redirector.cli.moments import Moment
+from redirector.cli.moments import Moment, clock_time, full_time
 from redirector.cli.options import Source, beside_a_fleet, every_option, json_option
 from redirector.cli.tables import print_json
 from redirector.cli.texts import examples, plain
@@ -34,6 +34,8 @@ def events(
 ) -> None:
     """Show the fleet's history, oldest first. JSON is one event a line."""
     looking = Watch(source, every=every)
+    if since is not None:
+        click.echo(f"since {clock_time(since, time.time())}", err=True)
     wanted = limit or (50 if since is None else AT_ONCE)
     found = looking.look(lambda client: client.events(limit=wanted, not_before=since or 0.0)) or []
     _say(found, as_json=as_json)
@@ -56,7 +58,7 @@ def _say(found: Iterable[EventView], *, as_json: bool) -> None:
         if as_json:
             print_json(event.dump(), one_line=True)
         else:
-            at = datetime.fromtimestamp(event.at).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+            at = full_time(event.at)
             who = f" by {plain(event.by)}" if event.by else ""
             why = f": {plain(event.reason)}" if event.reason else ""
             click.echo(f"{at}  {plain(event.node) or '-':16}  {plain(event.kind):16}{who}{why}".rstrip())

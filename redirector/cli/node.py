@@ -12,6 +12,7 @@ import click
 from redirector.admin_client import AdminClient
 from redirector.admin_errors import RefusedError
 from redirector.cli.access import read_secret
+from redirector.cli.draining import sessions_left
 from redirector.cli.exits import Exit, Stop
 from redirector.cli.node_drain import drain
 from redirector.cli.node_names import change, hinting, print_one_or_all
@@ -125,7 +126,7 @@ def remove(client: AdminClient, *, names: tuple[str, ...], reason: str, force: b
 
     It forgets them and their tokens. Nodes with sessions need --force.
     """
-    occupied = {each.name: each.claimed for each in client.nodes() if each.claimed and not force}
+    occupied = {each.name: each for each in client.nodes() if each.claimed and not force}
     if not (force or yes):
         _agree([name for name in names if name not in occupied])
 
@@ -133,7 +134,7 @@ def remove(client: AdminClient, *, names: tuple[str, ...], reason: str, force: b
         if name in occupied:
             # Asked of the fleet a moment later it might have become free, and nobody agreed to that.
             raise RefusedError(
-                "has_sessions", f"has {_sessions(occupied[name])}; drain it and wait until they have ended"
+                "has_sessions", f"{sessions_left(occupied[name])}; drain it and wait until they have ended"
             )
         client.remove(name, reason=reason, by=operator(), force=force)
         return Outcome(name, "done", "removed")
@@ -158,10 +159,6 @@ def _agree(names: Sequence[str]) -> None:
 def _say_node(outcome: Outcome) -> None:
     if outcome.node:
         print_node(outcome.node, time.time())
-
-
-def _sessions(count: int) -> str:
-    return "one session" if count == 1 else f"{count} sessions"
 
 
 for command in (drain, wait, selftest, rotate):

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import click
 
 from redirector.admin_client import AdminClient
-from redirector.cli.draining import watch_drain
+from redirector.cli.draining import sessions_left, watch_drain
 from redirector.cli.exits import Exit, Stop
 from redirector.cli.moments import Moment, clock_time
 from redirector.cli.node_names import change, hinting
@@ -76,7 +76,9 @@ def drain(
 
     def keep_out(name: str) -> Outcome:
         changed, node = client.drain(name, reason=reason, by=operator(), force=force, end_sessions_at=ends_at or 0.0)
-        left = f"draining, {_sessions(node.claimed)} left" if node.claimed else "draining, no sessions left"
+        unheard = f" (it does not answer: {node.unanswered})" if node.unanswered else ""
+        ends = f"; they end at {clock_time(node.end_sessions_at, time.time())}" if node.end_sessions_at else ""
+        left = f"draining, {sessions_left(node)}{unheard}{ends}"
         status, message = ("done", left) if changed else ("already", f"already {left}")
         return Outcome(name, status, message, node=node)
 
@@ -95,15 +97,14 @@ def _agree(client: AdminClient, names: Sequence[str], ends_at: float) -> None:
     Raises:
         Stop: there is nobody to ask, or they said no.
     """
-    sessions = sum(node.claimed for node in client.nodes() if node.name in names)
+    there = [node for node in client.nodes() if node.name in names]
+    sessions = sum(node.claimed for node in there)
+    unheard = [node.name for node in there if not node.current]
     when = clock_time(ends_at, time.time())
     if not sys.stdin.isatty():
         raise Stop(f"this ends people's sessions at {when}: confirm it with --yes", Exit.USAGE)
     shown = ", ".join(plain(name) for name in names)
-    question = f"End the sessions that are left on {shown} at {when}? There are {sessions} now."
+    known = f"There are {sessions} now" + (f", by old numbers on {', '.join(map(plain, unheard))}" if unheard else "")
+    question = f"End the sessions that are left on {shown} at {when}? {known}."
     if not click.confirm(question, err=True):
         raise Stop("nothing was changed", Exit.FAILED)
-
-
-def _sessions(count: int) -> str:
-    return "one session" if count == 1 else f"{count} sessions"

@@ -14,6 +14,7 @@ from redirector.admin_client import AdminClient
 from redirector.admin_errors import AdminError
 from redirector.cli.access import DEFAULT_STATE, locate
 from redirector.cli.exits import Stop
+from redirector.cli.moments import operator_zone
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,7 @@ def on_a_fleet(command: Callable[..., None]) -> Callable[..., None]:
     @_state_option
     @functools.wraps(command)
     def opened(url: str | None, state: str | None, **arguments: Any) -> None:
+        operator_zone()  # One that does not exist ends the command before it does anything.
         command(client=locate(url, state, os.environ).client(), **arguments)
 
     return opened
@@ -77,6 +79,7 @@ def beside_a_fleet(command: Callable[..., None]) -> Callable[..., None]:
     @_state_option
     @functools.wraps(command)
     def opened(url: str | None, state: str | None, **arguments: Any) -> None:
+        operator_zone()
         command(source=Source(lambda: locate(url, state, os.environ).client()), **arguments)
 
     return opened

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from datetime import datetime
 
 import click
 from rich.console import Console
@@ -12,6 +11,7 @@ from rich.text import Text
 
 from redirector.admin_client import AdminClient
 from redirector.admin_views import FleetView
+from redirector.cli.moments import clock_now
 from redirector.cli.options import Source, beside_a_fleet, every_option, json_option
 from redirector.cli.tables import fleet_lines, print_fleet, print_json
 from redirector.cli.texts import examples
@@ -56,7 +56,7 @@ def _redraw(looking: Watch, fleet: FleetView) -> None:
         found: FleetView | None = fleet
         while True:
             if found is not None:
-                fleet, at = found, _clock()
+                fleet, at = found, clock_now()
             heading = f"[{at}; Ctrl-C ends this]" if found is not None else f"[no answer since {at}; Ctrl-C ends this]"
             live.update(Text("\n".join([heading, *fleet_lines(fleet, looking.client.url)])), refresh=True)
             looking.pause()
@@ -71,14 +71,10 @@ def _append(looking: Watch, fleet: FleetView, *, as_json: bool) -> None:
         if found is not None and as_json:
             print_json(found.dump(), one_line=True)
         elif found is not None and (line := _line(found)) != shown:
-            click.echo(f"{_clock()} {line}")
+            click.echo(f"{clock_now()} {line}")
             shown = line
         looking.pause()
         found = looking.look(AdminClient.fleet)
-
-
-def _clock() -> str:
-    return datetime.now().astimezone().strftime("%H:%M:%S")
 
 
 def _line(fleet: FleetView) -> str:

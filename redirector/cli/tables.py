@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from redirector.admin_views import FleetView, LineView, NodeView
+from redirector.admin_views import FleetView, LineView, NodeView, PoolCountsView, PoolView
 from redirector.cli.moments import clock_time
 from redirector.cli.texts import ago, plain, span
 from redirector.nodes import DEFAULT_POOL
@@ -97,21 +97,33 @@ def print_node(node: NodeView, now: float) -> None:
             ("  pending", "the node has not reported this intent yet" if node.pending else ""),
             ("health", node.health),
             ("  since", ago(node.since, now)),
+            ("  because", node.health_reason),
+            ("  now", f"it does not answer: {node.unanswered}" if node.unanswered else ""),
             ("visitors", "welcome" if node.eligible else f"none: {node.reason}"),
-            ("slots", f"{node.capacity}: {_slots(node)}"),
-            *(
-                (
-                    f"pool {name}",
-                    f"{pool.available} of {pool.capacity} free" + (f"; {pool.problem}" * bool(pool.problem)),
-                )
-                for name, pool in node.pools.items()
-            ),
+            ("slots", node_slots(node)),
+            *((f"pool {name}", _pool(pool, current=node.current)) for name, pool in node.pools.items()),
             ("image", node.image),
             ("software", node.software),
             ("stats", "" if node.stats_age_seconds is None else f"{span(node.stats_age_seconds)} old"),
             ("added", ago(node.added_at, now)),
         )
     )
+
+
+def node_slots(node: NodeView) -> str:
+    """A node's slots; of one that is not heard of, what they were and when."""
+    if node.current:
+        return slots(node)
+    known = node.last_known
+    if not known or node.stats_age_seconds is None:
+        return "unknown"
+    was = f"{known['available']} free, {known['claimed']} claimed of {known['capacity']}"
+    return f"unknown; {span(node.stats_age_seconds)} ago: {was}"
+
+
+def _pool(pool: PoolView, *, current: bool) -> str:
+    numbers = f"{pool.available} of {pool.capacity} free, {pool.claimed} claimed" if current else ""
+    return "; ".join(filter(None, (numbers, pool.problem, pool.image)))
 
 
 def print_fleet(fleet: FleetView, url: str) -> None:
@@ -132,13 +144,39 @@ def _fleet_pairs(fleet: FleetView, url: str) -> list[tuple[str, str]]:
         ("fleet", url),
         ("dashboard", f"{url}/dashboard"),
         ("version", fleet.version),
-        ("visitors", f"{fleet.claimed} now; {fleet.placed} placed and {fleet.turned_away} turned away so far"),
+        ("visitors", f"{fleet.claimed} now" + _not_counted(fleet)),
+        ("  in all", f"{fleet.placed} placed and {fleet.turned_away} turned away since the fleet began"),
+        ("  lately", _lately(fleet)),
         *_waiting_pairs(fleet),
-        ("slots", f"{fleet.capacity}: {_slots(fleet)}"),
+        ("slots", slots(fleet)),
+        *((f"  pool {name}", slots(pool)) for name, pool in fleet.pools.items() if len(fleet.pools) > 1),
         ("nodes", nodes),
+        ("as of", _as_of(fleet)),
         ("poller", (fleet.poller or "none") + ("" if age is None else f", {span(age)} ago")),
         *(("alarm", alarm) for alarm in fleet.alarms),
     ]
+
+
+def _not_counted(fleet: FleetView) -> str:
+    """Sessions nobody can count at the moment, on nodes that do not answer."""
+    silent = fleet.not_counted
+    if silent is None or not silent.claimed:
+        return ""
+    nodes = "one node that does" if silent.nodes == 1 else f"{silent.nodes} nodes that do"
+    return f", and {silent.claimed} when last heard of on {nodes} not answer"
+
+
+def _lately(fleet: FleetView) -> str:
+    lately = fleet.lately
+    if lately is None:
+        return ""
+    return f"{lately.placed} placed and {lately.turned_away} turned away in the last {lately.minutes} min"
+
+
+def _as_of(fleet: FleetView) -> str:
+    """When the nodes said so, where that is not now."""
+    age = fleet.stats_age_seconds
+    return "" if age is None else "now" if age < 1 else f"{span(age)} ago, the oldest of these numbers"
 
 
 def _waiting_pairs(fleet: FleetView) -> list[tuple[str, str]]:
@@ -159,10 +197,13 @@ def _waiting(line: LineView) -> Iterator[str]:
         yield f"who comes now waits about {span(line.expected_seconds)}"
 
 
-def _slots(counted: NodeView | FleetView) -> str:
+def slots(counted: NodeView | FleetView | PoolCountsView) -> str:
+    """Slots by use, which add up to what stands first."""
+    unusable = f", {counted.unusable} not usable" if counted.unusable else ""
+    over = f"; {counted.over} more than there are slots" if counted.over else ""
     return (
-        f"{counted.available} free, {counted.claimed} claimed, "
-        f"{counted.starting} starting, {counted.startable} startable"
+        f"{counted.capacity}: {counted.available} free, {counted.claimed} claimed, "
+        f"{counted.starting} starting, {counted.startable} startable{unusable}{over}"
     )
 
 

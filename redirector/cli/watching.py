@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from datetime import datetime
 from typing import TypeVar
 
 import click
@@ -13,6 +12,7 @@ import click
 from redirector.admin_client import AdminClient
 from redirector.admin_errors import AdminError, RefusedError, UnreachableError
 from redirector.cli.exits import DENIALS, Exit, Stop
+from redirector.cli.moments import clock_now
 from redirector.cli.options import Source
 from redirector.cli.texts import plain
 
@@ -92,5 +92,4 @@ class Watch:
     def _say_lost(self, problem: AdminError) -> None:
         if not self._lost:
             self._lost = True
-            now = datetime.now().astimezone().strftime("%H:%M:%S")
-            click.echo(f"{now} {plain(str(problem))}; still trying", err=True)
+            click.echo(f"{clock_now()} {plain(str(problem))}; still trying", err=True)

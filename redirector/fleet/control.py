@@ -177,9 +177,7 @@ class Control:
         if name not in nodes:
             raise UnknownNodeError(name)
         if not decision.force:
-            claimed = self._sessions(nodes[name], board)
-            if claimed:
-                raise HasSessionsError(name, claimed)
+            self._refuse_with_sessions(nodes[name], board)
         with self._registry.changing() as change:
             _refuse_stale(_found(change, name), decision)
             if not decision.force:
@@ -213,11 +211,18 @@ class Control:
         """How the node itself says that it is, at this moment."""
         return self._client.stats(node.address)
 
-    def _sessions(self, node: Node, board: Board) -> int:
-        """Sessions on a node: as it says now, else as it last said."""
-        now = self.asked(node)
-        stats = now if isinstance(now, NodeStats) else board.of(node.name).stats
-        return stats.claimed if stats is not None else 0
+    def _refuse_with_sessions(self, node: Node, board: Board) -> None:
+        """Refuse to forget a node that has sessions: as it says now, else as it last said.
+
+        Raises:
+            HasSessionsError: it has.
+        """
+        now, seen = self.asked(node), board.of(node.name)
+        if isinstance(now, NodeStats):
+            if now.claimed:
+                raise HasSessionsError(node.name, now.claimed)
+        elif seen.stats is not None and seen.stats.claimed:
+            raise HasSessionsError(node.name, seen.stats.claimed, max(0.0, self._clock() - seen.asked_at))
 
 
 def _already_there(nodes: Mapping[str, Node], url: str, name: str) -> Node | None:

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 
 from redirector.board import Board
 from redirector.errors import LastNodeError, TooLittleFreeError
-from redirector.nodes import Node, standing
+from redirector.nodes import Node, Seen, standing
+from redirector.slot_counts import counts_now
 
 
 def refuse_unless_spared(name: str, nodes: Mapping[str, Node], board: Board, min_free_percent: int) -> None:
@@ -23,16 +24,16 @@ def refuse_unless_spared(name: str, nodes: Mapping[str, Node], board: Board, min
     orders = {other: standing(node, board.of(other)).order for other, node in nodes.items()}
     if [other for other, order in orders.items() if order == "first"] == [name]:
         raise LastNodeError(name)
-    if orders[name] == "never" or not _free(board, name):
+    if orders[name] == "never" or not _free(nodes[name], board.of(name)):
         # Visitors find as much room without it as with it.
         return
     others = [other for other, order in orders.items() if order != "never" and other != name]
-    capacity = sum(stats.capacity for other in others if (stats := board.of(other).stats) is not None)
-    percent = 100 * sum(_free(board, other) for other in others) / capacity if capacity else 0.0
+    capacity = sum(counts_now(nodes[other], board.of(other)).capacity for other in others)
+    percent = 100 * sum(_free(nodes[other], board.of(other)) for other in others) / capacity if capacity else 0.0
     if percent < min_free_percent:
         raise TooLittleFreeError(name, percent, min_free_percent)
 
 
-def _free(board: Board, name: str) -> int:
-    stats = board.of(name).stats
-    return stats.available + stats.startable if stats is not None else 0
+def _free(node: Node, seen: Seen) -> int:
+    counts = counts_now(node, seen)
+    return counts.available + counts.startable

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Lock
 
 from redirector.board import Board
 from redirector.errors import DatabaseAwayError
+from redirector.fleet.live_stats import LiveStats
 from redirector.fleet.view import View
 from redirector.nodes import Node
 from redirector.store.boards import Boards
@@ -15,6 +16,9 @@ from redirector.store.journal import Journal
 from redirector.store.registry import Registry
 from redirector.store.tickets import Tickets
 from redirector.waiting_room import Line
+
+MINUTES = 60
+"""That a picture looks back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,8 @@ class Picture:
     counters: Mapping[str, int] = field(default_factory=dict)
     waiting: Mapping[str, Line] = field(default_factory=dict)
     """The waiting room, by pool; those only where somebody waits or was let in lately."""
+    minutes: Mapping[str, list[int]] = field(default_factory=dict)
+    """What the counters grew by in each of the last 60 minutes, oldest first."""
     database_problem: str = ""
 
 
@@ -41,6 +47,7 @@ class Overview:
         journal: Journal,
         tickets: Tickets,
         view: View,
+        live: LiveStats,
         clock: Callable[[], float],
     ) -> None:
         self._registry = registry
@@ -48,6 +55,7 @@ class Overview:
         self._journal = journal
         self._tickets = tickets
         self._view = view
+        self._live = live
         self._clock = clock
         self._lock = Lock()
         self._last: Picture | None = None
@@ -61,11 +69,17 @@ class Overview:
                 self._boards.latest(),
                 self._journal.counters(),
                 self._tickets.lines(),
+                self._journal.minutes(MINUTES),
             )
         except DatabaseAwayError as error:
             picture = Picture(self._clock(), self._view.nodes, self._view.board, database_problem=str(error))
         self._last = picture
         return picture
+
+    def live(self) -> Picture:
+        """The same with the nodes' own numbers of this moment, for whoever acts on them."""
+        picture = self.picture()
+        return replace(picture, board=self._live.all(picture.nodes, picture.board), at=self._clock())
 
     def recent(self, seconds: float) -> Picture:
         """One that is not older than that: what anyone may ask for must not cost the database anything each time."""

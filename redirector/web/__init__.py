@@ -14,6 +14,7 @@ from redirector.config import Settings
 from redirector.fleet.control import Control
 from redirector.fleet.door import Door
 from redirector.fleet.homecoming import Homecoming
+from redirector.fleet.live_stats import LiveStats
 from redirector.fleet.membership import Membership
 from redirector.fleet.overview import Overview
 from redirector.fleet.upkeep import Upkeep
@@ -52,6 +53,7 @@ class Collaborators:
     control: Control
     upkeep: Upkeep
     overview: Overview
+    live: LiveStats
     journal: Journal
     clock: Callable[[], float]
     rng: Random
@@ -72,7 +74,7 @@ def create_app(parts: Collaborators) -> Flask:
     app.after_request(_keep_nowhere)
     app.register_blueprint(entry.blueprint(entry.Front(parts.door, parts.homecoming, parts.cookies)))
     app.register_blueprint(public.blueprint(parts.door, parts.view, parts.settings))
-    app.register_blueprint(admin_nodes.blueprint(parts.control, parts.upkeep, admins, parts.clock))
+    app.register_blueprint(admin_nodes.blueprint(parts.control, parts.upkeep, parts.live, admins, parts.clock))
     app.register_blueprint(admin_upkeep.blueprint(parts.upkeep, admins))
     app.register_blueprint(admin_fleet.blueprint(parts.overview, parts.journal, parts.settings, admins, parts.rng))
     app.register_blueprint(

@@ -26,11 +26,11 @@ def blueprint(overview: Overview, journal: Journal, settings: Settings, admins: 
 
     @admin.get("/fleet")
     def fleet() -> Response:
-        return jsonify(fleet_json(_known(overview.picture()), settings, request.url_root))
+        return jsonify(fleet_json(_known(overview.live()), settings, request.url_root))
 
     @admin.get("/place")
     def place() -> Response:
-        return jsonify(place_json(_known(overview.picture()), request.args.get("pool") or DEFAULT_POOL, rng))
+        return jsonify(place_json(_known(overview.live()), request.args.get("pool") or DEFAULT_POOL, rng))
 
     @admin.get("/events")
     def events() -> Response:

@@ -10,6 +10,7 @@ from flask import Blueprint, Response, jsonify, request
 
 from redirector.errors import BadRequestError, UnknownNodeError
 from redirector.fleet.control import Addition, Control, Decision
+from redirector.fleet.live_stats import LiveStats
 from redirector.fleet.upkeep import Upkeep
 from redirector.web.auth import Keyholders
 from redirector.web.bodies import Body, read_body
@@ -19,7 +20,9 @@ DIGITS = 19
 """Of the greatest whole number that a database's row may hold."""
 
 
-def blueprint(control: Control, upkeep: Upkeep, admins: Keyholders, clock: Callable[[], float]) -> Blueprint:
+def blueprint(
+    control: Control, upkeep: Upkeep, live: LiveStats, admins: Keyholders, clock: Callable[[], float]
+) -> Blueprint:
     """The calls, each of which needs the admin token."""
     admin = Blueprint("admin_nodes", __name__, url_prefix="/api/nodes")
     admin.before_request(admins.check)
@@ -27,6 +30,7 @@ def blueprint(control: Control, upkeep: Upkeep, admins: Keyholders, clock: Calla
     @admin.get("")
     def list_nodes() -> Response:
         nodes, board = control.nodes()
+        board = live.all(nodes, board)
         before = upkeep.images_before()
         now = clock()
         return jsonify(
@@ -64,10 +68,13 @@ def blueprint(control: Control, upkeep: Upkeep, admins: Keyholders, clock: Calla
         return jsonify({"changed": changed, "node": _one(name)})
 
     def _one(name: str) -> dict[str, Any]:
+        """As the node says itself: what an operator just did, or is about to do, hangs on it."""
         nodes, board = control.nodes()
         if name not in nodes:
             raise UnknownNodeError(name)
-        return node_json(nodes[name], board.of(name), clock(), upkeep.images_before().get(name, {}))
+        answered = live.one(nodes[name], board.of(name))
+        before = upkeep.images_before().get(name, {})
+        return node_json(nodes[name], answered.seen, clock(), before, unanswered=answered.unanswered)
 
     return admin
 

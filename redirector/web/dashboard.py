@@ -22,7 +22,7 @@ from redirector.fleet.overview import Overview, Picture
 from redirector.store.journal import Journal
 from redirector.web.auth import Keyholders, too_many
 from redirector.web.bodies import Body, read_body
-from redirector.web.dashboard_json import MINUTES, cards, charts
+from redirector.web.dashboard_json import cards, charts
 from redirector.web.events_json import events_json
 from redirector.web.failures import failure
 from redirector.web.fleet_json import fleet_json
@@ -161,7 +161,7 @@ def _history(journal: Journal, picture: Picture) -> dict[str, Any]:
         return {"charts": charts({}), "events": []}
     try:
         return {
-            "charts": charts(journal.minutes(MINUTES)),
+            "charts": charts(picture.minutes),
             "events": events_json(reversed(journal.events(limit=EVENTS_SHOWN))),
         }
     except DatabaseAwayError:

@@ -6,12 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from node_agent.wire import NodeStats
-from redirector.fleet.overview import Picture
+from redirector.fleet.overview import MINUTES, Picture
 from redirector.nodes import Health, Node, Seen, drained, pending, standing
+from redirector.slot_counts import counts_of, is_current
 from redirector.visitors import by_minute
-
-MINUTES = 60
-"""That charts show."""
 
 
 def node_card(node: Node, seen: Seen, now: float) -> dict[str, Any]:
@@ -42,15 +40,15 @@ def slot_grid(node: Node, seen: Seen) -> dict[str, int]:
     stats = seen.stats
     if stats is None:
         return {}
-    if seen.health is Health.DOWN:
+    if not is_current(seen):
         return {"unknown": stats.capacity}
     draining = node.intent == "draining" or stats.state == "draining"
-    ready = 0 if draining else stats.available
-    left = max(0, stats.capacity - ready - stats.claimed - stats.starting)
+    counts = counts_of(stats, takes_visitors=not draining)
+    left = counts.startable + counts.unusable
     return {
-        "claimed": stats.claimed,
-        "ready": ready,
-        "starting": stats.starting,
+        "claimed": counts.claimed,
+        "ready": counts.available,
+        "starting": counts.starting,
         "draining": left if draining else 0,
         "free": 0 if draining else left,
     }

@@ -8,17 +8,27 @@ from types import MappingProxyType
 from typing import Any
 
 from node_agent.wire import NodeStats
-from redirector.nodes import Health, Node, Seen, drained, pending, standing
+from redirector.nodes import Node, Seen, drained, pending, standing
+from redirector.slot_counts import SlotCounts, counts_now, counts_of, is_current
 
 NOTHING = NodeStats(available=0, capacity=0)
 
 
 def node_json(
-    node: Node, seen: Seen, now: float, images_before: Mapping[str, str] = MappingProxyType({})
+    node: Node,
+    seen: Seen,
+    now: float,
+    images_before: Mapping[str, str] = MappingProxyType({}),
+    *,
+    unanswered: str = "",
 ) -> dict[str, Any]:
-    """All that operators may know of a node: everything but its token."""
+    """All that operators may know of a node: everything but its token.
+
+    `unanswered` is why the node did not answer just now, where it was asked; empty if it did or was not asked.
+    """
     stats = seen.stats or NOTHING
     place = standing(node, seen)
+    counts, current = counts_now(node, seen), is_current(seen)
     return {
         "name": node.name,
         "url": node.url,
@@ -35,13 +45,18 @@ def node_json(
         "reason": place.reason,
         "since": seen.since or node.added_at,
         "eligible": place.order == "first",
-        "available": stats.available if place.order != "never" else 0,
-        "capacity": stats.capacity if seen.health is not Health.DOWN else 0,
-        "starting": stats.starting,
-        "startable": stats.startable if place.order != "never" else 0,
+        "health_reason": seen.reason,
+        "unanswered": unanswered,
+        "current": current,
+        **counts.dump(),
+        # The one number that outlives its moment: sessions live on while nobody hears of their node.
         "claimed": stats.claimed,
+        "last_known": None if current or seen.stats is None else _last_known(stats),
         "pools": {
-            name: asdict(pool) | {"image_before": images_before.get(name, "")} for name, pool in stats.pools.items()
+            name: asdict(pool)
+            | (counts_of(pool, takes_visitors=place.order != "never") if current else SlotCounts()).dump()
+            | {"claimed": pool.claimed, "image_before": images_before.get(name, "")}
+            for name, pool in stats.pools.items()
         },
         "software": stats.version,
         "image": stats.container_image,
@@ -50,6 +65,11 @@ def node_json(
         "max_age_seconds": stats.max_age_seconds,
         "end_sessions_at": node.end_sessions_at,
     }
+
+
+def _last_known(stats: NodeStats) -> dict[str, int]:
+    """What a node reported before it fell silent; `stats_age_seconds` says when."""
+    return {name: getattr(stats, name) for name in ("available", "capacity", "starting", "startable", "claimed")}
 
 
 def state_word(node: Node, seen: Seen) -> str:

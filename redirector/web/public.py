@@ -12,7 +12,8 @@ from flask import Blueprint, Response, jsonify, request
 from redirector.config import Settings
 from redirector.fleet.door import Door
 from redirector.fleet.view import View
-from redirector.nodes import Health, Node, Seen, standing
+from redirector.nodes import Node, Seen, standing
+from redirector.slot_counts import is_current
 from redirector.web.bodies import read_body
 from redirector.web.failures import failure
 from redirector.web.spawn import spawn
@@ -68,7 +69,7 @@ def _numbers(view: View) -> dict[str, Any]:
 
 def _host(node: Node, seen: Seen) -> dict[str, Any]:
     stats = seen.stats
-    if stats is None or seen.health in (Health.DOWN, Health.JOINING):
+    if stats is None or not is_current(seen):
         return {"available": 0, "capacity": 0, "down": True}
     return {
         "available": stats.available if standing(node, seen).order != "never" else 0,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from hypothesis import strategies as st
+
 from node_agent.wire import NodeStats, PoolStats
 from redirector.board import Board
 from redirector.nodes import Health, Node, Seen
@@ -24,6 +26,41 @@ def pools(**available: int) -> dict[str, PoolStats]:
 
 def seen(health: Health = Health.UP, said: NodeStats | None = None, **fields: Any) -> Seen:
     return Seen(health=health, **{"reason": "", "stats": said or stats(), "polls": 1, **fields})
+
+
+def any_fleets() -> st.SearchStrategy[tuple[dict[str, Node], Board]]:
+    """Fleets in every state that nodes may be in, with numbers that need not make any sense."""
+    counts = st.integers(0, 50)
+    reported = st.builds(
+        NodeStats,
+        available=counts,
+        capacity=counts,
+        starting=counts,
+        startable=counts,
+        claimed=counts,
+        state=st.sampled_from(["active", "draining"]),
+        protocol=st.just(1),
+        generation=st.integers(1, 2),
+        pools=st.dictionaries(
+            st.sampled_from(["default", "r"]),
+            st.builds(PoolStats, available=counts, capacity=counts, starting=counts, startable=counts, claimed=counts),
+        ),
+    )
+    observed = st.builds(
+        Seen,
+        health=st.sampled_from(Health),
+        failures=st.integers(0, 5),
+        stats=st.none() | reported,
+        asked_at=st.floats(0, 1000),
+    )
+    entries = st.lists(st.tuples(st.sampled_from(["active", "draining"]), observed), max_size=6)
+    return entries.map(_fleet_of)
+
+
+def _fleet_of(entries: list[tuple[Any, Seen]]) -> tuple[dict[str, Node], Board]:
+    names = [f"n{number}" for number in range(len(entries))]
+    fleet = {name: a_node(name, intent=intent) for name, (intent, _) in zip(names, entries, strict=True)}
+    return fleet, board(**{name: each for name, (_, each) in zip(names, entries, strict=True)})
 
 
 def board(**entries: Seen) -> Board:

@@ -46,6 +46,10 @@ def node(name: str, port: int = 8101, **changes: Any) -> dict[str, Any]:
                 "image": "old",
                 "image_before": "",
                 "stale": 0,
+                "starting": 0,
+                "startable": 0,
+                "unusable": 0,
+                "over": 0,
             }
         },
         "software": "0.1.0",
@@ -54,6 +58,12 @@ def node(name: str, port: int = 8101, **changes: Any) -> dict[str, Any]:
         "added_at": 1000.0,
         "max_age_seconds": 0,
         "end_sessions_at": 0.0,
+        "unusable": 0,
+        "over": 0,
+        "current": True,
+        "last_known": None,
+        "health_reason": "",
+        "unanswered": "",
     } | changes
 
 

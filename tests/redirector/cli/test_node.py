@@ -264,3 +264,42 @@ def test_status_as_json_has_the_fields_of_the_api(tmpnb: Tmpnb) -> None:
 def test_every_command_explains_itself_with_an_example(tmpnb: Tmpnb, command: str) -> None:
     shown = tmpnb("node", command, "--help").stdout
     assert f"tmpnb node {command}" in shown.partition("Examples:")[2]
+
+
+def test_a_node_that_is_down_shows_one_set_of_numbers_when_they_were_and_why(
+    tmpnb: Tmpnb, fake: FakeRedirector
+) -> None:
+    known = {"available": 2, "capacity": 4, "starting": 0, "startable": 0, "claimed": 2}
+    fake.nodes["n2"] |= {
+        "health": "down",
+        "health_reason": "connection refused",
+        "reason": "draining: disk",
+        "intent": "draining",
+        "eligible": False,
+        "current": False,
+        "last_known": known,
+        "capacity": 0,
+        "available": 0,
+        "stats_age_seconds": 40.0,
+        "unanswered": "connection refused",
+    }
+    shown = " ".join(tmpnb("node", "show", "n2").stdout.split())
+    assert "because connection refused" in shown
+    assert "slots unknown; 40 s ago: 2 free, 2 claimed of 4" in shown
+    drained = tmpnb("node", "drain", "n2")
+    assert "2 sessions left 40 s ago (it does not answer: connection refused)" in drained.stdout
+
+
+def test_a_drain_that_looks_over_is_confirmed_by_the_node_itself(tmpnb: Tmpnb, fake: FakeRedirector) -> None:
+    fake.nodes["n2"] |= {"intent": "draining", "drained": True, "claimed": 0}
+    looks: list[str] = []
+
+    def look(fake: FakeRedirector) -> None:
+        looks.append(fake.requests[-1].path)
+        # The list is of a moment ago; the node says that somebody is left, until it has been asked twice.
+        asked_itself = looks[-1].endswith("/n2")
+        fake.nodes["n2"]["claimed"] = int(asked_itself and looks.count("/api/nodes/n2") < 3)
+
+    fake.on_look = look
+    assert tmpnb("node", "wait", "n2", "--for", "drained", "--every", "0.01").exit_code == 0
+    assert looks.count("/api/nodes/n2") == 3

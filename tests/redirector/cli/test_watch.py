@@ -77,7 +77,7 @@ def test_watching_says_a_line_for_each_change(tmpnb: Tmpnb, fake: FakeRedirector
 
     fake.on_look = busier
     done = tmpnb("status", "--watch", *QUICK)
-    lines = [line.split(" ", 1)[1] for line in done.stdout.splitlines()]
+    lines = [line.split(" ", 2)[2] for line in done.stdout.splitlines()]
     assert [line.split(",")[0] for line in lines] == ["2 visitors", "3 visitors", "4 visitors"]
 
 
@@ -199,3 +199,27 @@ def test_on_a_terminal_an_old_picture_says_how_old_it_is(fake: FakeRedirector, t
         watching.wait(20)
         os.close(ours)
     assert b"2 up" in drawn
+
+
+def test_status_adds_up_and_says_of_when_its_numbers_are(tmpnb: Tmpnb, fake: FakeRedirector) -> None:
+    pool = {"available": 3, "capacity": 4, "claimed": 1}
+
+    def answer(request: Request) -> Answer:
+        found = fake.answer(request)
+        if request.path == "/api/fleet":
+            found.json |= {
+                "unusable": 2,
+                "pools": {"default": pool, "r": pool | {"unusable": 1}},
+                "not_counted": {"nodes": 1, "claimed": 4},
+                "stats_age_seconds": 12.0,
+                "lately": {"minutes": 60, "placed": 5, "turned_away": 0},
+            }
+        return found
+
+    fake.answers = answer
+    shown = " ".join(tmpnb("status").stdout.split())
+    assert "2 now, and 4 when last heard of on one node that does not answer" in shown
+    assert "5 placed and 0 turned away in the last 60 min" in shown
+    assert "8: 6 free, 2 claimed, 0 starting, 0 startable, 2 not usable" in shown
+    assert "pool r 4: 3 free, 1 claimed" in shown
+    assert "as of 12 s ago" in shown
