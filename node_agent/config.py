@@ -484,7 +484,7 @@ def contradictions(values: Mapping[str, Any]) -> list[str]:
 
 
 def environment() -> Mapping[str, str]:
-    """For the process runtime, which passes on the harmless part of it."""
+    """The variables of this process: the process runtime passes on the harmless part of them, the proxy all to nginx."""
     return dict(os.environ)
 
 

@@ -8,25 +8,32 @@ from __future__ import annotations
 import ctypes
 import errno
 import logging
+import os
 import shutil
 import signal
 import socket
 import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+from node_agent.config import environment
 from node_agent.errors import HostError
+from node_agent.listeners import NO_LISTENERS, Listeners
 
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 0.5
 """How often to look for a new configuration, and whether nginx still runs."""
 
-QUIT_SECONDS = 5.0
-"""How long open requests may go on after TERM. Websockets never end by themselves; browsers open them again."""
+QUIT_SECONDS = 1.0
+"""How long open requests may go on after TERM: enough for what a page asks, and the node is away as long. Websockets
+never end by themselves; browsers open them again."""
+
+END_SECONDS = 5.0
+"""How long an nginx that was told to end at once may take, and its log's reader after it."""
 
 PORT_SECONDS = 3.0
 """How long to wait for a port that the last proxy may just be leaving."""
@@ -47,6 +54,7 @@ class Proxy:
         *,
         certificate: tuple[Path, ...] = (),
         until_certified: str = "",
+        listeners: Listeners = NO_LISTENERS,
     ) -> None:
         """A proxy that is not running yet.
 
@@ -57,6 +65,7 @@ class Proxy:
             stop: ends it.
             certificate: files without which it cannot serve, and whose change makes nginx read them again.
             until_certified: nginx's configuration until they are there; empty: it waits without serving.
+            listeners: sockets that listen already and outlive this process.
         """
         self._nginx = nginx
         self._run_dir = run_dir
@@ -65,6 +74,7 @@ class Proxy:
         self._stop = stop
         self._certificate = certificate
         self._until_certified = until_certified
+        self._listeners = listeners
         self._current: tuple[object, ...] = ()
 
     def run(self) -> None:
@@ -89,8 +99,15 @@ class Proxy:
                 _end(master)
 
     def _start(self, config: Path, access_log: IO[bytes] | None = None) -> subprocess.Popen[bytes]:
-        argv = self._argv(config)
-        return subprocess.Popen(argv, stdout=access_log, preexec_fn=_die_with_parent)  # noqa: PLW1509 - no threads yet
+        return subprocess.Popen(
+            self._argv(config),
+            stdout=access_log,
+            env={**environment(), **self._listeners.environment()},
+            pass_fds=self._listeners.descriptors,
+            # A group of its own, by which workers are found whose master was killed.
+            process_group=0,
+            preexec_fn=_die_with_parent,  # noqa: PLW1509 - no threads yet
+        )
 
     def _argv(self, config: Path, *more: str) -> list[str]:
         # -e: not the log file that the package was built with, which is not ours to write.
@@ -133,6 +150,8 @@ class Proxy:
 
     def _await_port(self) -> None:
         """Say in words what nginx would say in its own, and before it starts."""
+        if self._listeners.include(*self._listen):
+            return
         for attempt in range(int(PORT_SECONDS / LOOK_SECONDS) + 1):
             problem = port_problem(*self._listen)
             if problem != errno.EADDRINUSE or self._stop.is_set():
@@ -202,14 +221,16 @@ def port_problem(host: str, port: int) -> int:
 @contextmanager
 def _pipe_to_stdout() -> Iterator[IO[bytes]]:
     """Something that nginx can open as /dev/stdout: a pipe can be, journald's socket and another user's file cannot."""
-    with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as cat:
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE, process_group=0) as cat:
         assert cat.stdin is not None
-        with cat.stdin as pipe:
-            yield pipe
         try:
-            cat.wait(QUIT_SECONDS)
+            with cat.stdin as pipe:
+                yield pipe
+            cat.wait(END_SECONDS)
         except subprocess.TimeoutExpired:
-            # A worker of an nginx that had to be killed holds the other end.
+            log.warning("the access log's reader does not end, its last lines are lost")
+        finally:
+            # Whatever else still holds the other end must not keep this process.
             cat.kill()
 
 
@@ -234,15 +255,18 @@ def _assert_runs(master: subprocess.Popen[bytes]) -> None:
 
 
 def _end(master: subprocess.Popen[bytes]) -> None:
-    """Ask politely, then less so."""
-    for ask, patience in ((signal.SIGQUIT, QUIT_SECONDS), (signal.SIGTERM, QUIT_SECONDS), (signal.SIGKILL, None)):
+    """Ask the master politely, then less so, and end what it leaves: workers live on when their master is killed."""
+    for ask, patience in ((signal.SIGQUIT, QUIT_SECONDS), (signal.SIGTERM, END_SECONDS)):
         if master.poll() is not None:
-            return
+            break
         master.send_signal(ask)
         try:
             master.wait(patience)
         except subprocess.TimeoutExpired:
             continue
+    with suppress(ProcessLookupError):
+        os.killpg(master.pid, signal.SIGKILL)
+    master.wait()
 
 
 def _die_with_parent() -> None:

@@ -37,7 +37,7 @@ LAYERS = {
         ["errors"],
         ["sandboxes", "command", "durable", "browser_files", "docker_seccomp"],
         ["addresses", "assets", "runtime"],
-        ["logs", "docker_limits", "open_files"],
+        ["logs", "docker_limits", "open_files", "listeners"],
         ["setting_values"],
         ["docker_settings"],
         ["pool_settings"],

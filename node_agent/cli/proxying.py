@@ -8,7 +8,7 @@ import threading
 
 import click
 
-from node_agent import config, nginx, open_files
+from node_agent import config, listeners, nginx, open_files
 from node_agent.logs import log_to_stderr
 from node_agent.proxy import Proxy, find_nginx
 
@@ -17,7 +17,7 @@ from node_agent.proxy import Proxy, find_nginx
 def proxy() -> None:
     """Run nginx in the foreground with the configuration that the agent writes, and follow its changes.
 
-    Waits for the agent's first start. TERM ends it within ten seconds.
+    Waits for the agent's first start. TERM ends it within some seconds.
     """
     settings = config.from_environment()
     log_to_stderr(settings.log_format)
@@ -33,4 +33,5 @@ def proxy() -> None:
         stop,
         certificate=tuple(path for path in (settings.tls_cert, settings.tls_key) if path),
         until_certified=nginx.tls.until_certified(settings, as_root=os.geteuid() == 0) if settings.http_listen else "",
+        listeners=listeners.handed_over(os.environ, os.getpid()),
     ).run()

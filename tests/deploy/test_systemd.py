@@ -72,9 +72,12 @@ class Host:
             f"TMPNB_NODE_NAME={self.name}\nTMPNB_NODE_LISTEN=127.0.0.1:8101\nTMPNB_NODE_CAPACITY=1\n"
             f"TMPNB_NODE_IMAGE={sandbox_image}\nTMPNB_NODE_RUN_DIR={self.run_dir}/n\n",
         )
+        self.write(
+            "/etc/systemd/system/tmpnb-proxy.socket.d/test.conf",
+            "[Socket]\nListenStream=\nListenStream=127.0.0.1:8101\n",
+        )
         for service in ("agent", "proxy"):
             drop_in = f"/etc/systemd/system/tmpnb-{service}.service.d"
-            self.run(f"mkdir -p {drop_in}")
             self.write(f"{drop_in}/test.conf", f"[Service]\nReadWritePaths={self.run_dir}\n")
         self.run("chmod 600 /etc/tmpnb/*.env /etc/tmpnb/*-token && systemctl daemon-reload")
 
@@ -82,7 +85,7 @@ class Host:
         return command("docker", "exec", "--interactive", self.name, "sh", "-c", line, says=says)
 
     def write(self, path: str, text: str) -> None:
-        self.run(f"cat > {path}", says=text)
+        self.run(f"mkdir -p $(dirname {path}) && cat > {path}", says=text)
 
     def works(self, line: str) -> bool:
         try:
@@ -95,7 +98,7 @@ class Host:
         wait_until(lambda: self.works(line), START_SECONDS, line)
 
     def end(self) -> None:
-        self.run("systemctl stop tmpnb-agent tmpnb-proxy")
+        self.run("systemctl stop tmpnb-agent tmpnb-proxy.socket tmpnb-proxy")
         self.run("set -a; . /etc/tmpnb/node.env; tmpnb-agent purge")
         print(self.run("journalctl --no-pager -o short-monotonic -u 'tmpnb-*' | tail -60"))
         command("docker", "rm", "--force", "--volumes", self.name)
@@ -177,6 +180,15 @@ def test_agent_and_proxy_serve_a_visitor_whose_session_outlives_restarts_of_both
 
     host.wait_for(sandbox)
     host.wait_for("systemd-run --quiet --wait --pipe -p EnvironmentFile=/etc/tmpnb/node.env tmpnb-agent health")
+
+
+def test_a_restart_of_the_proxy_refuses_nobody(host: Host) -> None:
+    host.run("systemctl start tmpnb-proxy.socket tmpnb-agent tmpnb-proxy")
+    host.wait_for(f"curl -sf {STANDALONE}/stats")
+    knocking = f"for i in $(seq 80); do curl -s -o /dev/null -w '%{{http_code}} ' {STANDALONE}/stats; done"
+    said = host.run(f"({knocking}) & systemctl restart tmpnb-proxy; wait")
+
+    assert said.split() == ["200"] * 80
 
 
 def test_the_proxy_writes_its_log_where_logrotate_looks(host: Host) -> None:

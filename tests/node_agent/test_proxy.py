@@ -8,12 +8,14 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import psutil
 import pytest
 
 from node_agent.errors import HostError
+from node_agent.listeners import Listeners
 from node_agent.proxy import Proxy, find_nginx, port_problem
 from tests.support.live_fleet import free_ports
 from tests.support.waiting import wait_until
@@ -63,13 +65,17 @@ def said(port: int) -> bytes:
     """The last line that nginx answers with; empty while it does not."""
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
-            connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
-            answer = b""
-            while more := connection.recv(65536):
-                answer += more
-            return answer.rsplit(b"\r\n", 1)[-1]
+            return said_on(connection)
     except OSError:
         return b""
+
+
+def said_on(connection: socket.socket) -> bytes:
+    connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
+    answer = b""
+    while more := connection.recv(65536):
+        answer += more
+    return answer.rsplit(b"\r\n", 1)[-1]
 
 
 def answers(port: int, word: bytes) -> Callable[[], object]:
@@ -129,16 +135,36 @@ def test_a_configuration_that_was_removed_leaves_the_old_one_in_use(run_dir: Pat
     run(run_dir, port, answers(port, b"one"), (run_dir / "nginx.conf").unlink, answers(port, b"one"))
 
 
-def test_an_nginx_that_ends_by_itself_is_an_error(run_dir: Path, port: int) -> None:
+def test_a_killed_nginx_ends_the_proxy_and_its_orphaned_workers(run_dir: Path, port: int) -> None:
+    """Workers outlive a killed master, hold the port, and hold the pipe of the access log."""
+    config = (run_dir / "nginx.conf").read_text().replace("access_log off", "access_log /dev/stdout")
+    (run_dir / "nginx.conf").write_text(config)
+    workers: list[psutil.Process] = []
+
     def kill() -> None:
         master = psutil.Process(int((run_dir / "nginx" / "nginx.pid").read_text()))
-        workers = master.children()
-        for process in (master, *workers):
-            os.kill(process.pid, signal.SIGKILL)
-        psutil.wait_procs(workers, timeout=10)
+        workers.extend(master.children())
+        os.kill(master.pid, signal.SIGKILL)
 
+    steps: list[Callable[[], object]] = [lambda: None] * 200
     with pytest.raises(HostError, match="nginx ended by itself with status -9"):
-        run(run_dir, port, answers(port, b"one"), kill)
+        run(run_dir, port, answers(port, b"one"), kill, *steps)
+    assert workers
+    assert not psutil.wait_procs(workers, timeout=10)[1]
+    assert said(port) == b""
+
+
+def test_whoever_comes_during_a_restart_is_answered_after_it_where_a_service_manager_holds_the_socket(
+    run_dir: Path, port: int
+) -> None:
+    answered: list[bytes] = []
+    with socket.create_server(("127.0.0.1", port)) as held:
+        listeners = Listeners((held.fileno(),))
+        for _ in range(2):
+            with socket.create_connection(("127.0.0.1", port), timeout=10) as early:
+                script = Script(partial(lambda early: answered.append(said_on(early)), early))
+                Proxy(find_nginx(), run_dir, ("127.0.0.1", port), script, listeners=listeners).run()
+    assert answered == [b"one", b"one"]
 
 
 def test_a_configuration_that_nginx_refuses_from_the_start_is_an_error(run_dir: Path, port: int) -> None:

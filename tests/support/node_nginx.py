@@ -44,6 +44,7 @@ class Front:
     access_log: Path
     error_log: Path
     servers: list[UnixServer] = field(default_factory=list)
+    settings: dict[str, str] = field(default_factory=dict)
 
     def ask(self, path: str, method: str = "GET", body: bytes | None = None, **headers: str) -> Answer:
         """One request, its path sent exactly as given. Header names take `_` for `-`."""
@@ -85,7 +86,8 @@ class Front:
 
 
 @contextmanager
-def run_nginx(**settings: str) -> Iterator[Front]:
+def run_nginx(*, serve: bool = True, **settings: str) -> Iterator[Front]:
+    """Start nginx before a run directory; without `serve` all but the program itself, for whoever starts it."""
     with tempfile.TemporaryDirectory(prefix="t", dir="/tmp") as root:
         Path(root).chmod(0o755)
         run_dir, access_log, error_log = Path(root) / "run", Path(root) / "access", Path(root) / "error"
@@ -99,16 +101,21 @@ def run_nginx(**settings: str) -> Iterator[Front]:
             "ACCESS_LOG": str(access_log),
             **settings,
         }
-        read = config.load({f"TMPNB_NODE_{name}": value for name, value in given.items()})
+        environment = {f"TMPNB_NODE_{name}": value for name, value in given.items()}
+        read = config.load(environment)
         (run_dir / "user").mkdir(parents=True)
         (run_dir / "nginx").mkdir()
         host.open_to_nginx(read)
         host.write_proxy_config(read)
+        front = Front(run_dir, port, access_log, error_log, settings=environment)
+        if not serve:
+            yield front
+            front.clear()
+            return
         # As `tmpnb-agent proxy` does.
         open_files.raise_limit(read.slots, 0, wish=open_files.NGINX)
         argv = [find_nginx(), "-e", "stderr", "-p", f"{run_dir}/nginx/", "-c", str(run_dir / "nginx.conf")]
         with error_log.open("wb") as log, subprocess.Popen(argv, stderr=log, stdout=log) as nginx:
-            front = Front(run_dir, port, access_log, error_log)
             try:
                 wait_until(lambda: _listens(front), 10, "nginx to listen")
                 yield front
