@@ -64,6 +64,8 @@ class Trial:
     landing: str
     limits: DockerLimits
     start_seconds: float
+    unkept: bool = False
+    """Whether an engine may be used that does not keep limits."""
 
 
 def check(
@@ -96,6 +98,7 @@ def check(
         clock=time.time,
         limits=trial.limits,
         pull=False,
+        unkept=trial.unkept,
     )
     launch = _launch(trial.image, place)
     try:

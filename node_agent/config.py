@@ -86,6 +86,7 @@ class Settings:
     reserve: int
     keep_free: int
     engine: Path
+    unkept_limits: str
     pull: bool
     limits: DockerLimits
     """Of the default pool."""

@@ -28,7 +28,7 @@ def of_image(engine: DockerEngine, found: Mapping[str, Any], *, node: str) -> Br
 
 def _read(engine: DockerEngine, found: Mapping[str, Any], node: str) -> Iterator[File]:
     body = {"Image": found["Id"], "Entrypoint": ["none"], "Cmd": [], "Labels": {PROBE_LABEL: node}}
-    container = engine.create(body)
+    container = engine.create(body).id
     try:
         prefix = _prefix(engine, container, found["Config"])
         for place in browser_files.places(prefix) if prefix else ():

@@ -11,6 +11,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
@@ -40,6 +41,14 @@ class NotThereError(OSError):
     """The engine's socket is not there, or nobody listens at it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Created:
+    """A container that was created, with what the engine warned of: as a rule, that it discards what it was asked."""
+
+    id: str
+    warnings: tuple[str, ...]
+
+
 class DockerEngine:
     """One engine on this host. Calls may come from several threads at once."""
 
@@ -67,10 +76,14 @@ class DockerEngine:
         except NO_ANSWER as error:
             raise EngineError(f"the engine broke off ({type(error).__name__})") from None
 
-    def create(self, body: Mapping[str, Any], name: str | None = None) -> str:
-        """Create a container from the body of the API's request, and return its id."""
+    def info(self) -> Mapping[str, Any]:
+        """What the engine says of itself and of its kernel."""
+        return dict(self._ask("ask what the engine can do", lambda client: client.info(), retry=True))
+
+    def create(self, body: Mapping[str, Any], name: str | None = None) -> Created:
+        """Create a container from the body of the API's request."""
         made = self._ask("create a container", lambda client: client.create_container_from_config(body, name))
-        return str(made["Id"])
+        return Created(str(made["Id"]), tuple(map(str, made.get("Warnings") or ())))
 
     def start(self, container: str) -> None:
         self._ask("start a container", lambda client: client.start(container))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from node_agent.docker_engine import DockerEngine
-from node_agent.docker_limits import NO_NETWORK, PROBE_LABEL
+from node_agent.docker_limits import NO_NETWORK, PROBE_LABEL, DockerLimits
 from node_agent.errors import EngineError
 
 BETWEEN_CONTAINERS = "com.docker.network.bridge.enable_icc"
@@ -25,6 +25,42 @@ NOT_WRITABLE = (
     "a container cannot write into the run directory (exit code {code}); where SELinux is on, the directory needs the "
     "type container_file_t"
 )
+
+UNKEPT = (
+    "the engine does not keep what it is asked: {what}. Strangers' code would run without that limit. Mend the host, "
+    "often by its kernel's command line (cgroup_enable=memory swapaccount=1), or accept it with "
+    "TMPNB_NODE_UNKEPT_LIMITS=accept"
+)
+CAPABILITIES = {
+    "MemoryLimit": "no limit on memory",
+    "SwapLimit": "no limit on swap",
+    "PidsLimit": "no limit on processes",
+    "CPUShares": "no share of the processors",
+}
+"""What an engine's `info` has to say yes to, and what a no means."""
+PLATFORM = "platform"
+"""In the warning about an image made for another processor: that is no limit."""
+
+
+def check_capabilities(info: Mapping[str, Any], limits: Iterable[DockerLimits]) -> None:
+    """The kernel beneath an engine has to be able to keep the limits; what `info` does not mention counts as yes.
+
+    Raises:
+        EngineError: it is not.
+    """
+    names = {**CAPABILITIES, **({"CpuCfsQuota": "no limit on processors"} if any(each.cpus for each in limits) else {})}
+    if lacking := [words for name, words in names.items() if info.get(name) is False]:
+        raise EngineError(UNKEPT.format(what=", ".join(lacking)))
+
+
+def check_warnings(warnings: Iterable[str]) -> None:
+    """What an engine warns of when it creates a sandbox may not be a limit that it discards.
+
+    Raises:
+        EngineError: it is, in the engine's words.
+    """
+    if unkept := [warning.strip().rstrip(".") for warning in warnings if PLATFORM not in warning]:
+        raise EngineError(UNKEPT.format(what="; ".join(unkept)))
 
 
 def check_network(engine: DockerEngine, name: str) -> None:
@@ -91,7 +127,7 @@ def _write(engine: DockerEngine, probe: Path, image: str, node: str) -> int:
             "Mounts": [{"Type": "bind", "Source": str(probe), "Target": "/probe"}],
         },
     }
-    container = engine.create(body)
+    container = engine.create(body).id
     try:
         engine.start(container)
         return engine.exit_code(container, PROBE_SECONDS)

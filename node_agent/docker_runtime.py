@@ -6,7 +6,8 @@ Only what bears this node's label is ever listed or touched.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,8 @@ from node_agent.errors import EngineError
 from node_agent.runtime import Instance, Launch
 from node_agent.sandboxes import base_path, redact
 from node_agent.setting_values import SOCKET_NAME
+
+log = logging.getLogger(__name__)
 
 SERVER = ("jupyter-lab",)
 """What `{server}` in a command template stands for."""
@@ -55,8 +58,13 @@ class DockerRuntime:
         limits: DockerLimits,
         limits_by_pool: Mapping[str, DockerLimits] | None = None,
         pull: bool = True,
+        unkept: bool = False,
     ) -> None:
-        """`image` is the one that `check` tries the engine with; `limits_by_pool` is for pools that have their own."""
+        """A runtime on this engine.
+
+        `image` is the one that `check` tries the engine with; `limits_by_pool` is for pools that have their own; with
+        `unkept` sandboxes start also where the engine says that it does not keep their limits.
+        """
         self._engine = engine
         self._node = node
         self._run_dir = run_dir
@@ -68,6 +76,8 @@ class DockerRuntime:
         self._limits_by_pool = limits_by_pool or {}
         self._accounts: dict[tuple[str, DockerLimits], Account] = {}
         self._pulls = ImagePulls(engine.pull, clock, allowed=pull)
+        self._unkept = unkept
+        self._warned: set[str] = set()
         self._proven = False
 
     def start(self, launch: Launch) -> None:
@@ -76,7 +86,9 @@ class DockerRuntime:
         argv = self._argv(launch, account)
         body = creation(launch, limits, node=self._node, run_dir=self._run_dir, account=account, argv=argv)
         try:
-            self._engine.start(self._engine.create(body, f"tmpnb-{launch.name}"))
+            created = self._engine.create(body, f"tmpnb-{launch.name}")
+            self._heed(created.warnings)
+            self._engine.start(created.id)
         except EngineError:
             # It may exist all the same, as after a timeout. What cannot be removed now, the next beat finds.
             with contextlib.suppress(EngineError):
@@ -106,12 +118,24 @@ class DockerRuntime:
         self._engine.ping()
         if self._proven:
             return
+        every_pool = (self._limits, *self._limits_by_pool.values())
+        if not self._unkept:
+            docker_proof.check_capabilities(self._engine.info(), every_pool)
         docker_proof.sweep(self._engine, node=self._node, now=self._clock())
-        for limits in (self._limits, *self._limits_by_pool.values()):
+        for limits in every_pool:
             docker_proof.check_network(self._engine, limits.network)
         if self._engine.image(self._image) is not None:
             docker_proof.check_directory(self._engine, self._run_dir, image=self._image, node=self._node)
             self._proven = True
+
+    def _heed(self, warnings: Sequence[str]) -> None:
+        """Log each warning of the engine once, and start nothing whose limits it does not keep."""
+        for warning in warnings:
+            if warning not in self._warned:
+                self._warned.add(warning)
+                log.warning("the engine warns: %s", redact(warning))
+        if not self._unkept:
+            docker_proof.check_warnings(warnings)
 
     def _argv(self, launch: Launch, account: Account) -> list[str]:
         return command.expand(
@@ -143,7 +167,7 @@ class DockerRuntime:
 
     def _passwd(self, image: str) -> str:
         """The image's users, read from a container that never runs."""
-        container = self._engine.create({"Image": image, "Cmd": ["none"], "Labels": {PROBE_LABEL: self._node}})
+        container = self._engine.create({"Image": image, "Cmd": ["none"], "Labels": {PROBE_LABEL: self._node}}).id
         try:
             return (self._engine.file(container, "/etc/passwd") or b"").decode(errors="replace")
         finally:

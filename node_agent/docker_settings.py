@@ -17,6 +17,7 @@ from node_agent.setting_values import (
     count,
     host_addresses,
     matching,
+    one_of,
     processors,
     size,
     switch,
@@ -131,11 +132,19 @@ TABLE: tuple[Setting, ...] = (
         "The engine's socket. It has to be an engine of this very host.",
     ),
     Setting(
+        "unkept_limits",
+        one_of("refuse", "accept"),
+        "refuse",
+        "refuse",
+        "",
+        "What an engine that says that it does not keep a limit means: no sandboxes, or sandboxes without that limit.",
+    ),
+    Setting(
         "pull", switch, "1", "1", "0 or 1", "1: an image that is not on the host is fetched. 0: it has to be there."
     ),
 )
 
-FIELDS = frozenset(row.field for row in TABLE) - {"engine", "pull"}
+FIELDS = frozenset(row.field for row in TABLE) - {"engine", "pull", "unkept_limits"}
 """Those that become `DockerLimits`, and that each pool may have of its own."""
 
 

@@ -86,6 +86,7 @@ def docker_runtime(settings: Settings, _environment: Mapping[str, str]) -> Runti
         limits=by_pool[DEFAULT],
         limits_by_pool=by_pool,
         pull=settings.pull,
+        unkept=settings.unkept_limits == "accept",
     )
 
 

@@ -28,7 +28,14 @@ def check(image: str) -> None:
     """
     asked = {f"{PREFIX}IMAGE": image, f"{PREFIX}RUNTIME": "docker"}
     settings = config.load({**config.environment(), **asked})
-    trial = Trial(image, settings.command, settings.landing, settings.limits, settings.start_seconds)
+    trial = Trial(
+        image,
+        settings.command,
+        settings.landing,
+        settings.limits,
+        settings.start_seconds,
+        unkept=settings.unkept_limits == "accept",
+    )
     # Where the agent's own sandboxes are, so that an agent in a container tries what it has in common with the engine.
     run_dir = settings.run_dir if settings.run_dir.is_dir() else Path(tempfile.gettempdir())
     good = True

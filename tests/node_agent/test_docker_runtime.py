@@ -188,7 +188,9 @@ def test_environment_mounts_and_hosts_reach_the_sandbox(engine: DockerEngine, im
 def test_only_what_bears_the_label_of_this_node_is_seen_or_touched(engine: DockerEngine, image: str) -> None:
     with docker_host(engine, image) as ours, docker_host(engine, image) as theirs:
         launch = theirs.start()
-        stranger = engine.create({"Image": image, "Cmd": ["sleep", "1000"], "Labels": {"tmpnb.sandbox": launch.name}})
+        stranger = engine.create(
+            {"Image": image, "Cmd": ["sleep", "1000"], "Labels": {"tmpnb.sandbox": launch.name}}
+        ).id
         try:
             ours.runtime.end(launch.name)
             assert ours.runtime.instances() == []
