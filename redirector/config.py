@@ -11,8 +11,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from node_agent.log_lines import Style
+from redirector.clients import NIBBLE, Network, Width
 from redirector.errors import BadRequestError, ConfigError
-from redirector.limits import Network
 from redirector.nodes import normalised_url
 
 TOKENS_AT_ONCE = 2
@@ -67,12 +67,16 @@ class Settings:
     gunicorn_conf: Path | None
     waiting_limit: int
     """Visitors in the waiting room, all pools together."""
+    waiting_per_client: int
+    """Of those, how many one client address may hold; 0: no limit."""
     signing_keys: tuple[str, ...] = field(repr=False)
     """None at all: the fleet's own, from the database."""
     client_burst: int
     client_per_minute: int
     client_free: tuple[Network, ...]
     """Addresses without limits."""
+    client_ipv6: tuple[Width, ...]
+    """What IPv6 clients are counted under, the narrowest network first."""
     frame_ancestors: tuple[str, ...]
     templates_dir: Path | None
     min_free_percent: int
@@ -195,6 +199,22 @@ def _networks(text: str) -> tuple[Network, ...]:
         return tuple(ip_network(part) for part in text.split())
     except ValueError as error:
         raise ValueError(f"has to be networks such as 192.0.2.0/24, with spaces between: {error}") from None
+
+
+def _widths(text: str) -> tuple[Width, ...]:
+    """Prefix lengths with percentages, from the narrowest network to the widest."""
+    widths: list[Width] = []
+    for part in text.split():
+        bits, colon, percent = part.partition(":")
+        if not (colon and all(number.isascii() and number.isdigit() for number in (bits, percent))):
+            widths = []
+            break
+        widths.append(Width(int(bits), int(percent)))
+    sizes = [width.bits for width in widths]
+    sane = all(16 <= width.bits <= 128 and width.bits % NIBBLE == 0 and width.percent >= 1 for width in widths)  # noqa: PLR2004 - IPv6's
+    if not sane or not sizes or sizes != sorted(set(sizes), reverse=True):
+        raise ValueError("has to be prefix lengths with percentages, the longest first, such as 64:100 48:140")
+    return tuple(widths)
 
 
 def _directory_or_none(text: str) -> Path | None:
@@ -370,6 +390,14 @@ TABLE = (
         _whole(0, 100_000),
     ),
     Setting(
+        "TMPNB_WAITING_PER_CLIENT",
+        "100",
+        "visitors",
+        "How many of them one client address may be, so that nobody fills the waiting room: a class fits. 0: any.",
+        "waiting_per_client",
+        _whole(0, 100_000),
+    ),
+    Setting(
         "TMPNB_SIGNING_KEY",
         "",
         "key",
@@ -403,11 +431,19 @@ TABLE = (
     ),
     Setting(
         "TMPNB_CLIENT_FREE",
-        "127.0.0.0/8 10.0.0.0/8 172.16.0.0/12 192.168.0.0/16 ::1/128 fc00::/7",
+        "127.0.0.0/8 ::1/128",
         "networks",
-        "Addresses without such limits: your own networks, schools that you know. As shipped, all private ones.",
+        "Addresses without such limits: your own networks, schools that you know. As shipped, this host alone.",
         "client_free",
         _networks,
+    ),
+    Setting(
+        "TMPNB_CLIENT_IPV6",
+        "64:100 56:120 48:140",
+        "prefix:percent",
+        "What IPv6 clients are counted under, each with its part of the limits: one person may have a whole /48.",
+        "client_ipv6",
+        _widths,
     ),
     Setting(
         "TMPNB_FRAME_ANCESTORS",

@@ -11,6 +11,7 @@ from typing import Any
 from gunicorn.app.base import Application
 from gunicorn.glogging import Logger
 
+from redirector.bucket_table import BucketTable
 from redirector.config import Settings
 from redirector.errors import DatabaseAwayError, DatabaseRefusedError
 from redirector.logs import log_config
@@ -40,11 +41,14 @@ class _Logger(Logger):
 
 
 class Server(Application):
-    """Runs workers that are put together by `wsgi.compose`, each after its fork: nothing of it is shared."""
+    """Runs workers that are put together by `wsgi.compose`, each after its fork. They share nothing but what
+    clients have had of their limits.
+    """
 
     def __init__(self, settings: Settings, *, migrated: bool = True) -> None:
         self._settings = settings
         self._migrated = migrated
+        self._buckets = BucketTable()
         self._worker: Worker | None = None
         super().__init__()
 
@@ -74,7 +78,7 @@ class Server(Application):
             self.load_config_from_file(str(self._settings.gunicorn_conf))
 
     def load(self) -> Any:
-        self._worker = compose(self._settings, migrated=self._migrated)
+        self._worker = compose(self._settings, migrated=self._migrated, buckets=self._buckets)
         return self._worker.app
 
     def _start_threads(self, _worker: object) -> None:

@@ -20,6 +20,7 @@ from flask import Flask
 
 from redirector.agent_client import AgentClient
 from redirector.bounded_http import BoundedHttp
+from redirector.bucket_table import BucketTable
 from redirector.config import Settings
 from redirector.fleet.control import Control
 from redirector.fleet.door import Door
@@ -90,13 +91,15 @@ class Worker:
         self.database.close()
 
 
-def compose(settings: Settings, *, migrated: bool = True) -> Worker:
+def compose(settings: Settings, *, migrated: bool = True, buckets: BucketTable | None = None) -> Worker:
     """Put one worker together. Nothing runs yet.
 
     Args:
         settings: the redirector's.
         migrated: the database has this version's schema; else the worker sees to that once it can be reached.
+        buckets: what it shares with this host's other workers of what clients have had; None: it has no others.
     """
+    buckets = buckets or BucketTable()
     holder = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
     rng = Random()  # noqa: S311  # breaks ties, keeps no secret
     leading = Flag()
@@ -159,7 +162,15 @@ def compose(settings: Settings, *, migrated: bool = True) -> Worker:
         room=room,
         tickets=tickets,
         limits=Limits(
-            Allowance(settings.client_burst, settings.client_per_minute, settings.client_free).part(settings.workers)
+            Allowance(
+                settings.client_burst,
+                settings.client_per_minute,
+                settings.client_free,
+                settings.client_ipv6,
+                settings.waiting_per_client,
+            ),
+            buckets,
+            "sandbox",
         ),
         reports=reports,
         clock=time.monotonic,
@@ -186,6 +197,7 @@ def compose(settings: Settings, *, migrated: bool = True) -> Worker:
             ),
             live=live,
             journal=journal,
+            buckets=buckets,
             clock=time.time,
             rng=rng,
         )

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent.parent
 
 LAYERS = {
     "redirector": [
-        ["errors", "admin_errors", "logs", "histograms", "visitors", "json_fields"],
+        ["errors", "admin_errors", "logs", "histograms", "visitors", "json_fields", "clients", "bucket_table"],
         ["nodes"],
         ["board"],
         ["placement", "waiting_room", "limits", "returning"],

@@ -60,6 +60,14 @@ class Door:
             return self._refuse("unknown_pool")
         waits = visit.waits and self._waiting_limit > 0
         held = self._limits.take(visit.address, self._clock())
+        outcome = self._admit(visit, held, waits=waits)
+        if held is not None and isinstance(outcome, Refused):
+            # Whoever got nothing has used up nothing: a page that tries again would take its class's whole share.
+            self._limits.give_back(visit.address)
+        return outcome
+
+    def _admit(self, visit: Visit, held: float | None, *, waits: bool) -> Outcome:
+        """Somebody new, whose turn by their client's limits it is in `held` seconds; None: in no bearable time."""
         if held is None or (held and not waits):
             return self._refuse("limited")
         if self._room.away:
@@ -118,12 +126,13 @@ class Door:
             ahead = self._tickets.join(
                 Ticket(ticket, visit.pool, ""),
                 limit=self._waiting_limit,
+                bounds=self._limits.places(visit.address),
                 held_seconds=held,
                 interval=interval,
                 refused=found is not None,
             )
-            if ahead is None:
-                return self._refuse("crowded")
+            if isinstance(ahead, str):
+                return self._refuse(ahead)
             here = queue.place_at(visit.pool, ahead)
             waiting = self._waiting(ticket, visit, here, found, held=held > 0, within=interval)
             if found is None and not held:

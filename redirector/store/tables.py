@@ -109,6 +109,7 @@ tickets = Table(
     Column("let_in_at", Double, nullable=False, comment="0: still waits"),
     Column("node", String(63), nullable=False, comment="where it got its sandbox"),
     Column("joined_at", Double, nullable=False, server_default="0", comment="0: unknown"),
+    Column("client", String(40), nullable=False, server_default="", comment="holds the place; empty: without limits"),
     sqlite_autoincrement=True,
     comment="All times are by the database's clock",
 )

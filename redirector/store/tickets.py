@@ -9,6 +9,7 @@ from typing import Literal
 
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, func, insert, not_, select, text, update
 
+from redirector.limits import PlaceBound
 from redirector.store import tables
 from redirector.store.database import Database
 from redirector.waiting_room import LATELY_SECONDS, Facts, LetIn, Line, Offer, Queue, live_seconds, may_enter, queue_of
@@ -40,6 +41,9 @@ class Ticket:
     pool: str
     node: str
 
+
+JoinRefusal = Literal["crowded", "limited"]
+"""Why somebody gets no place to wait: the room is full, or its client holds as many places as one may."""
 
 Entry = Literal["enter", "wait", "held", "claiming", "done", "unknown"]
 """What becomes of a ticket that asks to go in: `held` has to let others pass, `claiming` means that another tab of the
@@ -110,12 +114,22 @@ class Tickets:
             row = connection.execute(query).one_or_none()
         return None if row is None else Ticket(row.ticket, row.pool, row.node)
 
-    def join(self, ticket: Ticket, *, limit: int, held_seconds: float, interval: float, refused: bool) -> int | None:
-        """Put a ticket at the end; how many stand before it there, or None if the room is full.
+    def join(
+        self,
+        ticket: Ticket,
+        *,
+        limit: int,
+        bounds: Sequence[PlaceBound] = (),
+        held_seconds: float,
+        interval: float,
+        refused: bool,
+    ) -> int | JoinRefusal:
+        """Put a ticket at the end; how many stand before it there, or why it gets no place.
 
         Args:
             ticket: who.
             limit: how many may wait, all pools together.
+            bounds: likewise, of its client and of the networks around it, the narrowest first.
             held_seconds: for so long it lets others pass, since its client has had more than its share.
             interval: when its page asks for the first time, in seconds from now.
             refused: it was just refused by all nodes.
@@ -124,11 +138,14 @@ class Tickets:
         with self._changing() as connection:
             waiting = and_(tickets.c.let_in_at == 0, self._still(tickets.c.live_until))
             ahead = func.count().filter(self._live(), tickets.c.pool == ticket.pool)
-            count = connection.execute(
-                select(func.count().label("all"), ahead.label("ahead")).select_from(tickets).where(waiting)
+            held = [func.count().filter(tickets.c.client.startswith(bound.client)) for bound in bounds]
+            everyone, before, *places = connection.execute(
+                select(func.count(), ahead, *held).select_from(tickets).where(waiting)
             ).one()
-            if count.all >= limit:
-                return None
+            if everyone >= limit:
+                return "crowded"
+            if any(count >= bound.most for count, bound in zip(places, bounds, strict=True)):
+                return "limited"
             connection.execute(
                 insert(tickets).values(
                     ticket=ticket.ticket,
@@ -140,9 +157,10 @@ class Tickets:
                     let_in_at=0.0,
                     node="",
                     joined_at=clock,
+                    client=bounds[0].client if bounds else "",
                 )
             )
-            return int(count.ahead)
+            return int(before)
 
     def enter(self, ticket: str, pool: str, offers: Sequence[Offer], *, interval: float) -> Asked:
         """Let a ticket in if it is its turn; it has asked, and so lives on. One of another pool is unknown.

@@ -10,6 +10,7 @@ from flask import Flask, Response
 from flask.json.provider import DefaultJSONProvider
 from werkzeug.middleware.proxy_fix import ProxyFix
 
+from redirector.bucket_table import BucketTable
 from redirector.config import Settings
 from redirector.fleet.control import Control
 from redirector.fleet.door import Door
@@ -36,6 +37,7 @@ from redirector.web import (
     status,
 )
 from redirector.web.cookies import Cookies
+from redirector.web.real_address import RealAddress
 
 BODY_LIMIT = 64 * 1024
 """Bytes. No call needs a tenth of it."""
@@ -55,6 +57,7 @@ class Collaborators:
     overview: Overview
     live: LiveStats
     journal: Journal
+    buckets: BucketTable
     clock: Callable[[], float]
     rng: Random
 
@@ -68,7 +71,7 @@ def create_app(parts: Collaborators) -> Flask:
     app.url_map.strict_slashes = False
     # Paths go on to the sandbox as they came.
     app.url_map.merge_slashes = False
-    admins = auth.admins(parts.settings, parts.clock)
+    admins = auth.admins(parts.settings, parts.buckets)
     pages.prepare(app, parts.settings)
     failures.register(app)
     app.after_request(_keep_nowhere)
@@ -83,12 +86,13 @@ def create_app(parts: Collaborators) -> Flask:
     app.register_blueprint(metrics.blueprint(parts.overview, admins))
     app.register_blueprint(status.blueprint(parts.overview, parts.settings))
     app.register_blueprint(hosts.blueprint(parts.control, admins))
-    app.register_blueprint(joining.blueprint(Membership(parts.control), auth.joiners(parts.settings, parts.clock)))
+    app.register_blueprint(joining.blueprint(Membership(parts.control), auth.joiners(parts.settings, parts.buckets)))
     proxies = parts.settings.trusted_proxies
     if proxies:
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]  # the documented way to wrap an application
-            app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies, x_port=proxies, x_prefix=proxies
+            app.wsgi_app, x_for=0, x_proto=proxies, x_host=proxies, x_port=proxies, x_prefix=proxies
         )
+    app.wsgi_app = RealAddress(app.wsgi_app, proxies, parts.settings.client_free)  # type: ignore[method-assign]  # likewise
     return app
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hmac
 import logging
 import math
+import time
 from collections.abc import Callable, Sequence
 
 from flask import Response, request
 
 from node_agent.log_lines import fields
+from redirector.bucket_table import BucketTable
 from redirector.config import Settings
 from redirector.limits import Allowance, Limits
 from redirector.web.failures import failure
@@ -29,8 +31,8 @@ class Keyholders:
     """Those who have one kind of token. Without any token configured nobody gets in.
 
     Invariant: whoever has to wait learns nothing about a token, not even that it is the right one; and only addresses
-    that wrong ones came from have to. Addresses that count for no limit (`TMPNB_CLIENT_FREE`) never do: as shipped all
-    private ones, so that a proxy which the redirector was not told of locks nobody out.
+    that wrong ones came from have to. Addresses that count for no limit (`TMPNB_CLIENT_FREE`) never do: as shipped
+    those of this very host, so that its own operator is never locked out.
     """
 
     def __init__(
@@ -81,15 +83,16 @@ def too_many(seconds: int) -> str:
     return f"Too many wrong tokens came from your address; try again in {seconds} s."
 
 
-def admins(settings: Settings, clock: Callable[[], float]) -> Keyholders:
+def admins(settings: Settings, buckets: BucketTable) -> Keyholders:
     """Operators."""
-    return Keyholders("admin", "The admin API is closed", settings.admin_tokens, _limits(settings), clock)
+    return _keyholders("admin", "The admin API is closed", settings.admin_tokens, settings, buckets)
 
 
-def joiners(settings: Settings, clock: Callable[[], float]) -> Keyholders:
+def joiners(settings: Settings, buckets: BucketTable) -> Keyholders:
     """Nodes that come by themselves."""
-    return Keyholders("join", "No node may join by itself", settings.join_tokens, _limits(settings), clock)
+    return _keyholders("join", "No node may join by itself", settings.join_tokens, settings, buckets)
 
 
-def _limits(settings: Settings) -> Limits:
-    return Limits(Allowance(WRONG_AT_ONCE, WRONG_PER_MINUTE, settings.client_free).part(settings.workers))
+def _keyholders(kind: str, closed: str, tokens: Sequence[str], settings: Settings, buckets: BucketTable) -> Keyholders:
+    allowance = Allowance(WRONG_AT_ONCE, WRONG_PER_MINUTE, settings.client_free, settings.client_ipv6)
+    return Keyholders(kind, closed, tokens, Limits(allowance, buckets, kind), time.monotonic)

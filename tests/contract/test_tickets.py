@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import text
 
+from redirector.limits import PlaceBound
 from redirector.store.database import Database
 from redirector.store.tickets import CLAIM_SECONDS, KEPT_SECONDS, Ticket, Tickets
 from redirector.waiting_room import LATELY_SECONDS, Offer
@@ -175,9 +176,23 @@ def test_a_held_ticket_lets_others_pass_and_then_has_the_place_it_came_at(ticket
     assert order(tickets) == ["greedy", "b", "c"]
 
 
+def test_one_client_and_the_networks_around_it_hold_so_many_places_and_no_more(tickets: Tickets) -> None:
+    def come(ticket: str, network: str) -> object:
+        bounds = [PlaceBound(network, 2), PlaceBound(network[:10], 3)]
+        entry = Ticket(ticket, "R", "")
+        return tickets.join(entry, limit=9, bounds=bounds, held_seconds=0, interval=INTERVAL, refused=False)
+
+    a, b, elsewhere = "6:20010db80001000a", "6:20010db80001000b", "6:20010db90001000a"
+    assert [come("a1", a), come("a2", a), come("a3", a)] == [0, 1, "limited"]
+    assert [come("b1", b), come("b2", b)] == [2, "limited"]
+    assert come("c1", elsewhere) == 3
+    tickets.leave("a1")
+    assert come("b2", b) == 3
+
+
 def test_a_room_at_its_limit_takes_nobody(tickets: Tickets) -> None:
     join(tickets, "a", "b", limit=2)
-    assert tickets.join(Ticket("c", "R", ""), limit=2, held_seconds=0, interval=INTERVAL, refused=False) is None
+    assert tickets.join(Ticket("c", "R", ""), limit=2, held_seconds=0, interval=INTERVAL, refused=False) == "crowded"
     assert tickets.find("c") is None
 
 

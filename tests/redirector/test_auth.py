@@ -70,6 +70,14 @@ def test_addresses_without_limits_never_wait(alone: SteppedWorker) -> None:
     assert alone.web.get("/api/nodes", headers=RIGHT).status_code == 200
 
 
+@pytest.mark.parametrize("hops", ["172.18.0.1", "unknown", "[2001:db8::1]:4711", ""])
+def test_whoever_hides_behind_a_bridge_a_word_or_a_port_has_to_wait_as_anyone(tmp_path: Path, hops: str) -> None:
+    with stepped_worker(tmp_path, TMPNB_TRUSTED_PROXIES="1") as fleet:
+        headers = {**WRONG, "X-Forwarded-For": hops}
+        answers = [fleet.web.get("/api/nodes", headers=headers).status_code for _ in range(WRONG_AT_ONCE + 2)]
+    assert answers == [403] * WRONG_AT_ONCE + [429] * 2
+
+
 def test_a_turn_comes_again_and_right_tokens_use_up_none() -> None:
     now = 0.0
     holders = Keyholders("admin", "", ["right"], Limits(Allowance(2, 12.0)), lambda: now)

@@ -131,6 +131,9 @@ def test_networks_and_directories_that_make_no_sense_are_problems(tmp_path: Path
     assert [problem.partition(" ")[0] for problem in found] == ["TMPNB_CLIENT_FREE", "TMPNB_TEMPLATES_DIR"]
 
 
-def test_private_addresses_have_no_limits_unless_the_operator_says_so() -> None:
-    assert any(ip_address("192.168.1.7") in network for network in read({}).client_free)
+def test_only_the_hosts_own_addresses_have_no_limits_unless_the_operator_says_so() -> None:
+    assert any(ip_address("127.0.0.1") in network for network in read({}).client_free)
+    assert not any(ip_address(bridge) in network for bridge in ("172.18.0.1",) for network in read({}).client_free), (
+        "Docker's proxy has such an address, and everyone who comes through it"
+    )
     assert read({"TMPNB_CLIENT_FREE": ""}).client_free == ()

@@ -348,6 +348,40 @@ def test_a_client_far_over_its_limit_is_asked_to_come_back_later(nodes: FakeNode
         assert int(answers[-1].headers["Retry-After"]) > 0
 
 
+def test_one_client_holds_no_more_places_than_its_share_and_others_still_find_one(
+    nodes: FakeNodes, tmp_path: Path
+) -> None:
+    with stepped_worker(tmp_path, TMPNB_WAITING_PER_CLIENT="5") as fleet:
+        fleet.add(nodes.add("n1", ready=0, capacity=2, claimed=2))
+        client = fleet.worker.app.test_client(use_cookies=False)
+
+        def places(address: str, count: int) -> list[int]:
+            environ = {"REMOTE_ADDR": address}
+            return [client.get("/", headers=PROGRAM, environ_base=environ).status_code for _ in range(count)]
+
+        assert places("198.51.100.7", 7) == [202] * 5 + [429] * 2
+        assert places("198.51.100.8", 1) == [202]
+        assert places("2001:db8:1:1::1", 6) == [202] * 5 + [429]
+        spread = [status for network in range(2, 12) for status in places(f"2001:db8:1:{network}::1", 1)]
+        assert spread.count(202) == 1, "the /56 around them has a fifth more"
+        assert places("2001:db8:2::1", 1) == [202]
+        assert places("127.0.0.1", 7) == [202] * 7, "this host's own"
+
+
+def test_a_class_that_found_no_place_has_its_whole_share_once_there_is_room(nodes: FakeNodes, tmp_path: Path) -> None:
+    limits = {"TMPNB_CLIENT_BURST": "3", "TMPNB_CLIENT_PER_MINUTE": "1", "TMPNB_WAITING_LIMIT": "0"}
+    with stepped_worker(tmp_path, **limits) as fleet:
+        node = nodes.add("n1", ready=0, capacity=9, claimed=9)
+        fleet.add(node)
+        client = fleet.worker.app.test_client(use_cookies=False)
+        environ = {"REMOTE_ADDR": "198.51.100.7"}
+        turned_away = [client.get("/", headers=PROGRAM, environ_base=environ).get_json() for _ in range(12)]
+        assert {answer["status"] for answer in turned_away} == {"full"}
+        node.ready, node.claimed = 9, 0
+        fleet.beat(2)
+        assert [client.get("/", environ_base=environ).status_code for _ in range(4)] == [302, 302, 302, 429]
+
+
 def test_of_many_at_once_over_two_workers_each_slot_goes_to_the_earliest(
     fleet: SteppedWorker, full_node: FakeNode, other: SteppedWorker
 ) -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from ipaddress import ip_network
 
-import pytest
+from redirector.bucket_table import BucketTable
+from redirector.clients import Width
+from redirector.config import read
+from redirector.limits import LONGEST_HOLD_SECONDS, Allowance, Limits, PlaceBound
 
-from redirector.limits import LONGEST_HOLD_SECONDS, Allowance, Limits, client_of
+ADDRESS = "198.51.100.7"
 
 
-def turns(bucket: Limits, count: int, *, address: str = "198.51.100.7", now: float = 0.0) -> list[float | None]:
+def turns(bucket: Limits, count: int, *, address: str = ADDRESS, now: float = 0.0) -> list[float | None]:
     return [bucket.take(address, now) for _ in range(count)]
 
 
@@ -37,46 +40,63 @@ def test_who_would_wait_unbearably_long_is_sent_away_and_that_costs_nothing_more
     assert LONGEST_HOLD_SECONDS == 300
 
 
-def test_clients_with_nothing_against_them_are_forgotten_and_others_are_not_for_ever_looked_through() -> None:
-    bucket = Limits(Allowance(1, 60), kept=4)
-    for number in range(6):
-        turns(bucket, 1, address=f"198.51.100.{number}", now=0.0)
-    assert len(bucket._due) == 6, "each of them has had its share just now"
-    for number in range(3):
-        turns(bucket, 1, address=f"203.0.113.{number}", now=100.0)
-    assert len(bucket._due) < 6
-    assert turns(bucket, 2, address="203.0.113.0", now=100.0) == [1, 2], "it is remembered"
-
-
 def test_no_burst_is_no_limit() -> None:
     assert turns(Limits(Allowance(0, 1)), 50) == [0] * 50
 
 
-def test_each_worker_hands_out_its_part() -> None:
-    assert Allowance(5, 60).part(2) == Allowance(3, 30)
+def test_what_came_to_nothing_is_given_back() -> None:
+    bucket = Limits(Allowance(1, 60))
+    assert turns(bucket, 1) == [0]
+    for _ in range(50):
+        bucket.give_back(ADDRESS)
+        assert turns(bucket, 1) == [0]
+    assert turns(bucket, 1) == [1]
 
 
-@pytest.mark.parametrize(
-    ("address", "client"),
-    [
-        ("198.51.100.7", "198.51.100.7"),
-        ("::ffff:198.51.100.7", "198.51.100.7"),
-        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
-        ("fe80::1%eth0", "fe80::/64"),
-        ("10.1.2.3", None),
-        ("::ffff:10.1.2.3", None),
-        ("", None),
-        ("unix:", None),
-    ],
-)
-def test_addresses_are_counted_as_one_client_would_have_them(address: str, client: str | None) -> None:
-    assert client_of(address, [ip_network("10.0.0.0/8"), ip_network("::1/128")]) == client
+def test_nobody_has_more_than_a_full_bucket_however_much_is_given_back() -> None:
+    bucket = Limits(Allowance(2, 60))
+    for _ in range(9):
+        bucket.give_back(ADDRESS)
+    assert turns(bucket, 3) == [0, 0, 1]
 
 
-def test_clients_with_nothing_against_them_are_forgotten() -> None:
-    bucket = Limits(Allowance(1, 60), kept=10)
-    for number in range(10):
-        bucket.take(f"198.51.100.{number}", float(number))
-    bucket.take("203.0.113.1", 9.5)
-    assert turns(bucket, 1, address="198.51.100.9", now=9.5) == [0.5], "this one still owes"
-    assert len(bucket._due) == 2
+def test_limits_of_different_purposes_count_apart_in_one_table() -> None:
+    table = BucketTable()
+    assert turns(Limits(Allowance(1, 60), table, "sandbox"), 2) == [0, 1]
+    assert turns(Limits(Allowance(1, 60), table, "admin"), 2) == [0, 1]
+
+
+def test_a_wider_network_has_more_than_one_within_it_and_less_than_all_of_them() -> None:
+    bucket = Limits(Allowance(100, 60, widths=(Width(64, 100), Width(56, 120), Width(48, 140))))
+    assert turns(bucket, 100, address="2001:db8:1:1::1") == [0] * 100
+    assert bucket.take("2001:db8:1:1::2", 0.0) == 1.0
+    same_56 = [bucket.take(f"2001:db8:1:{network:x}::1", 0.0) for network in range(2, 30)]
+    assert same_56.count(0) == 20 - 1
+    same_48 = [bucket.take(f"2001:db8:1:{network:x}00::1", 0.0) for network in range(1, 30)]
+    assert 0 < same_48.count(0) < 29
+    assert bucket.take("2001:db8:2::1", 0.0) == 0.0, "elsewhere"
+
+
+def test_150_networks_of_one_person_do_not_get_150_sandboxes_at_once() -> None:
+    settings = read({})
+    allowance = Allowance(settings.client_burst, settings.client_per_minute, widths=settings.client_ipv6)
+    bucket = Limits(allowance)
+    got = [bucket.take(f"2001:db8:1:{network:x}::1", 0.0) for network in range(150)]
+    assert got.count(0) < 150
+
+
+def test_addresses_that_nobody_can_tell_share_one_bucket() -> None:
+    bucket = Limits(Allowance(2, 60, [ip_network("10.0.0.0/8")]))
+    assert [bucket.take(address, 0.0) for address in ("", "unknown", "unix:", "10.0.0.999")] == [0, 0, 1, 2]
+    assert bucket.take("10.0.0.1", 0.0) == 0.0
+
+
+def test_places_to_wait_are_bounded_for_a_client_and_the_networks_around_it() -> None:
+    limits = Limits(Allowance(0, 1, [ip_network("10.0.0.0/8")], (Width(64, 100), Width(48, 140)), places=100))
+    assert limits.places("2001:db8:1:2::3") == [
+        PlaceBound("6:20010db800010002", 100),
+        PlaceBound("6:20010db80001", 140),
+    ]
+    assert limits.places("198.51.100.7") == [PlaceBound("4:c6336407", 100)]
+    assert limits.places("10.0.0.1") == []
+    assert Limits(Allowance(5, 1)).places("198.51.100.7") == []
