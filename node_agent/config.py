@@ -485,7 +485,7 @@ def contradictions(values: Mapping[str, Any]) -> list[str]:
 
 
 def environment() -> Mapping[str, str]:
-    """The variables of this process, for the process runtime, which passes on the harmless part of them, and for nginx."""
+    """This process's variables: for the process runtime, which passes on the harmless part of them, and for nginx."""
     return dict(os.environ)
 
 
