@@ -274,7 +274,7 @@ TABLE: tuple[Setting, ...] = (
         "3600",
         "3600",
         "seconds",
-        "A session without activity ends after this. A computing kernel is activity, an open tab at rest is not.",
+        "A session in which nobody and nothing is at work ends after this. An open tab at rest is nobody.",
     ),
     Setting(
         "max_age_seconds",
@@ -290,7 +290,7 @@ TABLE: tuple[Setting, ...] = (
         "60",
         "60",
         "seconds",
-        "A sandbox that was handed out and then not visited at all ends after this: its visitor went away.",
+        "A sandbox that was handed out and then not asked for anything at all ends after this: its visitor went away.",
     ),
     Setting(
         "start_seconds",

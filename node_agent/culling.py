@@ -1,4 +1,15 @@
-"""Why to end a sandbox: plain values in, a reason or None out."""
+"""Why to end a sandbox: plain values in, a reason or None out.
+
+A session lives while somebody or something is at work in it. At work is
+
+- a person: a page of the sandbox was opened, or a key, a pointer or a finger was used in one, which the node's script
+  in the page reports;
+- a kernel that computes, and a kernel or a terminal that exchanges messages, as Jupyter says of them;
+- whatever uses the processor.
+
+Requests by themselves are no work, whoever sends them: pages and their extensions ask many things every few seconds as
+long as a tab is open, and no list of those would ever be complete.
+"""
 
 from __future__ import annotations
 
@@ -8,19 +19,39 @@ from typing import Literal
 from node_agent.sandboxes import Sandbox
 
 CHECK_SECONDS = 30.0
-"""How often to ask at most. A check costs two small requests on a socket."""
+"""How often to look at most. A look costs two small requests on a socket, and one to the engine."""
+
+WORKING_SHARE = 0.1
+"""Of one processor, from which on a sandbox is at work. A JupyterLab that answers nothing but an open tab's own
+requests stays below 0.02, with an extension that asks every second below 0.04 (`tests/bench/resting_tab.py`).
+"""
+
+SHORTEST_MEASURE_SECONDS = 5.0
+"""The processor time of less is taken for that of so long: one burst of requests is no work."""
 
 Reason = Literal["idle", "max_age", "unvisited", "dead"]
 
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """What Jupyter says of itself."""
+    """What Jupyter says of its kernels and terminals."""
 
-    last_activity: float
-    """Of its API and kernels, in seconds since 1970. An open tab at rest is none."""
+    newest: str
+    """The time of their latest message in Jupyter's words; empty where there are none. Only ever compared."""
     busy: bool
     """A kernel is computing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one look at a session showed."""
+
+    at: float
+    """Seconds, on a clock that only runs forward."""
+    activity: Activity | None = None
+    """None: its server said nothing that makes sense."""
+    processor_seconds: float | None = None
+    """That it has used since its start; None: unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +63,24 @@ class Limits:
     unvisited: float
 
 
-def why_cull(sandbox: Sandbox, limits: Limits, now: float) -> Reason | None:
-    """Why a living sandbox should end now. Only claimed ones do: a ready one waits as long as it must.
+def at_work(before: Look, look: Look) -> bool:
+    """Whether something was at work in a session between two looks.
 
-    What a sandbox says of its own activity is believed only between its claim and now, so that lies buy at most the
-    time until `max_age`. One that never answered counts as active at its claim.
+    Jupyter's times are those of a clock that may be set, and of a program that may lie: that they changed counts, not
+    what they say. Lies buy at most the time until `max_age`.
     """
+    if look.activity is not None:
+        known = before.activity or Activity("", busy=False)
+        if look.activity.busy or look.activity.newest != known.newest:
+            return True
+    if look.processor_seconds is None or before.processor_seconds is None:
+        return False
+    measured = max(look.at - before.at, SHORTEST_MEASURE_SECONDS)
+    return look.processor_seconds - before.processor_seconds >= WORKING_SHARE * measured
+
+
+def why_cull(sandbox: Sandbox, limits: Limits, now: float) -> Reason | None:
+    """Why a living sandbox should end now. Only claimed ones do: a ready one waits as long as it must."""
     if sandbox.state != "claimed" or sandbox.claimed_at is None:
         return None
     age = now - sandbox.claimed_at
@@ -45,12 +88,17 @@ def why_cull(sandbox: Sandbox, limits: Limits, now: float) -> Reason | None:
         return "max_age"
     if sandbox.busy:
         return None
-    last = min(max(sandbox.last_activity or 0.0, sandbox.claimed_at), now)
-    if last <= sandbox.claimed_at and sandbox.last_activity is not None and age >= limits.unvisited:
+    if not sandbox.visited and age >= limits.unvisited:
         return "unvisited"
-    if now - last >= limits.idle:
+    if now - last_activity(sandbox) >= limits.idle:
         return "idle"
     return None
+
+
+def last_activity(sandbox: Sandbox) -> float:
+    """When somebody was last at work in a claimed sandbox: at its claim at the earliest."""
+    assert sandbox.claimed_at is not None
+    return max(sandbox.last_activity or 0.0, sandbox.claimed_at)
 
 
 def next_end(sandbox: Sandbox, limits: Limits, now: float) -> tuple[float, Reason]:
@@ -60,21 +108,20 @@ def next_end(sandbox: Sandbox, limits: Limits, now: float) -> tuple[float, Reaso
     """
     assert sandbox.claimed_at is not None
     oldest = sandbox.claimed_at + limits.max_age
-    last = min(max(sandbox.last_activity or 0.0, sandbox.claimed_at), now)
+    last = min(last_activity(sandbox), now)
     if sandbox.busy or oldest <= last + limits.idle:
         return oldest, "max_age"
     return last + limits.idle, "idle"
 
 
 def check_pace(limits: Limits) -> float:
-    """How often to ask a session for its activity, in seconds: often enough that none passes for idle unasked."""
+    """How often to look at a session, in seconds: often enough that none passes for idle unseen."""
     return min(CHECK_SECONDS, limits.idle / 4)
 
 
-def check_due(sandbox: Sandbox, limits: Limits, checked_at: float, now: float, every: float) -> bool:
-    """Whether to ask a claimed sandbox for its activity: at a steady pace, and before what was heard of it ends it."""
+def check_due(sandbox: Sandbox, limits: Limits, checked_at: float, now: float) -> bool:
+    """Whether to look at a claimed sandbox: at a steady pace, and before what was seen of it ends it."""
     if sandbox.state != "claimed" or sandbox.claimed_at is None:
         return False
-    visit_due = sandbox.claimed_at + limits.unvisited
     end_due, _ = next_end(sandbox, limits, now)
-    return now - checked_at >= every or any(checked_at < due <= now for due in (visit_due, end_due))
+    return now - checked_at >= check_pace(limits) or checked_at < end_due <= now

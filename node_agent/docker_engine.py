@@ -20,6 +20,7 @@ from docker.errors import APIError, DockerException, NotFound
 from urllib3.exceptions import HTTPError
 
 from node_agent.errors import EngineError
+from node_agent.runtime import Usage
 from node_agent.sandboxes import redact
 from node_agent.unix_http import listens
 
@@ -108,14 +109,19 @@ class DockerEngine:
         )
         return None if found is None else found["State"]
 
-    def memory(self, container: str) -> int:
-        """Bytes that a container uses, without what its host would take back for the asking; 0: it does not run."""
+    def usage(self, container: str) -> Usage:
+        """What a container uses; of memory without what its host would take back for the asking.
+
+        The engine reads it from either version of control groups. One that does not run uses nothing.
+        """
         look = _absent(lambda client: client.stats(container, stream=False, one_shot=True))
-        found = (self._ask("look at a container's memory", look, retry=True) or {}).get("memory_stats") or {}
-        parts = found.get("stats") or {}
+        stats = self._ask("look at what a container uses", look, retry=True) or {}
+        memory = stats.get("memory_stats") or {}
+        parts = memory.get("stats") or {}
         # By the names of the older control groups, and by those of the newer ones.
         spare = parts.get("total_inactive_file", parts.get("inactive_file", 0))
-        return max(0, int(found.get("usage", 0)) - int(spare))
+        nanoseconds = ((stats.get("cpu_stats") or {}).get("cpu_usage") or {}).get("total_usage")
+        return Usage(max(0, int(memory.get("usage", 0)) - int(spare)), nanoseconds and nanoseconds / 1e9)
 
     def log_tail(self, container: str, lines: int) -> bytes:
         read = _absent(lambda client: client.logs(container, tail=lines))

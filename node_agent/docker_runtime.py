@@ -27,7 +27,7 @@ from node_agent.docker_limits import (
     creation,
 )
 from node_agent.errors import EngineError
-from node_agent.runtime import Instance, Launch
+from node_agent.runtime import Instance, Launch, Usage
 from node_agent.sandboxes import base_path, redact
 from node_agent.setting_values import SOCKET_NAME
 
@@ -106,8 +106,8 @@ class DockerRuntime:
         words = b"".join(self._engine.log_tail(container, LAST_LINES) for container in self._named(name))
         return redact(words[-LAST_WORDS_BYTES:].decode(errors="replace"))
 
-    def memory(self, name: str) -> int:
-        return sum(self._engine.memory(container) for container in self._named(name))
+    def usage(self, name: str) -> Usage:
+        return next((self._engine.usage(container) for container in self._named(name)), Usage())
 
     def browser_files(self, image: str) -> BrowserFiles | None:
         found = self._engine.image(image) if command.shares(self._template) else None

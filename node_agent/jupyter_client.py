@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,8 @@ from node_agent.unix_http import Answer, NoAnswerError, request
 LANDING_SECONDS = 5.0
 """For one try; a fresh server on a busy host gets as many as it needs. Short, so that the agent can stop."""
 STATUS_SECONDS = 3.0
+TIME_LIMIT = 40
+"""Longest time in words, in characters: of what is longer the beginning is compared."""
 OK = 200
 
 
@@ -26,19 +27,24 @@ def landing_problem(socket: Path, base_path: str, landing: str) -> str:
 
 
 def activity(socket: Path, base_path: str) -> Activity | None:
-    """What Jupyter says of its use; None when it says nothing that makes sense. Asking is itself no activity."""
-    status = _read(socket, f"{base_path}api/status")
-    if not isinstance(status, dict):
+    """What Jupyter says of its kernels and terminals; None when it says nothing that makes sense.
+
+    Not what it says of its own last activity: to Jupyter every request is one, those too that an open tab sends by
+    itself.
+    """
+    kernels = _listed(socket, f"{base_path}api/kernels?no_track_activity=1")
+    if kernels is None:
         return None
-    last = _seconds(status.get("last_activity"))
-    if last is None:
-        return None
-    busy = False
-    if status.get("kernels"):
-        kernels = _read(socket, f"{base_path}api/kernels?no_track_activity=1")
-        listed = kernels if isinstance(kernels, list) else []
-        busy = any(isinstance(kernel, dict) and kernel.get("execution_state") == "busy" for kernel in listed)
-    return Activity(last, busy)
+    # Of a server without terminals there are none.
+    terminals = _listed(socket, f"{base_path}api/terminals?no_track_activity=1") or []
+    times = [str(each.get("last_activity"))[:TIME_LIMIT] for each in (*kernels, *terminals)]
+    return Activity(max(times, default=""), any(kernel.get("execution_state") == "busy" for kernel in kernels))
+
+
+def _listed(socket: Path, target: str) -> list[dict[Any, Any]] | None:
+    """The objects in a list that a sandbox answered with."""
+    listed = _read(socket, target)
+    return [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else None
 
 
 def _read(socket: Path, target: str) -> Any:
@@ -47,13 +53,4 @@ def _read(socket: Path, target: str) -> Any:
         return json.loads(answer.body) if answer.status == OK else None
     # A body of nothing but brackets exhausts the parser's stack.
     except (NoAnswerError, ValueError, RecursionError):
-        return None
-
-
-def _seconds(text: object) -> float | None:
-    if not isinstance(text, str):
-        return None
-    try:
-        return datetime.fromisoformat(text).timestamp()
-    except (ValueError, OverflowError):
         return None

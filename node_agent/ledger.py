@@ -3,6 +3,7 @@
     <run>/ready/<key>/      nobody's yet; nginx does not look here
     <run>/user/<key>/       a visitor's: nginx routes /user/<key>/ to the socket in it
     <run>/tickets/<hash>    a mark: symbolic link to the sandbox that this ticket got, made before the rename
+    <run>/seen/<name>       a file that nginx makes at a visitor's first request, of whatever kind
 
 A claim is the mark and then one rename. A mark whose sandbox is still in `ready/` means that the agent died in
 between, and `recover` finishes the rename. The mark's own time is the time of the claim. So there is no claimed
@@ -27,7 +28,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from node_agent.errors import HostError
-from node_agent.sandboxes import is_key
+from node_agent.sandboxes import is_key, name_of
 from node_agent.setting_values import SOCKET_NAME
 
 OPEN_MODE = 0o777
@@ -42,6 +43,7 @@ class Standing:
 
     sealed: bool
     claimed_at: float | None
+    visited: bool = False
 
 
 class Ledger:
@@ -51,6 +53,7 @@ class Ledger:
         self._ready = run_dir / "ready"
         self._user = run_dir / "user"
         self._tickets = run_dir / "tickets"
+        self._seen = run_dir / "seen"
         self._marks: dict[str, Path] = {}
         """Each claimed sandbox's mark, by key."""
 
@@ -65,6 +68,9 @@ class Ledger:
                 directory.mkdir(exist_ok=True)
                 # Passable, not readable: nginx looks for a key that it was given, nobody else may list them.
                 directory.chmod(0o711)
+            self._seen.mkdir(exist_ok=True)
+            # nginx's workers, who make files here, are another user. Nobody else can pass the run directory.
+            self._seen.chmod(0o733)
         probe, target = self._ready / ".probe", self._user / ".probe"
         try:
             probe.mkdir(exist_ok=True)
@@ -89,6 +95,10 @@ class Ledger:
                     self._marks[key] = mark
                 else:
                     mark.unlink()
+            claimed = {name_of(key) for key in self._marks}
+            for seen in self._seen.iterdir():
+                if seen.name not in claimed:
+                    seen.unlink()
 
     def create(self, key: str) -> Path:
         """The directory for a sandbox that is about to start."""
@@ -136,6 +146,10 @@ class Ledger:
             self._marks[key] = mark
             return mark.lstat().st_mtime
 
+    def visited(self, key: str) -> bool:
+        """Whether the visitor of a claimed sandbox has come."""
+        return (self._seen / name_of(key)).exists()
+
     def standings(self) -> dict[str, Standing]:
         """Every sandbox directory, by key. What is there and is none of ours is left alone."""
         found = {}
@@ -144,7 +158,9 @@ class Ledger:
                 for entry in os.scandir(directory):
                     if is_key(entry.name) and entry.is_dir(follow_symlinks=False):
                         sealed = not stat.S_IMODE(entry.stat(follow_symlinks=False).st_mode) & 0o022
-                        found[entry.name] = Standing(sealed, self._claimed_at(entry.name, directory))
+                        found[entry.name] = Standing(
+                            sealed, self._claimed_at(entry.name, directory), self.visited(entry.name)
+                        )
         return found
 
     def remove(self, key: str) -> None:
@@ -155,11 +171,12 @@ class Ledger:
                     shutil.rmtree(directory / key)
             if mark := self._marks.pop(key, None):
                 mark.unlink(missing_ok=True)
+            (self._seen / name_of(key)).unlink(missing_ok=True)
 
     def clear(self) -> None:
         """Remove every sandbox directory and mark. What holds them stays: an agent may be at work on it."""
         with _on_disk("clear the run directory"):
-            for directory in (self._ready, self._user, self._tickets):
+            for directory in (self._ready, self._user, self._tickets, self._seen):
                 for entry in directory.iterdir() if directory.is_dir() else ():
                     if entry.is_dir() and not entry.is_symlink():
                         shutil.rmtree(entry)

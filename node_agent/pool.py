@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from node_agent.culling import Activity
 from node_agent.errors import HostError, UnknownPool
 from node_agent.ledger import Ledger, Standing
 from node_agent.planning import UNLIMITED, Counts, Health, after_failure, retired, room_for, startable, starts, surplus
@@ -364,10 +363,30 @@ class Pools:
                 self._roster.put(sandbox)
             self.changed.set()
 
-    def note(self, name: str, activity: Activity) -> None:
+    def note_visits(self) -> None:
+        """Notice which visitors have come for the first time."""
+        with self._lock:
+            for sandbox in self._roster.all():
+                if sandbox.state == "claimed" and not sandbox.visited and self._ledger.visited(sandbox.key):
+                    self._roster.put(replace(sandbox, visited=True))
+
+    def note_visit(self, name: str) -> None:
+        """The visitor of a session has come."""
         with self._lock:
             if sandbox := self._roster.find(name, "claimed"):
-                self._roster.put(replace(sandbox, last_activity=activity.last_activity, busy=activity.busy))
+                self._roster.put(replace(sandbox, visited=True))
+
+    def note_activity(self, name: str, at: float) -> None:
+        """Somebody or something is at work in a session."""
+        with self._lock:
+            if sandbox := self._roster.find(name, "claimed"):
+                self._roster.put(replace(sandbox, visited=True, last_activity=max(at, sandbox.last_activity or 0.0)))
+
+    def note_busy(self, name: str, busy: bool) -> None:
+        """A kernel of a session computes, or none does any more."""
+        with self._lock:
+            if sandbox := self._roster.find(name, "claimed"):
+                self._roster.put(replace(sandbox, busy=busy))
 
     def weigh(self, name: str, used: int) -> None:
         """Note how much memory a sandbox uses."""

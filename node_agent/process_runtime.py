@@ -24,8 +24,8 @@ import psutil
 from node_agent import browser_files, command, durable
 from node_agent.browser_files import BrowserFiles
 from node_agent.errors import EngineError, HostError
-from node_agent.processes import ProcessId, end_tree, tree_memory
-from node_agent.runtime import Instance, Launch
+from node_agent.processes import ProcessId, end_tree, tree_usage
+from node_agent.runtime import Instance, Launch, Usage
 from node_agent.sandboxes import base_path
 from node_agent.setting_values import SOCKET_NAME
 
@@ -152,10 +152,10 @@ class ProcessRuntime:
         except OSError:
             return ""
 
-    def memory(self, name: str) -> int:
+    def usage(self, name: str) -> Usage:
         record = self._record(self._root / name)
         process = ProcessId(record.pid, record.started).find() if record else None
-        return tree_memory(process) if process else 0
+        return tree_usage(process) if process else Usage()
 
     def browser_files(self, image: str) -> BrowserFiles | None:  # noqa: ARG002 - an image is a mere label here
         return browser_files.of_host(sys.prefix) if command.shares(self._template) else None

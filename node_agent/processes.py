@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import psutil
 
 from node_agent.errors import EngineError
+from node_agent.runtime import Usage
 
 GONE = (psutil.NoSuchProcess, psutil.ZombieProcess)
 LOOK_SECONDS = 0.05
@@ -57,15 +58,20 @@ def end_tree(root: ProcessId, belongs: Callable[[psutil.Process], bool], *, with
         psutil.wait_procs(found, timeout=LOOK_SECONDS)
 
 
-def tree_memory(root: psutil.Process) -> int:
-    """Bytes of a process and its descendants; what they share with others counts in parts."""
-    used = 0
+def tree_usage(root: psutil.Process) -> Usage:
+    """What a process and its descendants use, those included that have ended and were waited for.
+
+    Memory that they share with others counts in parts.
+    """
+    memory, seconds = 0, 0.0
     for process in (root, *_children(root)):
         try:
-            used += process.memory_full_info().pss
+            times = process.cpu_times()
+            seconds += times.user + times.system + times.children_user + times.children_system
+            memory += process.memory_full_info().pss
         except (*GONE, psutil.AccessDenied):
             continue
-    return used
+    return Usage(memory, seconds)
 
 
 def _tree(root: ProcessId, belongs: Callable[[psutil.Process], bool]) -> Iterator[psutil.Process]:

@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from node_agent.culling import Activity, Limits, check_due, check_pace, why_cull
+from node_agent.culling import Activity, Limits, Look, at_work, check_due, why_cull
 from node_agent.errors import EngineError, HostError
 from node_agent.ledger import Standing
 from node_agent.pool import Pools
@@ -53,14 +53,14 @@ class Reconciler:
         starter: Starter,
         activity: Callable[[Path, str], Activity | None],
         *,
-        limits: Limits,
+        limits: Callable[[str], Limits],
         hands: int,
         clock: Callable[[], float],
         monotonic: Callable[[], float],
         stop: threading.Event,
         tidy: Callable[[set[str]], None] = lambda _names: None,
     ) -> None:
-        """A reconciler; `tidy` removes what sandboxes other than those of these names shared."""
+        """A reconciler; `limits` are a pool's, `tidy` removes what sandboxes other than those of these names shared."""
         self._runtime = runtime
         self._pools = pools
         self._starter = starter
@@ -77,7 +77,8 @@ class Reconciler:
         self._starting: dict[str, Future[None]] = {}
         self._ending: dict[str, Future[None]] = {}
         self._checking: dict[str, Future[None]] = {}
-        self._checked_at: dict[str, float] = {}
+        self._looks: dict[str, Look] = {}
+        """The last one at each session."""
         self._engine_problem = "the engine has not been asked yet"
         self._turned_at = monotonic()
 
@@ -115,7 +116,7 @@ class Reconciler:
         """Look at everything once, and judge it."""
         try:
             seen = self._observe()
-            self._adopt(seen)
+            self._adopt(seen, now)
             self._bury(seen)
             self._sweep(seen)
         except (EngineError, HostError) as error:
@@ -146,14 +147,14 @@ class Reconciler:
         self._engine_problem = problem
         self._pools.halt(bool(problem))
 
-    def _adopt(self, seen: Observation) -> None:
+    def _adopt(self, seen: Observation, now: float) -> None:
         """Take in what a former agent left running."""
         known = {sandbox.name for sandbox in self._pools.sandboxes()}
         for key, standing in seen.standings.items():
             instance = seen.instances.get(name_of(key))
             if instance is None or not instance.alive or instance.name in known:
                 continue
-            sandbox = adopted(key, instance, standing)
+            sandbox = adopted(key, instance, standing, self._limits(instance.pool), now)
             self._pools.adopt(sandbox)
             log.info("adopted sandbox=%s state=%s", sandbox.name, sandbox.state)
             if sandbox.state == "starting":
@@ -189,27 +190,31 @@ class Reconciler:
         self._tidy(known)
 
     def _check(self, now: float) -> None:
-        """Ask claimed sandboxes what they do, each at its own pace."""
+        """Look at claimed sandboxes, each at its own pace."""
+        self._pools.note_visits()
         living = set()
         for sandbox in self._pools.sandboxes():
             living.add(sandbox.name)
-            asked = self._checked_at.get(sandbox.name, sandbox.claimed_at or now)
-            if sandbox.name not in self._checking and check_due(
-                sandbox, self._limits, asked, now, check_pace(self._limits)
-            ):
-                self._checked_at[sandbox.name] = now
-                self._checking[sandbox.name] = self._checks.submit(self._ask, sandbox)
-        self._checked_at = {name: at for name, at in self._checked_at.items() if name in living}
+            before = self._looks.setdefault(sandbox.name, Look(sandbox.claimed_at or now))
+            due = check_due(sandbox, self._limits(sandbox.pool), before.at, now)
+            if due and sandbox.name not in self._checking:
+                self._checking[sandbox.name] = self._checks.submit(self._look, sandbox, before)
+        self._looks = {name: look for name, look in self._looks.items() if name in living}
         _settle(self._checking)
 
-    def _ask(self, sandbox: Sandbox) -> None:
-        if heard := self._activity(self._pools.socket(sandbox), base_path(sandbox.key)):
-            self._pools.note(sandbox.name, heard)
-        self._starter.weigh(sandbox)
+    def _look(self, sandbox: Sandbox, before: Look) -> None:
+        """Look at one session, and note who or what was at work in it since the look before."""
+        used = self._starter.weigh(sandbox)
+        activity = self._activity(self._pools.socket(sandbox), base_path(sandbox.key)) or before.activity
+        look = Look(self._clock(), activity, used.processor_seconds if used else before.processor_seconds)
+        self._looks[sandbox.name] = look
+        if at_work(before, look):
+            self._pools.note_activity(sandbox.name, look.at)
+        self._pools.note_busy(sandbox.name, activity is not None and activity.busy)
 
     def _cull(self, now: float) -> None:
         for sandbox in self._pools.sandboxes():
-            reason = why_cull(sandbox, self._limits, now)
+            reason = why_cull(sandbox, self._limits(sandbox.pool), now)
             # Whoever is being asked what they do may have come back a moment ago.
             if reason and (reason == "max_age" or sandbox.name not in self._checking):
                 self._end(sandbox, reason, "")
@@ -245,10 +250,17 @@ class Reconciler:
                 task.add_done_callback(lambda _task: self._pools.changed.set())
 
 
-def adopted(key: str, instance: Instance, standing: Standing) -> Sandbox:
-    """What a sandbox that was found running is: a claimed one lies there, a sealed one has proven itself."""
-    state: State = "claimed" if standing.claimed_at is not None else "ready" if standing.sealed else "starting"
-    return Sandbox(key, instance.pool, instance.image, state, instance.created_at, standing.claimed_at)
+def adopted(key: str, instance: Instance, standing: Standing, limits: Limits, now: float) -> Sandbox:
+    """What a sandbox that was found running is: a claimed one lies there, a sealed one has proven itself.
+
+    Nobody knows what went on in a session while no agent was there, so its idle time begins anew. A former agent has
+    seen the visitor of one that is older than any unvisited one gets.
+    """
+    claimed_at = standing.claimed_at
+    state: State = "claimed" if claimed_at is not None else "ready" if standing.sealed else "starting"
+    visited = claimed_at is not None and (standing.visited or now - claimed_at >= limits.unvisited)
+    last = now if visited else None
+    return Sandbox(key, instance.pool, instance.image, state, instance.created_at, claimed_at, visited, last)
 
 
 def _settle(tasks: dict[str, Future[None]]) -> None:

@@ -46,6 +46,16 @@ class Instance:
     """Of one that is not alive: how it ended, such as `exit code 1` or `out of memory`."""
 
 
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a sandbox uses of its host."""
+
+    memory: int = 0
+    """Bytes that it uses now, files in it included."""
+    processor_seconds: float | None = None
+    """That all its processes have used since it started; None: unknown."""
+
+
 class Runtime(Protocol):
     """Runs sandboxes. Calls may come from several threads at once.
 
@@ -65,8 +75,8 @@ class Runtime(Protocol):
     def last_words(self, name: str) -> str:
         """The end of its log, bounded, for saying why it did not start; empty where there is none."""
 
-    def memory(self, name: str) -> int:
-        """Bytes that a sandbox uses now, files in it included; 0 where that cannot be said."""
+    def usage(self, name: str) -> Usage:
+        """What a sandbox uses; nothing where that cannot be said."""
 
     def browser_files(self, image: str) -> BrowserFiles | None:
         """What an image holds for browsers; None where that cannot be shared, as in an image without JupyterLab."""

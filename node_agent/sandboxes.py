@@ -32,8 +32,10 @@ class Sandbox:
     state: State
     created_at: float
     claimed_at: float | None = None
+    visited: bool = False
+    """Its visitor has come: somebody asked it, or the node about it, for anything."""
     last_activity: float | None = None
-    """Of Jupyter's API, as last heard; None until it was asked for the first time."""
+    """When somebody or something was last seen at work in it; None: not since its claim."""
     busy: bool = False
     """A kernel was computing when Jupyter was last asked."""
     memory: int = 0

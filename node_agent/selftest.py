@@ -89,7 +89,7 @@ class Selftest:
             measured["start_seconds"] = round(ready - begun, 2)
             printed = self._run_cell(socket, base, CELL, CELL_SECONDS)
             measured["cell_seconds"] = round(self._monotonic() - ready, 2)
-            measured["memory_bytes"] = self._runtime.memory(sandbox.name)
+            measured["memory_bytes"] = self._runtime.usage(sandbox.name).memory
         except (EngineError, HostError, KernelError) as error:
             return self._failed(sandbox, str(error), measured)
         if printed != PRINTED:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from node_agent.errors import EngineError, HostError
 from node_agent.pool import Pools, PoolSpec
-from node_agent.runtime import Launch, Runtime
+from node_agent.runtime import Launch, Runtime, Usage
 from node_agent.sandboxes import Sandbox, State, base_path, new_key, redact
 
 log = logging.getLogger(__name__)
@@ -138,13 +138,16 @@ class Starter:
         now, jitter = self._chance.clock(), self._chance.fraction()
         self._pools.failed(sandbox.name, reason, now=now, jitter=jitter)
 
-    def weigh(self, sandbox: Sandbox) -> None:
-        """Note how much memory a sandbox uses now."""
+    def weigh(self, sandbox: Sandbox) -> Usage | None:
+        """Note how much memory a sandbox uses now, and return all that it uses; None: the engine does not say."""
         try:
-            self._pools.weigh(sandbox.name, self._runtime.memory(sandbox.name))
+            used = self._runtime.usage(sandbox.name)
         except EngineError as error:
             # What it used last still counts, and an engine that is away is said elsewhere.
             log.debug("memory of sandbox=%s: %s", sandbox.name, error)
+            return None
+        self._pools.weigh(sandbox.name, used.memory)
+        return used
 
     def last_words(self, sandbox: Sandbox) -> str:
         """The end of its log in one line, for a reason; empty where there is none to be had."""

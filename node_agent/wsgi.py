@@ -104,6 +104,12 @@ def make_runtime(settings: Settings, environment: Mapping[str, str]) -> Runtime:
 # The agent.
 
 
+def limits_by_pool(settings: Settings) -> Callable[[str], Limits]:
+    """How long sessions of a pool last. Those of a pool that the settings no longer have last as the default one's."""
+    default = Limits(settings.cull_idle_seconds, settings.max_age_seconds, settings.unvisited_seconds)
+    return lambda _pool: default
+
+
 @dataclass(frozen=True, slots=True)
 class Agent:
     """One agent, put together and not yet running."""
@@ -128,7 +134,7 @@ def compose(settings: Settings, runtime: Runtime) -> Agent:
     shelf.prepare()
     addresses = Addresses(settings.url, own_origins=settings.origin == "sandbox")
     library = Library(shelf, runtime.browser_files, base_url=addresses.shared)
-    limits = Limits(settings.cull_idle_seconds, settings.max_age_seconds, settings.unvisited_seconds)
+    limits = limits_by_pool(settings)
     changes = PoolChanges(
         settings.state_dir / "pools.json",
         [

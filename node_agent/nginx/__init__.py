@@ -33,7 +33,8 @@ def render(settings: Settings, *, as_root: bool, connections: int) -> str:
         | {
             "user": f"user {settings.proxy_user};" if as_root else "",
             "connections": str(connections),
-            "access_log": "off" if settings.access_log == "off" else f"{settings.access_log} plain",
+            # `off` would switch off the other log as well.
+            "access_log": "" if settings.access_log == "off" else f"access_log {settings.access_log} plain;",
             "max_age_seconds": str(settings.max_age_seconds),
             "own_origin": re.escape("{0.scheme}://{0.netloc}".format(urlsplit(settings.url))),
             "listed_origins": _listed_origins(settings),

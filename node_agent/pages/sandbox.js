@@ -42,6 +42,29 @@
 
   const [, base, key] = location.pathname.match(/^(\/user\/([a-z2-7]{34}))(?:\/|$)/) ?? [];
   if (!key) return;
+
+  // Whoever opens a page or uses it is at work here, and a page that asks for things by itself is nobody: the node goes
+  // by what is reported here, now and again as long as it goes on. In pages within pages too, for they have the keys.
+  let reporting = 0;
+  let again = false;
+  let pause = 2; // Seconds, until the node has said how often it wants to hear of it.
+  async function report() {
+    again = Boolean(reporting);
+    if (again) return;
+    reporting = setTimeout(() => {
+      reporting = 0;
+      if (again) report();
+    }, pause * 1000);
+    try {
+      const answer = await fetch(`/-/left/${key}`, { method: "POST", cache: "no-store", credentials: "omit" });
+      if (answer.status === 410) pause = 3600;
+      else if (answer.ok) pause = (await answer.json()).report_seconds || 30;
+    } catch { /* no network, or the node is away for a moment: whoever is at work does the next thing soon */ }
+  }
+  for (const kind of ["keydown", "pointerdown", "wheel", "touchmove", "input", "paste", "drop"])
+    window.addEventListener(kind, (event) => { if (event.isTrusted) report(); }, { capture: true, passive: true });
+  report();
+
   // A page inside a page of the same sandbox: the outer one does the talking.
   try {
     if (window.parent !== window && window.parent.location.pathname.startsWith(`${base}/`)) return;
@@ -59,7 +82,6 @@
   let timer = 0;
   let askedAt = 0;
   let last = null; // What the node said last.
-  let quietUntil = 0; // After "keep it", until the node has noticed.
   let dismissed = Infinity; // Seconds that were left when the warning was sent away.
   let gone = false;
 
@@ -84,14 +106,10 @@
   // Shows or hides the warning; returns the seconds until the next question.
   function look() {
     const { seconds_left: left, warn_seconds: warn, reason } = last;
-    const quiet = reason === "idle" && Date.now() < quietUntil;
-    if (left > warn || quiet) {
+    if (left > warn) {
       hide();
-      if (left > warn) {
-        dismissed = Infinity;
-        quietUntil = 0;
-      }
-      return Math.min(LOOK, Math.max(1, quiet ? 15 : left - warn));
+      dismissed = Infinity;
+      return Math.min(LOOK, Math.max(1, left - warn));
     }
     if (dismissed === Infinity || (dismissed > LAST_CALL && left <= LAST_CALL)) {
       dismissed = Infinity;
@@ -109,11 +127,12 @@
       `${WORDS[reason] ?? ""} ${reason === "idle" ? "" : "Download what you want to keep."}`.trim(), buttons);
   }
 
-  // Any call of the API is activity; this one exists in every Jupyter server and costs next to nothing.
+  // The click itself is a report already, if none was made a moment ago.
   function keep() {
-    quietUntil = Date.now() + 75 * SECOND;
     hide();
-    fetch(`${base}/api/contents?content=0`, { cache: "no-store" }).catch(() => { quietUntil = 0; });
+    clearTimeout(reporting);
+    reporting = 0;
+    report().then(ask);
   }
 
   function tellGone() {

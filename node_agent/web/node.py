@@ -29,7 +29,8 @@ class Node:
     entry_url: str
     fleet_only: bool
     addresses: Addresses
-    limits: Limits
+    limits: Callable[[str], Limits]
+    """Those of a pool."""
     warn_seconds: int
     pages: Pages
     clock: Callable[[], float]
@@ -72,6 +73,6 @@ class Node:
             claimed=sum(pool.claimed for pool in pools.values()),
             claims_total=claims,
             refused_total=refused,
-            max_age_seconds=int(self.limits.max_age),
+            max_age_seconds=int(self.limits(DEFAULT).max_age),
             pools=pools,
         )

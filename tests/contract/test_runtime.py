@@ -148,10 +148,10 @@ def test_two_who_end_the_same_sandbox_at_once_both_succeed(host: Host) -> None:
 
 def test_a_sandbox_uses_some_memory_and_one_that_is_gone_none(host: Host) -> None:
     launch = host.start()
-    assert 1 << 20 < host.runtime.memory(launch.name) < 1 << 30
+    assert 1 << 20 < host.runtime.usage(launch.name).memory < 1 << 30
     host.runtime.end(launch.name)
-    assert host.runtime.memory(launch.name) == 0
-    assert host.runtime.memory("neverwas") == 0
+    assert host.runtime.usage(launch.name).memory == 0
+    assert host.runtime.usage("neverwas").memory == 0
 
 
 def test_there_are_no_last_words_of_a_sandbox_that_never_was(host: Host) -> None:

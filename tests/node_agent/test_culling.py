@@ -6,38 +6,79 @@ from dataclasses import replace
 
 import pytest
 
-from node_agent.culling import Limits, check_due, check_pace, next_end, why_cull
+from node_agent.culling import Activity, Limits, Look, at_work, check_due, check_pace, next_end, why_cull
 from node_agent.sandboxes import Sandbox, State
 
 LIMITS = Limits(idle=3600, max_age=14400, unvisited=60)
-CLAIMED = Sandbox("k" * 34, "default", "image", "claimed", created_at=0.0, claimed_at=1000.0, last_activity=1500.0)
+CLAIMED = Sandbox("k" * 34, "default", "image", "claimed", created_at=0.0, claimed_at=1000.0)
+CLAIMED = replace(CLAIMED, visited=True, last_activity=1500.0)
 
 
 @pytest.mark.parametrize(
-    ("age", "last_activity", "busy", "reason"),
+    ("age", "visited", "last_activity", "busy", "reason"),
     [
-        (59, 900.0, False, None),
-        (60, 900.0, False, "unvisited"),
-        (60, 1000.0, False, "unvisited"),
-        (60, 1000.1, False, None),
-        (60, None, False, None),
-        (3599, None, False, None),
-        (3600, None, False, "idle"),
-        (4099, 1500.0, False, None),
-        (4100, 1500.0, False, "idle"),
-        (4100, 1500.0, True, None),
-        (60, 900.0, True, None),
-        (14399, 15000.0, True, None),
-        (14400, 15000.0, True, "max_age"),
-        (14400, 9e99, False, "max_age"),
-        (14399, 9e99, False, None),
+        (59, False, None, False, None),
+        (60, False, None, False, "unvisited"),
+        (60, False, None, True, None),
+        (60, True, None, False, None),
+        (3599, True, None, False, None),
+        (3600, True, None, False, "idle"),
+        (4099, True, 1500.0, False, None),
+        (4100, True, 1500.0, False, "idle"),
+        (4100, True, 1500.0, True, None),
+        (14399, True, 15000.0, True, None),
+        (14400, True, 15000.0, True, "max_age"),
+        (14400, True, 15000.0, False, "max_age"),
     ],
 )
 def test_a_claimed_sandbox_ends_when_it_is_old_unused_or_never_visited(
-    age: float, last_activity: float | None, busy: bool, reason: str | None
+    age: float, visited: bool, last_activity: float | None, busy: bool, reason: str | None
 ) -> None:
-    sandbox = replace(CLAIMED, last_activity=last_activity, busy=busy)
+    sandbox = replace(CLAIMED, visited=visited, last_activity=last_activity, busy=busy)
     assert why_cull(sandbox, LIMITS, 1000.0 + age) == reason
+
+
+EARLY, LATE = "2026-01-01T00:00:00Z", "2026-01-01T00:00:09Z"
+REST = Activity(EARLY, busy=False)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "work"),
+    [
+        (REST, REST, False),
+        (None, None, False),
+        (REST, None, False),
+        (None, Activity("", busy=False), False),
+        (REST, Activity(LATE, busy=False), True),
+        (REST, Activity(EARLY, busy=True), True),
+        (Activity(EARLY, busy=True), REST, False),
+        (None, REST, True),
+        # The clock was set back, or a kernel was ended: something happened all the same.
+        (Activity(LATE, busy=False), REST, True),
+    ],
+)
+def test_what_kernels_and_terminals_exchange_is_work(
+    before: Activity | None, after: Activity | None, work: bool
+) -> None:
+    assert at_work(Look(100.0, before), Look(130.0, after)) is work
+
+
+@pytest.mark.parametrize(
+    ("seconds", "before", "after", "work"),
+    [
+        (30.0, 7.0, 9.9, False),
+        (30.0, 7.0, 10.0, True),
+        (30.0, None, 10.0, False),
+        (30.0, 7.0, None, False),
+        (30.0, 10.0, 7.0, False),
+        # A burst of requests a moment after the last look.
+        (1.0, 7.0, 7.4, False),
+        (0.0, 7.0, 7.5, True),
+    ],
+)
+def test_a_tenth_of_a_processor_is_work(seconds: float, before: float | None, after: float | None, work: bool) -> None:
+    last, look = Look(100.0, REST, before), Look(100.0 + seconds, REST, after)
+    assert at_work(last, look) is work
 
 
 @pytest.mark.parametrize("state", ["starting", "ready", "ending"])
@@ -50,25 +91,20 @@ def test_a_sandbox_that_is_nobodys_is_not_culled_however_old(state: State) -> No
     [
         (1000.0, 1029.0, False),
         (1000.0, 1030.0, True),
-        # The visitor should have come by 1060: asked at that moment, not half a pace later.
-        (1045.0, 1059.0, False),
-        (1045.0, 1060.0, True),
-        (1060.0, 1061.0, False),
-        (1060.0, 1090.0, True),
-        # Idle since 1500, it would end at 5100: asked once more at that moment, for somebody may have come back.
+        # Idle since 1500, it would end at 5100: looked at once more at that moment, for somebody may have come back.
         (5090.0, 5099.0, False),
         (5090.0, 5100.0, True),
         (5100.0, 5101.0, False),
     ],
 )
-def test_a_claimed_sandbox_is_asked_at_a_steady_pace_and_when_its_visitor_or_its_end_is_due(
+def test_a_claimed_sandbox_is_looked_at_at_a_steady_pace_and_when_its_end_is_due(
     checked_at: float, now: float, due: bool
 ) -> None:
-    assert check_due(CLAIMED, LIMITS, checked_at, now, every=30.0) is due
+    assert check_due(CLAIMED, LIMITS, checked_at, now) is due
 
 
-def test_a_ready_sandbox_is_not_asked() -> None:
-    assert not check_due(replace(CLAIMED, state="ready", claimed_at=None), LIMITS, 0.0, 1e9, every=30.0)
+def test_a_ready_sandbox_is_not_looked_at() -> None:
+    assert not check_due(replace(CLAIMED, state="ready", claimed_at=None), LIMITS, 0.0, 1e9)
 
 
 @pytest.mark.parametrize(

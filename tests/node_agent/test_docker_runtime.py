@@ -19,6 +19,7 @@ from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.docker
 
+BURN = "import time\nwhile time.process_time() < 0.6: pass"
 SMALL = DockerLimits(memory_bytes=64 * MIB, home_bytes=8 * MIB, tmp_bytes=4 * MIB, shm_bytes=4 * MIB, pids=20)
 
 
@@ -127,6 +128,16 @@ def test_the_disk_of_a_sandbox_is_bounded_and_in_memory(small: DockerHost) -> No
         assert "No space left" in printed, path
         assert f" {size * MIB} " in printed, path
         assert code == 0
+
+
+def test_the_processor_time_of_a_sandbox_is_counted_whatever_in_it_uses_it(host: DockerHost) -> None:
+    launch = host.start()
+    before = host.runtime.usage(launch.name).processor_seconds
+    inside(launch.directory, f"python3 -c '{BURN}'")
+    after = host.runtime.usage(launch.name).processor_seconds
+    assert before is not None
+    assert after is not None
+    assert 0.5 < after - before < 30
 
 
 def test_the_processes_of_a_sandbox_are_bounded(small: DockerHost) -> None:

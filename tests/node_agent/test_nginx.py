@@ -62,39 +62,40 @@ def test_a_path_reaches_the_sandbox_exactly_as_it_was_sent(front: Front, path: s
     assert seen(front.ask(BASE + path))["path"] == BASE + path
 
 
-POLLS = [
-    ("GET", "/api/kernels?1795366001593"),
-    ("GET", "/api/sessions?1795366001593"),
-    ("GET", "/api/terminals?1795366001593"),
-    ("GET", "/api/contents?content=1&hash=0&1795366001593"),
-    ("GET", "/api/contents/a%20b/c?content=1&1795366001593"),
-    ("GET", "/lab/api/workspaces?1795366001593"),
-    ("PUT", "/lab/api/workspaces/default?1795366001593"),
-]
-"""What a JupyterLab 4.6 at rest asks every ten seconds."""
-
-DEEDS = [
-    ("GET", "/lab"),
-    ("GET", "/api/kernels"),
-    ("POST", "/api/kernels?1795366001593"),
-    ("DELETE", "/api/sessions/a?1795366001593"),
-    ("GET", "/api/contents/a.ipynb?type=notebook&content=1&hash=1&1795366001593"),
-    ("GET", "/api/contents?content=0"),
-    ("PUT", "/api/contents/a.ipynb?1795366001593"),
-    ("GET", "/lab/api/settings?1795366001593"),
+FIRST_REQUESTS: list[tuple[str, str, dict[str, str]]] = [
+    ("GET", "/lab", {}),
+    ("HEAD", "/", {}),
+    ("GET", "/files/data.csv", {}),
+    ("POST", "/api/kernels?1795366001593", {}),
+    ("GET", "/api/events/subscribe", {"Upgrade": "websocket", "Connection": "upgrade"}),
 ]
 
 
-@pytest.mark.parametrize(("method", "path"), POLLS)
-def test_what_an_open_tab_asks_by_itself_is_no_activity(front: Front, method: str, path: str) -> None:
+@pytest.mark.parametrize(("method", "path", "headers"), FIRST_REQUESTS)
+def test_the_first_request_of_a_visitor_leaves_a_mark_whatever_it_is_and_the_later_ones_add_nothing(
+    front: Front, method: str, path: str, headers: dict[str, str]
+) -> None:
     front.sandbox(KEY, echo)
-    assert seen(front.ask(BASE + path, method))["path"] == f"{BASE}{path}&no_track_activity=1"
+    mark = front.run_dir / "seen" / KEY[:8]
+    assert not mark.exists()
+    front.ask(BASE + path, method, None, **headers)
+    wait_until(mark.exists, 5, "the mark")
+    for _ in range(3):
+        front.ask(f"{BASE}/lab")
+    assert mark.read_text() == "200\n"
 
 
-@pytest.mark.parametrize(("method", "path"), DEEDS)
-def test_what_a_person_does_is_activity(front: Front, method: str, path: str) -> None:
-    front.sandbox(KEY, echo)
-    assert seen(front.ask(BASE + path, method))["path"] == BASE + path
+def test_a_visitor_whose_sandbox_is_gone_leaves_no_mark(front: Front) -> None:
+    assert front.ask(f"{BASE}/lab").status == 410
+    assert list((front.run_dir / "seen").iterdir()) == []
+
+
+def test_a_visitor_leaves_a_mark_also_where_no_access_log_is_written() -> None:
+    with run_nginx(ACCESS_LOG="off", ORIGIN="sandbox") as front:
+        front.sandbox(KEY, echo)
+        front.ask(f"{BASE}/lab", Host=f"{KEY[:8]}.node1.example.org")
+        wait_until((front.run_dir / "seen" / KEY[:8]).exists, 5, "the mark")
+        assert not front.access_log.exists()
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])

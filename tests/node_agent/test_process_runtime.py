@@ -64,6 +64,15 @@ def ask(root: Path, what: str) -> Any:
     return json.loads(answer.body) if answer.body else None
 
 
+def test_the_processor_time_of_a_sandbox_is_counted_whatever_in_it_uses_it(root: Path, runtime: ProcessRuntime) -> None:
+    before = runtime.usage(name_of(KEY)).processor_seconds
+    ask(root, "work")
+    after = runtime.usage(name_of(KEY)).processor_seconds
+    assert before is not None
+    assert after is not None
+    assert 0.5 < after - before < 30
+
+
 def test_a_sandbox_sees_nothing_of_the_agents_settings_and_secrets(root: Path, runtime: ProcessRuntime) -> None:
     assert runtime.instances()
     seen = ask(root, "env")

@@ -187,50 +187,95 @@ def test_a_failing_image_is_not_tried_in_a_spin() -> None:
 # Culling
 
 
+def after_claim(bench: Bench, sandbox: Sandbox, seconds: float) -> None:
+    bench.clock.now = (sandbox.claimed_at or 0) + seconds
+
+
+def visit(bench: Bench, sandbox: Sandbox) -> None:
+    """What nginx leaves at a visitor's first request."""
+    (bench.run_dir / "seen" / sandbox.name).touch()
+
+
 def test_a_sandbox_that_nobody_visited_is_culled_and_its_slot_comes_back(bench: Bench) -> None:
     sandbox = claim(bench)
-    bench.clock.now = (sandbox.claimed_at or 0) + 60
-    bench.engine.jupyter(sandbox.name).last_activity = sandbox.created_at
+    after_claim(bench, sandbox, 60)
     bench.settle(lambda: gone(bench, sandbox))
     assert bench.pools.tally_now().ends == {"unvisited": 1}
     bench.fill()
 
 
-def test_a_visited_sandbox_lives_until_it_is_idle(bench: Bench) -> None:
+def test_a_visitor_who_has_asked_for_one_file_has_come(bench: Bench) -> None:
     sandbox = claim(bench)
-    bench.clock.now = (sandbox.claimed_at or 0) + 61
-    bench.engine.jupyter(sandbox.name).last_activity = bench.clock.now - 30
-    bench.settle(lambda: bench.pools.get(sandbox.name).last_activity is not None)
-    assert bench.pools.get(sandbox.name).state == "claimed"
-    bench.clock.advance(3600)
+    visit(bench, sandbox)
+    after_claim(bench, sandbox, 3599)
+    for _ in range(3):
+        bench.turn()
+    assert bench.pools.get(sandbox.name).visited
+    after_claim(bench, sandbox, 3600)
+    bench.settle(lambda: gone(bench, sandbox))
+    assert bench.pools.tally_now().ends == {"idle": 1}
+    assert not (bench.run_dir / "seen" / sandbox.name).exists()
+
+
+def looks(bench: Bench, sandbox: Sandbox) -> int:
+    return len([path for path in bench.engine.jupyter(sandbox.name).requests if "/api/terminals" in path])
+
+
+def look(bench: Bench, sandbox: Sandbox) -> None:
+    """Let a look's time come, and wait until it was taken."""
+    bench.clock.advance(30)
+    before = looks(bench, sandbox)
+    bench.settle(lambda: looks(bench, sandbox) > before)
+    bench.settle(lambda: not bench.reconciler._checking)
+
+
+def test_a_message_of_a_kernel_keeps_a_sandbox_for_its_idle_time(bench: Bench) -> None:
+    sandbox = claim(bench)
+    visit(bench, sandbox)
+    after_claim(bench, sandbox, 1000)
+    bench.engine.jupyter(sandbox.name).kernels = ["idle"]
+    look(bench, sandbox)
+    worked = bench.pools.get(sandbox.name).last_activity
+    assert worked == bench.clock.now
+    look(bench, sandbox)
+    assert bench.pools.get(sandbox.name).last_activity == worked, "a kernel at rest is no work"
+    bench.clock.now = (worked or 0) + 3600
     bench.settle(lambda: gone(bench, sandbox))
     assert bench.pools.tally_now().ends == {"idle": 1}
 
 
+def test_processor_time_keeps_a_sandbox_in_which_nothing_is_said(bench: Bench) -> None:
+    sandbox = claim(bench)
+    visit(bench, sandbox)
+    after_claim(bench, sandbox, 1000)
+    look(bench, sandbox)
+    assert bench.pools.get(sandbox.name).last_activity is None
+    bench.engine.processor_seconds[sandbox.name] = 25.0
+    look(bench, sandbox)
+    assert bench.pools.get(sandbox.name).last_activity == bench.clock.now
+
+
 def test_whoever_comes_back_at_the_last_moment_keeps_their_sandbox(bench: Bench) -> None:
     sandbox = claim(bench)
-    jupyter = bench.engine.jupyter(sandbox.name)
-    jupyter.last_activity = (sandbox.claimed_at or 0) + 1
-    bench.clock.now = (sandbox.claimed_at or 0) + 3600
+    visit(bench, sandbox)
+    after_claim(bench, sandbox, 3590)
+    look_at = bench.engine.jupyter(sandbox.name)
+    bench.settle(lambda: looks(bench, sandbox) > 0)
+    look_at.kernels = ["idle"]
+    after_claim(bench, sandbox, 3600)
     bench.settle(lambda: bench.pools.get(sandbox.name).last_activity is not None)
-    looked_at = bench.clock.now
-    jupyter.last_activity = looked_at + 1
-    # Jupyter's times are whole microseconds, so that its idle time may end a little after the second.
-    bench.clock.advance(1.001)
-    bench.settle(lambda: (bench.pools.get(sandbox.name).last_activity or 0) > looked_at)
     assert bench.pools.get(sandbox.name).state == "claimed"
 
 
 def test_a_computing_kernel_keeps_its_sandbox_until_its_greatest_age(bench: Bench) -> None:
     sandbox = claim(bench)
-    jupyter = bench.engine.jupyter(sandbox.name)
-    jupyter.last_activity, jupyter.kernels = (sandbox.claimed_at or 0) + 1, ["idle", "busy"]
-    bench.clock.now = (sandbox.claimed_at or 0) + 61
+    bench.engine.jupyter(sandbox.name).kernels = ["idle", "busy"]
+    after_claim(bench, sandbox, 31)
     bench.settle(lambda: bench.pools.get(sandbox.name).busy)
-    bench.clock.now = (sandbox.claimed_at or 0) + 14000
+    after_claim(bench, sandbox, 14000)
     bench.turn()
     assert bench.pools.get(sandbox.name).state == "claimed"
-    bench.clock.now = (sandbox.claimed_at or 0) + 14400
+    after_claim(bench, sandbox, 14400)
     bench.settle(lambda: gone(bench, sandbox))
     assert bench.pools.tally_now().ends == {"max_age": 1}
 
@@ -263,6 +308,30 @@ def test_the_next_agent_adopts_what_runs_and_hands_it_out(bench: Bench) -> None:
         assert isinstance(following.pools.claim(DEFAULT), Sandbox)
         following.turn()
         assert bench.engine.started == 3
+    finally:
+        following.close()
+
+
+def test_the_next_agent_lets_the_idle_time_begin_anew_for_it_has_not_seen_what_went_on(bench: Bench) -> None:
+    worked = claim(bench)
+    after_claim(bench, worked, 7200)
+    following = successor(bench)
+    try:
+        found = following.pools.get(worked.name)
+        assert (found.visited, found.last_activity) == (True, bench.clock.now)
+        following.turn()
+        assert following.pools.get(worked.name).state == "claimed"
+    finally:
+        following.close()
+
+
+def test_the_next_agent_waits_for_a_visitor_who_has_not_come_yet_as_the_last_one_did(bench: Bench) -> None:
+    absent, present = claim(bench), claim(bench)
+    visit(bench, present)
+    after_claim(bench, present, 30)
+    following = successor(bench)
+    try:
+        assert [following.pools.get(each.name).visited for each in (absent, present)] == [False, True]
     finally:
         following.close()
 

@@ -166,58 +166,61 @@ def test_a_landing_page_without_a_server_is_a_problem(path: Path) -> None:
     assert jupyter_client.landing_problem(path, BASE, "/lab") == "its landing page /lab gave No such file or directory"
 
 
-def activity(path: Path, status: bytes, kernels: bytes = b"[]") -> Activity | None:
+def activity(path: Path, kernels: bytes, terminals: bytes = b"[]") -> Activity | None:
     def respond(request: Request) -> None:
-        request.answer(200, status if request.path.endswith("/api/status") else kernels)
+        request.answer(200, terminals if "/api/terminals" in request.path else kernels)
 
     with server(path, respond):
         return jupyter_client.activity(path, BASE)
 
 
-def test_activity_is_the_last_one_and_whether_a_kernel_computes(path: Path) -> None:
-    status = b'{"last_activity": "2026-01-01T00:00:00.000000Z", "kernels": 2, "connections": 1}'
-    busy = b'[{"execution_state": "idle"}, {"execution_state": "busy"}]'
-    assert activity(path, status, busy) == Activity(1767225600.0, busy=True)
+def test_activity_is_the_latest_message_of_a_kernel_or_terminal_and_whether_a_kernel_computes(path: Path) -> None:
+    kernels = (
+        b'[{"execution_state": "idle", "last_activity": "2026-01-01T00:00:07Z"},'
+        b' {"execution_state": "busy", "last_activity": "2026-01-01T00:00:05Z"}]'
+    )
+    terminals = b'[{"name": "1", "last_activity": "2026-01-01T00:00:09Z"}]'
+    assert activity(path, kernels, terminals) == Activity("2026-01-01T00:00:09Z", busy=True)
 
 
 def test_kernels_at_rest_are_not_busy(path: Path) -> None:
-    status = b'{"last_activity": "2026-01-01T00:00:00Z", "kernels": 1}'
-    assert activity(path, status, b'[{"execution_state": "idle"}]') == Activity(1767225600.0, busy=False)
+    kernels = b'[{"execution_state": "idle", "last_activity": "2026-01-01T00:00:07Z"}]'
+    assert activity(path, kernels) == Activity("2026-01-01T00:00:07Z", busy=False)
 
 
-def test_asking_for_kernels_does_not_count_as_activity(path: Path) -> None:
+def test_a_server_without_terminals_has_kernels_all_the_same(path: Path) -> None:
+    with server(path, lambda request: request.answer(*((404,) if "terminals" in request.path else (200, b"[]")))):
+        assert jupyter_client.activity(path, BASE) == Activity("", busy=False)
+
+
+def test_looking_is_no_activity_to_jupyter(path: Path) -> None:
     seen: list[str] = []
 
     def respond(request: Request) -> None:
         seen.append(request.path)
-        request.answer_json({"last_activity": "2026-01-01T00:00:00Z", "kernels": 1})
+        request.answer_json([])
 
     with server(path, respond):
         jupyter_client.activity(path, BASE)
-    assert seen == ["/user/abc/api/status", "/user/abc/api/kernels?no_track_activity=1"]
+    assert seen == ["/user/abc/api/kernels?no_track_activity=1", "/user/abc/api/terminals?no_track_activity=1"]
 
 
-@pytest.mark.parametrize(
-    "status",
-    [
-        b"",
-        b"null",
-        b"[]",
-        b"{}",
-        b"\xff",
-        b"[" * 100_000,
-        b'{"last_activity": 5}',
-        b'{"last_activity": "yesterday"}',
-    ],
-)
-def test_a_status_that_makes_no_sense_is_none(path: Path, status: bytes) -> None:
-    assert activity(path, status) is None
+@pytest.mark.parametrize("kernels", [b"", b"null", b"{}", b"\xff", b"[" * 100_000, b'"busy"'])
+def test_kernels_that_make_no_sense_are_no_activity(path: Path, kernels: bytes) -> None:
+    assert activity(path, kernels) is None
 
 
-@pytest.mark.parametrize("kernels", [b"", b"{}", b"[1, null]", b'[{"execution_state": ["busy"]}]'])
-def test_kernels_that_make_no_sense_are_not_busy(path: Path, kernels: bytes) -> None:
-    seen = activity(path, b'{"last_activity": "2026-01-01T00:00:00Z", "kernels": 9}', kernels)
-    assert seen == Activity(1767225600.0, busy=False)
+@pytest.mark.parametrize("kernels", [b"[1, null]", b'[{"execution_state": ["busy"]}]', b'[{"last_activity": {}}]'])
+def test_a_kernel_that_makes_no_sense_is_not_busy(path: Path, kernels: bytes) -> None:
+    seen = activity(path, kernels)
+    assert seen is not None
+    assert not seen.busy
+
+
+def test_a_time_of_any_length_costs_no_memory(path: Path) -> None:
+    seen = activity(path, b'[{"last_activity": "' + b"9" * 500_000 + b'"}]')
+    assert seen is not None
+    assert len(seen.newest) == jupyter_client.TIME_LIMIT
 
 
 def test_a_server_that_is_gone_has_no_activity(path: Path) -> None:

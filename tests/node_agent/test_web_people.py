@@ -11,7 +11,6 @@ import pytest
 from flask.testing import FlaskClient
 
 from node_agent.addresses import Addresses
-from node_agent.culling import Activity
 from node_agent.pool_settings import DEFAULT
 from node_agent.sandboxes import Sandbox
 from node_agent.web import create_app
@@ -60,15 +59,21 @@ def at(node: Node, sandbox: Sandbox, age: float) -> Node:
 
 
 def test_an_unused_sandbox_has_the_idle_limit_left(node: Node, sandbox: Sandbox) -> None:
-    assert left(at(node, sandbox, 600), sandbox.key) == {"seconds_left": 3000, "reason": "idle", "warn_seconds": 600}
+    assert left(at(node, sandbox, 600), sandbox.key) == {
+        "seconds_left": 3000,
+        "reason": "idle",
+        "warn_seconds": 600,
+        "report_seconds": 30,
+    }
 
 
 def test_a_busy_sandbox_has_until_its_greatest_age(node: Node, sandbox: Sandbox, full_bench: Bench) -> None:
-    full_bench.pools.note(sandbox.name, Activity(last_activity=0.0, busy=True))
+    full_bench.pools.note_busy(sandbox.name, busy=True)
     assert left(at(node, sandbox, 14000), sandbox.key) == {
         "seconds_left": 400,
         "reason": "max_age",
         "warn_seconds": 600,
+        "report_seconds": 30,
     }
 
 
@@ -77,7 +82,7 @@ def test_a_sandbox_that_is_overdue_has_nothing_left(node: Node, sandbox: Sandbox
 
 
 def test_a_warning_takes_up_a_quarter_of_a_short_limit(node: Node, sandbox: Sandbox) -> None:
-    brief = replace(node, limits=replace(LIMITS, idle=400))
+    brief = replace(node, limits=lambda _pool: replace(LIMITS, idle=400))
     assert left(at(brief, sandbox, 1), sandbox.key)["warn_seconds"] == 100
 
 
@@ -85,6 +90,24 @@ def test_asking_is_no_activity_for_the_sandbox(node: Node, sandbox: Sandbox, ful
     asked = list(full_bench.engine.jupyter(sandbox.name).requests)
     left(node, sandbox.key)
     assert full_bench.engine.jupyter(sandbox.name).requests == asked
+
+
+def test_whoever_asks_how_long_is_left_has_come_and_is_not_at_work(
+    node: Node, sandbox: Sandbox, full_bench: Bench
+) -> None:
+    left(at(node, sandbox, 600), sandbox.key)
+    seen = full_bench.pools.get(sandbox.name)
+    assert (seen.visited, seen.last_activity) == (True, None)
+
+
+def test_whoever_is_reported_at_work_has_the_idle_limit_left_from_then_on(node: Node, sandbox: Sandbox) -> None:
+    client = create_app(at(node, sandbox, 3500)).test_client()
+    said = client.post(f"/-/left/{sandbox.key}")
+    assert (said.status_code, said.json) == (
+        200, {"seconds_left": 3600, "reason": "idle", "warn_seconds": 600, "report_seconds": 30}
+    )  # fmt: skip
+    assert left(at(node, sandbox, 3600), sandbox.key)["seconds_left"] == 3500
+    assert client.post(f"/-/left/{sandbox.key[:8]}{'2' * 26}").status_code == 410
 
 
 def test_only_the_whole_key_of_a_claimed_sandbox_is_told_anything(client: FlaskClient, sandbox: Sandbox) -> None:

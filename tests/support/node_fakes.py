@@ -6,7 +6,6 @@ import json
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from socketserver import ThreadingMixIn, UnixStreamServer
@@ -14,7 +13,7 @@ from typing import Any
 
 from node_agent.browser_files import BrowserFiles
 from node_agent.errors import EngineError
-from node_agent.runtime import Instance, Launch
+from node_agent.runtime import Instance, Launch, Usage
 from node_agent.sandboxes import base_path
 
 
@@ -95,19 +94,20 @@ class UnixServer(ThreadingMixIn, UnixStreamServer):
 class FakeJupyter:
     """What a fake sandbox says of itself."""
 
-    last_activity: float = 0.0
     kernels: list[str] = field(default_factory=list)
+    """The state of each."""
+    newest: str = "2026-01-01T00:00:00.000000Z"
+    """When one of them exchanged a message last."""
     landing_status: int = 200
     requests: list[str] = field(default_factory=list)
 
     def respond(self, request: Request) -> None:
         self.requests.append(request.path)
         path = request.path.partition("?")[0]
-        if path.endswith("/api/status"):
-            last = datetime.fromtimestamp(self.last_activity, UTC).isoformat().replace("+00:00", "Z")
-            request.answer_json({"last_activity": last, "kernels": len(self.kernels), "connections": 0})
-        elif path.endswith("/api/kernels"):
-            request.answer_json([{"execution_state": state} for state in self.kernels])
+        if path.endswith("/api/kernels"):
+            request.answer_json([{"execution_state": each, "last_activity": self.newest} for each in self.kernels])
+        elif path.endswith("/api/terminals"):
+            request.answer_json([])
         else:
             request.answer(self.landing_status, b"a page")
 
@@ -139,6 +139,8 @@ class FakeEngine:
         self.memory: dict[str, int] = {}
         """Bytes, by name; what is not in it uses `memory_of_each`."""
         self.memory_of_each = 10 << 20
+        self.processor_seconds: dict[str, float] = {}
+        """That they used, by name."""
 
     def jupyter(self, name: str) -> FakeJupyter:
         return self.running[name].jupyter
@@ -167,7 +169,7 @@ class FakeRuntime:
         engine = self._engine
         if engine.refuses:
             raise EngineError(engine.refuses)
-        jupyter = FakeJupyter(last_activity=engine.clock(), landing_status=engine.landing_status)
+        jupyter = FakeJupyter(landing_status=engine.landing_status)
         base = base_path(launch.key)
 
         def respond(request: Request) -> None:
@@ -205,11 +207,12 @@ class FakeRuntime:
         with self._engine.lock:
             return f"the last words of {name}" if name in self._engine.running else ""
 
-    def memory(self, name: str) -> int:
+    def usage(self, name: str) -> Usage:
         with self._engine.lock:
             if name not in self._engine.running:
-                return 0
-            return self._engine.memory.get(name, self._engine.memory_of_each)
+                return Usage()
+            memory = self._engine.memory.get(name, self._engine.memory_of_each)
+            return Usage(memory, self._engine.processor_seconds.get(name, 0.0))
 
     def browser_files(self, image: str) -> BrowserFiles | None:
         """It holds none."""

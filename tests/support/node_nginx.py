@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from node_agent import config, host, open_files
+from node_agent.ledger import Ledger
 from node_agent.proxy import find_nginx
 from tests.support.live_fleet import free_ports
 from tests.support.node_fakes import Respond, UnixServer
@@ -77,6 +78,7 @@ class Front:
         self.servers.clear()
         for key in (KEY, OTHER):
             shutil.rmtree(self.run_dir / "user" / key, ignore_errors=True)
+            (self.run_dir / "seen" / key[:8]).unlink(missing_ok=True)
         (self.run_dir / "agent.sock").unlink(missing_ok=True)
 
     def _serve(self, path: Path, respond: Respond) -> UnixServer:
@@ -103,7 +105,8 @@ def run_nginx(*, serve: bool = True, **settings: str) -> Iterator[Front]:
         }
         environment = {f"TMPNB_NODE_{name}": value for name, value in given.items()}
         read = config.load(environment)
-        (run_dir / "user").mkdir(parents=True)
+        run_dir.mkdir()
+        Ledger(run_dir).prepare()
         (run_dir / "nginx").mkdir()
         host.open_to_nginx(read)
         host.write_proxy_config(read)

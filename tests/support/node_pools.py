@@ -132,7 +132,7 @@ def make_bench(
         pools,
         starter,
         jupyter_client.activity,
-        limits=LIMITS,
+        limits=lambda _pool: LIMITS,
         hands=4,
         clock=clock,
         monotonic=monotonic,

@@ -26,7 +26,7 @@ def make_node(bench: Bench, state: Path) -> Node:
         entry_url="https://entry.example.org",
         fleet_only=False,
         addresses=Addresses("https://node1.example.org", own_origins=False),
-        limits=LIMITS,
+        limits=lambda _pool: LIMITS,
         warn_seconds=600,
         pages=Pages("https://entry.example.org"),
         clock=bench.clock,

@@ -12,7 +12,6 @@ import subprocess
 import sys
 import threading
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 
 if __name__ == "__main__":
@@ -20,13 +19,11 @@ if __name__ == "__main__":
 
 from tests.support.node_fakes import Request, UnixServer
 
-STARTED = datetime.now(UTC).isoformat().replace("+00:00", "Z")
-
 
 def respond(request: Request) -> None:
     match request.path.removeprefix(sys.argv[2]).partition("?")[0]:
-        case "api/status":
-            request.answer_json({"last_activity": STARTED, "kernels": 0, "connections": 0})
+        case "api/kernels":
+            request.answer_json([])
         case "env":
             request.answer_json(dict(os.environ))
         case "pid":
@@ -41,6 +38,9 @@ def respond(request: Request) -> None:
                 b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"
             )
             request.wfile.write(request.rfile.read(4).upper())
+        case "work":
+            subprocess.run([sys.executable, "-c", "import time\nwhile time.process_time() < 0.6: pass"], check=True)
+            request.answer(200)
         case "exit":
             request.answer(200)
             threading.Timer(0.01, os._exit, [3]).start()

@@ -13,6 +13,7 @@ from tests.support.chromium import chromium
 from tests.support.node_fakes import Request
 from tests.support.node_nginx import KEY, Front, run_nginx
 from tests.support.other_site import Site
+from tests.support.waiting import wait_until
 
 HTML = [("Content-Type", "text/html")]
 MINUTE = 60_000
@@ -40,6 +41,8 @@ class Server:
     )
     script: str = ""
     asked: list[str] = field(default_factory=list)
+    reports: int = 0
+    """How often the page said that somebody is at work in it."""
 
     def __post_init__(self) -> None:
         self.front.sandbox(KEY, self._page)
@@ -55,7 +58,11 @@ class Server:
         request.answer(200, body.encode(), HTML)
 
     def _agent(self, request: Request) -> None:
-        request.answer_json({"warn_seconds": 600, **self.left})
+        if request.command == "POST":
+            self.reports += 1
+            if self.reports > 1 and self.left["reason"] == "idle":
+                self.left["seconds_left"] = 3600
+        request.answer_json({"warn_seconds": 600, "report_seconds": 30, **self.left})
 
     def end(self) -> None:
         shutil.rmtree(self.front.run_dir / "user" / KEY)
@@ -78,7 +85,7 @@ def open_page(browser: BrowserContext, server: Server) -> Iterator[Open]:
         pages.append(page)
         if own_clock:
             page.clock.install()
-        with page.expect_response(lambda answer: "/-/left/" in answer.url):
+        with page.expect_response(lambda answer: "/-/left/" in answer.url and answer.request.method == "GET"):
             page.goto(server.url + path)
         return page
 
@@ -110,16 +117,48 @@ def test_the_person_is_warned_with_the_minutes_left_once_it_is_time(server: Serv
     expect(warning(page)).to_contain_text("This notebook ends in 10 minutes.")
 
 
-def test_an_idle_notebook_is_kept_by_one_click_that_jupyter_counts_as_activity(server: Server, open_page: Open) -> None:
+def test_an_idle_notebook_is_kept_by_one_click(server: Server, open_page: Open) -> None:
     server.left["seconds_left"] = 200
     page = open_page()
     expect(warning(page)).to_contain_text("Nobody has used it for a while.")
+    reports = server.reports
 
-    with page.expect_request(lambda request: "/api/contents" in request.url):
-        warning(page).get_by_role("button", name="Keep it").click()
+    warning(page).get_by_role("button", name="Keep it").click()
 
     expect(warning(page)).to_have_count(0)
-    assert "/api/contents?content=0" in server.asked
+    wait_until(lambda: server.reports > reports, 5, "the report")
+    assert server.left["seconds_left"] == 3600
+
+
+def test_whoever_opens_a_page_or_uses_it_is_reported_now_and_again_and_a_page_at_rest_is_not(
+    server: Server, open_page: Open
+) -> None:
+    server.script = "setInterval(() => document.dispatchEvent(new KeyboardEvent('keydown')), 1000)"
+    page = open_page()
+    assert server.reports == 1, "whoever opens a page is at work in it"
+    page.clock.run_for(10 * MINUTE)
+    assert server.reports == 1, "what a page does to itself is nobody's work"
+
+    for key in "print(1)":
+        page.keyboard.press(key)
+    wait_until(lambda: server.reports == 2, 5, "the report of the first key")
+    page.clock.run_for(MINUTE)
+    wait_until(lambda: server.reports == 3, 5, "the report of the later ones")
+    page.clock.run_for(MINUTE)
+    assert server.reports == 3
+
+
+def test_somebody_at_work_in_a_page_within_a_page_is_reported_too(server: Server, open_page: Open) -> None:
+    page = open_page()
+    page.evaluate("document.body.innerHTML = '<iframe src=tree></iframe>'")
+    inner = page.frame_locator("iframe").locator("body")
+    expect(inner).to_have_text("Work")
+    wait_until(lambda: server.reports == 2, 5, "the report of the inner page")
+    page.clock.run_for(MINUTE)
+
+    inner.click()
+
+    wait_until(lambda: server.reports == 3, 5, "the report of a click in it")
 
 
 def test_a_notebook_whose_time_is_up_cannot_be_kept_and_the_person_is_told_to_download(
