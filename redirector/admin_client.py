@@ -50,15 +50,17 @@ class AdminClient:
         url: str,
         token: str,
         *,
+        by: str = "",
         answer_seconds: float = ANSWER_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Speak to the redirector at `url`.
+        """Speak to the redirector at `url`, for the operator `by`.
 
         Raises:
             ValueError: `url` is no http address.
         """
         self.url = checked_url(url)
+        self._by = by
         self._answer_seconds = answer_seconds
         self._clock = clock
         self._session = requests.Session()
@@ -94,20 +96,20 @@ class AdminClient:
         return status == HTTPStatus.CREATED, self._parsed(parse_node, answer)
 
     def drain(
-        self, name: str, *, reason: str = "", by: str = "", force: bool = False, end_sessions_at: float = 0.0
+        self, name: str, *, reason: str = "", force: bool = False, end_sessions_at: float = 0.0
     ) -> tuple[bool, NodeView]:
         """Stop new visitors; False beside the node if it was draining already."""
-        body: dict[str, object] = {"reason": reason, "by": by, "force": force}
+        body: dict[str, object] = {"reason": reason, "force": force}
         if end_sessions_at:
             body["end_sessions_at"] = end_sessions_at
         return self._set_intent(name, "drain", body)
 
-    def resume(self, name: str, *, reason: str = "", by: str = "") -> tuple[bool, NodeView]:
+    def resume(self, name: str, *, reason: str = "") -> tuple[bool, NodeView]:
         """Let visitors in again; False beside the node if it was active already."""
-        return self._set_intent(name, "resume", {"reason": reason, "by": by})
+        return self._set_intent(name, "resume", {"reason": reason})
 
-    def remove(self, name: str, *, reason: str = "", by: str = "", force: bool = False) -> None:
-        self._change("DELETE", _node_path(name), {"reason": reason, "by": by, "force": force})
+    def remove(self, name: str, *, reason: str = "", force: bool = False) -> None:
+        self._change("DELETE", _node_path(name), {"reason": reason, "force": force})
 
     def events(self, *, since: int = 0, limit: int = 100, not_before: float = 0.0) -> list[EventView]:
         """Events after an id, oldest first; without one the newest. `not_before` is a time."""
@@ -118,10 +120,10 @@ class AdminClient:
         """Where the next visitor would go."""
         return self._parsed(parse_place, self._read(f"/api/place?pool={quote(pool, safe='')}"))
 
-    def put_image(self, name: str, pool: str, image: str, *, reason: str = "", by: str = "") -> str | None:
+    def put_image(self, name: str, pool: str, image: str, *, reason: str = "") -> str | None:
         """Move a node's pool to another image; the image before, or None if it was there already."""
         path = f"{_node_path(name)}/pools/{quote(pool, safe='')}"
-        return self._parsed(parse_roll, self._change("PUT", path, {"image": image, "reason": reason, "by": by})[1])
+        return self._parsed(parse_roll, self._change("PUT", path, {"image": image, "reason": reason})[1])
 
     def selftest(self, name: str, pool: str = "") -> SelftestView:
         """Let a node prove itself. It leaves nothing behind, so a lost answer is no more than an unreachable one."""
@@ -145,7 +147,7 @@ class AdminClient:
 
     def _change(self, method: str, path: str, body: Mapping[str, object]) -> tuple[int, Any]:
         try:
-            return self._call(method, path, body)
+            return self._call(method, path, {**body, "by": self._by} if self._by else body)
         except NotARedirectorError as problem:
             if HTTPStatus.BAD_REQUEST <= problem.status < HTTPStatus.INTERNAL_SERVER_ERROR:
                 raise

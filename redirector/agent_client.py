@@ -15,12 +15,16 @@ from urllib.parse import quote, urljoin, urlsplit
 
 from node_agent.wire import Claim, NodeStats, Refusal, WireError, parse_claim, parse_claims, parse_refusal, parse_stats
 from redirector.bounded_http import Answer, BoundedHttp, Request
+from redirector.node_metrics import Families, NodeMetricsError, parse_metrics
 from redirector.nodes import NAME, Failure, Node, Trouble
 
 STATS_LIMIT = 256 * 1024
 ANSWER_LIMIT = 64 * 1024
 SANDBOXES_LIMIT = 4 * 1024 * 1024
 """Bytes. A node's stats take half a kilobyte and a bit for every pool; a list of sandboxes 200 bytes for each."""
+
+METRICS_LIMIT = 128 * 1024
+"""Bytes; an agent with ten pools has 20,000 to say."""
 
 REDIRECT = (301, 302, 303, 307, 308)
 DENIED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
@@ -219,6 +223,18 @@ class AgentClient:
             return Failure(Trouble.GARBLED, _refusal(answer))
         measured = {key: value for key, value in _object(answer).items() if key not in ("status", "message")}
         return Selftest(answer.status == HTTPStatus.OK, _said(answer), measured)
+
+    def metrics(self, node: Node) -> Families | Failure:
+        """What a node tells Prometheus of itself."""
+        answer = self._control(node, "GET", "/metrics", limit=METRICS_LIMIT)
+        if isinstance(answer, Failure):
+            return answer
+        if answer.status != HTTPStatus.OK:
+            return Failure(Trouble.GARBLED, f"it answered {answer.status} instead of its metrics")
+        try:
+            return parse_metrics(answer.body.decode())
+        except (UnicodeDecodeError, NodeMetricsError) as error:
+            return Failure(Trouble.GARBLED, str(error))
 
     def _control(
         self,

@@ -14,14 +14,14 @@ from node_agent.log_lines import Style
 from redirector.clients import NIBBLE, Network, Width
 from redirector.errors import BadRequestError, ConfigError
 from redirector.nodes import normalised_url
+from redirector.operators import TOKEN, parse_token, tokens_problem
 
 TOKENS_AT_ONCE = 2
 """So that a token can be changed without a moment in which none is valid."""
 
-TOKEN = re.compile(r"[\x21-\x7e]{16,512}")
-
 SECRETS = {
     "admin_tokens": "TMPNB_ADMIN_TOKEN",
+    "read_tokens": "TMPNB_READ_TOKEN",
     "join_tokens": "TMPNB_JOIN_TOKEN",
     "signing_keys": "TMPNB_SIGNING_KEY",
 }
@@ -55,6 +55,7 @@ class Settings:
     """May hold a password."""
     admin_tokens: tuple[str, ...] = field(repr=False)
     """None at all: the admin API is closed."""
+    read_tokens: tuple[str, ...] = field(repr=False)
     join_tokens: tuple[str, ...] = field(repr=False)
     """None at all: no node joins by itself."""
     entry_url: str
@@ -154,11 +155,27 @@ def _tokens(text: str) -> tuple[str, ...]:
     return tokens
 
 
+def _named_tokens(text: str) -> tuple[str, ...]:
+    """As they are written, each with its name if it has one."""
+    words = tuple(text.split())
+    if problem := tokens_problem(words, TOKENS_AT_ONCE):
+        raise ValueError(problem)
+    return words
+
+
 def _token_file(text: str) -> tuple[str, ...]:
+    return _tokens_in(text, _tokens)
+
+
+def _named_token_file(text: str) -> tuple[str, ...]:
+    return _tokens_in(text, _named_tokens)
+
+
+def _tokens_in(text: str, parse: Callable[[str], tuple[str, ...]]) -> tuple[str, ...]:
     if not text:
         return ()
     try:
-        found = _tokens(Path(text).read_text(encoding="ascii"))
+        found = parse(Path(text).read_text(encoding="ascii"))
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no text"
         raise ValueError(f"names the file {text!r}, which cannot be read: {reason}") from None
@@ -289,16 +306,33 @@ TABLE = (
         "TMPNB_ADMIN_TOKEN",
         "",
         "token",
-        "Opens the admin API; without any token it stays closed. Two, with a space between, are both valid.",
+        "Opens the admin API; without any token it stays closed. Two, with a space between, are both valid; "
+        "so is any number with names before them (ann=…), which the history has then.",
         "admin_tokens",
-        _tokens,
+        _named_tokens,
     ),
     Setting(
         "TMPNB_ADMIN_TOKEN_FILE",
         "",
         "file",
-        "The same from a file with one or two lines, which keeps the token out of process listings.",
+        "The same from a file, a token a line, which keeps tokens out of process listings.",
         "admin_tokens",
+        _named_token_file,
+    ),
+    Setting(
+        "TMPNB_READ_TOKEN",
+        "",
+        "token",
+        "For Prometheus and screens: shows what the admin API and the dashboard show, and changes nothing.",
+        "read_tokens",
+        _tokens,
+    ),
+    Setting(
+        "TMPNB_READ_TOKEN_FILE",
+        "",
+        "file",
+        "The same from a file with one or two lines.",
+        "read_tokens",
         _token_file,
     ),
     Setting(
@@ -517,8 +551,12 @@ def read(environ: Mapping[str, str]) -> Settings:
     problems += [
         f"{name} and {name}_FILE hold more than two tokens together"
         for held, name in SECRETS.items()
-        if len(values.get(held, ())) > TOKENS_AT_ONCE
+        if held != "admin_tokens" and len(values.get(held, ())) > TOKENS_AT_ONCE
     ]
+    if problem := tokens_problem(values.get("admin_tokens", ()), TOKENS_AT_ONCE):
+        problems.append(f"TMPNB_ADMIN_TOKEN and TMPNB_ADMIN_TOKEN_FILE together: this {problem}")
+    if {parse_token(word).token for word in values.get("admin_tokens", ())} & set(values.get("read_tokens", ())):
+        problems.append("TMPNB_READ_TOKEN is an admin token as well: what changes nothing needs a token of its own")
     if problems:
         raise ConfigError(problems)
     values["database_url"] = values["database_url"] or f"sqlite:///{values['state'] / 'fleet.db'}"

@@ -24,12 +24,14 @@ from redirector.bucket_table import BucketTable
 from redirector.config import Settings
 from redirector.fleet.control import Control
 from redirector.fleet.door import Door
+from redirector.fleet.fan_out import FanOut
 from redirector.fleet.homecoming import Homecoming
 from redirector.fleet.live_stats import LiveStats
 from redirector.fleet.overview import Overview
 from redirector.fleet.placing import Placer
 from redirector.fleet.reports import Reports
 from redirector.fleet.room import Room
+from redirector.fleet.scrapes import NodeScrapes
 from redirector.fleet.upkeep import Upkeep
 from redirector.fleet.view import View
 from redirector.keeper import Keeper
@@ -65,7 +67,7 @@ class Worker:
     poller: Poller
     room: Room
     client: AgentClient
-    live: LiveStats
+    fan_out: FanOut
     database: Database
     _stop: Flag = field(default_factory=Flag)
     _threads: list[Thread] = field(default_factory=list)
@@ -86,7 +88,7 @@ class Worker:
         self._stop.set()
         for thread in self._threads:
             thread.join(STOP_SECONDS)
-        self.live.close()
+        self.fan_out.close()
         self.client.close()
         self.database.close()
 
@@ -147,7 +149,8 @@ def compose(settings: Settings, *, migrated: bool = True, buckets: BucketTable |
         new_ticket=new_ticket,
         seconds=settings.place_seconds,
     )
-    live = LiveStats(client, time.time)
+    fan_out = FanOut()
+    live = LiveStats(client, fan_out, time.time)
     control = Control(
         registry=registry,
         boards=boards,
@@ -196,13 +199,14 @@ def compose(settings: Settings, *, migrated: bool = True, buckets: BucketTable |
                 clock=time.time,
             ),
             live=live,
+            scrapes=NodeScrapes(view, client, fan_out, time.monotonic),
             journal=journal,
             buckets=buckets,
             clock=time.time,
             rng=rng,
         )
     )
-    return Worker(app, view, placer, control, registry, keeper, poller, room, client, live, database)
+    return Worker(app, view, placer, control, registry, keeper, poller, room, client, fan_out, database)
 
 
 def new_ticket() -> str:

@@ -12,12 +12,22 @@ ROOT = Path(__file__).parent.parent
 
 LAYERS = {
     "redirector": [
-        ["errors", "admin_errors", "logs", "histograms", "visitors", "json_fields", "clients", "bucket_table"],
+        [
+            "errors",
+            "admin_errors",
+            "logs",
+            "histograms",
+            "visitors",
+            "json_fields",
+            "operators",
+            "clients",
+            "bucket_table",
+        ],
         ["nodes"],
         ["board"],
         ["placement", "waiting_room", "limits", "returning"],
         ["config"],
-        ["slot_counts"],
+        ["slot_counts", "node_metrics"],
         ["store"],
         ["admin_views", "admin_answers"],
         ["rotation", "rolling"],
@@ -67,7 +77,7 @@ ONLY_IN = {
     "flask": {"redirector.web", "redirector.wsgi", "node_agent.web", "node_agent.wsgi"},
     "click": {"redirector.cli", "node_agent.cli", "node_agent.lazy_group"},
     "rich": {"redirector.cli"},
-    "prometheus_client": {"redirector.metrics", "node_agent.metrics"},
+    "prometheus_client": {"redirector.node_metrics", "redirector.metrics", "node_agent.metrics"},
     "docker": {"node_agent.docker_engine"},
     "websocket": {"node_agent.kernel_session"},
     "sqlalchemy": {"redirector.store"},

@@ -9,6 +9,7 @@ from pathlib import Path
 from redirector.admin_client import AdminClient, checked_url
 from redirector.cli.exits import Exit, Stop
 from redirector.local_fleet.directory import StateDirectory
+from redirector.operators import parse_token
 
 DEFAULT_STATE = ".tmpnb"
 
@@ -20,8 +21,9 @@ class Access:
     url: str
     token: str
 
-    def client(self) -> AdminClient:
-        return AdminClient(self.url, self.token)
+    def client(self, by: str = "") -> AdminClient:
+        """A client whose changes are those of the operator `by`."""
+        return AdminClient(self.url, self.token, by=by)
 
 
 def locate(url: str | None, state: str | None, environ: Mapping[str, str]) -> Access:
@@ -90,8 +92,9 @@ def read_secret(file: Path) -> str:
         raise Stop(f"the token file {file} is not a text", Exit.USAGE) from problem
 
 
-def _sendable(token: str, source: str) -> str:
-    """Refuse what could not travel in a header, without repeating it."""
+def _sendable(word: str, source: str) -> str:
+    """The token of a word that may have a name before it. What could not travel in a header is refused unrepeated."""
+    token = parse_token(word).token
     if not token or not token.isascii() or not token.isprintable() or " " in token:
         raise Stop(f"{source} holds no token: one word of plain characters is wanted", Exit.USAGE)
     return token

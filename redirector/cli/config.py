@@ -15,7 +15,7 @@ from redirector.cli.texts import examples
 from redirector.errors import ConfigError
 from redirector.local_fleet.plan import MARK
 
-OTHERS = ("TMPNB_URL", "TMPNB_TOKEN", "TMPNB_TOKEN_FILE", MARK)
+OTHERS = ("TMPNB_URL", "TMPNB_TOKEN", "TMPNB_TOKEN_FILE", "TMPNB_OPERATOR", "TMPNB_ZONE", MARK)
 """What the command line reads itself, and what `tmpnb up` gives its processes."""
 
 COMPOSE = (
@@ -28,7 +28,7 @@ COMPOSE = (
 )
 """What stands in the same `.env` for the compose files in deploy/redirector and the front."""
 
-SECRETS = ("TMPNB_ADMIN_TOKEN", "TMPNB_DATABASE_URL", "TMPNB_JOIN_TOKEN", "TMPNB_SIGNING_KEY")
+SECRETS = ("TMPNB_ADMIN_TOKEN", "TMPNB_DATABASE_URL", "TMPNB_JOIN_TOKEN", "TMPNB_READ_TOKEN", "TMPNB_SIGNING_KEY")
 
 
 @click.group()

@@ -22,7 +22,6 @@ from redirector.cli.options import json_option, names_argument, on_a_fleet, reas
 from redirector.cli.outcomes import Outcome, leave, on_each, say_nothing
 from redirector.cli.tables import print_json, print_node, print_nodes
 from redirector.cli.texts import examples, plain
-from redirector.cli.who import operator
 
 
 @click.group()
@@ -107,7 +106,7 @@ def resume(client: AdminClient, *, names: tuple[str, ...], reason: str, as_json:
     """Send visitors to nodes that were drained."""
 
     def let_in(name: str) -> Outcome:
-        changed, node = client.resume(name, reason=reason, by=operator())
+        changed, node = client.resume(name, reason=reason)
         status, message = ("done", "active") if changed else ("already", "already active")
         return Outcome(name, status, message, node=node)
 
@@ -136,7 +135,7 @@ def remove(client: AdminClient, *, names: tuple[str, ...], reason: str, force: b
             raise RefusedError(
                 "has_sessions", f"{sessions_left(occupied[name])}; drain it and wait until they have ended"
             )
-        client.remove(name, reason=reason, by=operator(), force=force)
+        client.remove(name, reason=reason, force=force)
         return Outcome(name, "done", "removed")
 
     leave(change(names, hinting(client, forget), as_json=as_json))

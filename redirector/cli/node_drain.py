@@ -25,7 +25,6 @@ from redirector.cli.options import (
 from redirector.cli.outcomes import Outcome, leave
 from redirector.cli.texts import examples, plain
 from redirector.cli.watching import Watch
-from redirector.cli.who import operator
 
 
 @click.command(
@@ -75,7 +74,7 @@ def drain(
         _agree(client, names, ends_at)
 
     def keep_out(name: str) -> Outcome:
-        changed, node = client.drain(name, reason=reason, by=operator(), force=force, end_sessions_at=ends_at or 0.0)
+        changed, node = client.drain(name, reason=reason, force=force, end_sessions_at=ends_at or 0.0)
         unheard = f" (it does not answer: {node.unanswered})" if node.unanswered else ""
         ends = f"; they end at {clock_time(node.end_sessions_at, time.time())}" if node.end_sessions_at else ""
         left = f"draining, {sessions_left(node)}{unheard}{ends}"

@@ -16,7 +16,6 @@ from redirector.cli.node_names import hint
 from redirector.cli.options import Source, beside_a_fleet, every_option, node_names, reason_option
 from redirector.cli.texts import examples, plain
 from redirector.cli.watching import Watch
-from redirector.cli.who import operator
 from redirector.errors import BadRequestError
 from redirector.nodes import normalised_url
 from redirector.rotation import Situation, Step, next_step, stuck, warm
@@ -155,7 +154,7 @@ class _Rotation:
         click.echo(f"{name}: warm, and its selftest passed")
 
     def drain(self, *, force: bool) -> None:
-        self._client.drain(self._old, reason=self._reason, by=operator(), force=force)
+        self._client.drain(self._old, reason=self._reason, force=force)
         click.echo(f"{plain(self._old)}: draining")
 
     def wait_until_empty(self, timeout: float | None) -> None:
@@ -167,7 +166,7 @@ class _Rotation:
 
     def remove(self) -> None:
         try:
-            self._client.remove(self._old, reason=self._reason, by=operator())
+            self._client.remove(self._old, reason=self._reason)
         except RefusedError as refusal:
             if refusal.code != "unknown_node":
                 raise

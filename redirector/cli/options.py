@@ -15,6 +15,7 @@ from redirector.admin_errors import AdminError
 from redirector.cli.access import DEFAULT_STATE, locate
 from redirector.cli.exits import Stop
 from redirector.cli.moments import operator_zone
+from redirector.cli.who import operator
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,30 @@ def node_names(ctx: click.Context, _param: click.Parameter, incomplete: str) -> 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
-reason_option = click.option("--reason", default="", metavar="TEXT", help="Why; the fleet's history keeps it.")
+OPERATOR = "redirector.cli.operator"
+"""Where a command's context has the name of whoever acts."""
+
+
+def _keep_operator(ctx: click.Context, _param: click.Parameter, given: str | None) -> None:
+    ctx.meta[OPERATOR] = operator(given)
+
+
+_reason_option = click.option("--reason", default="", metavar="TEXT", help="Why; the fleet's history keeps it.")
+by_option = click.option(
+    "--by",
+    metavar="NAME",
+    callback=_keep_operator,
+    expose_value=False,
+    help="Who you are, for the history; a token with a name of its own counts more.  "
+    "[env: TMPNB_OPERATOR; default: this user]",
+)
+
+
+def reason_option(command: Command) -> Command:
+    """Give a command that changes something `--reason` and `--by`."""
+    return _reason_option(by_option(command))
+
+
 names_argument = click.argument("names", metavar="NAME...", nargs=-1, required=True, shell_complete=node_names)
 every_option = click.option(
     "--every", type=click.FloatRange(0.01), default=2.0, show_default=True, metavar="SECONDS", help="How often to look."
@@ -67,7 +91,7 @@ def on_a_fleet(command: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(command)
     def opened(url: str | None, state: str | None, **arguments: Any) -> None:
         operator_zone()  # One that does not exist ends the command before it does anything.
-        command(client=locate(url, state, os.environ).client(), **arguments)
+        command(client=_client(url, state), **arguments)
 
     return opened
 
@@ -80,6 +104,17 @@ def beside_a_fleet(command: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(command)
     def opened(url: str | None, state: str | None, **arguments: Any) -> None:
         operator_zone()
-        command(source=Source(lambda: locate(url, state, os.environ).client()), **arguments)
+        by = _operator()
+        command(source=Source(lambda: locate(url, state, os.environ).client(by)), **arguments)
 
     return opened
+
+
+def _operator() -> str:
+    """Who acts; empty for a command that changes nothing."""
+    name: str = click.get_current_context().meta.get(OPERATOR, "")
+    return name
+
+
+def _client(url: str | None, state: str | None) -> AdminClient:
+    return locate(url, state, os.environ).client(_operator())

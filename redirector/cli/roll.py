@@ -15,7 +15,6 @@ from redirector.cli.exits import Exit, Stop, stop_of
 from redirector.cli.options import Source, beside_a_fleet, every_option, reason_option
 from redirector.cli.texts import examples, plain
 from redirector.cli.watching import Watch
-from redirector.cli.who import operator
 from redirector.rolling import Move, Plan, arrived, plan, replaced, stuck
 
 
@@ -128,7 +127,7 @@ class _Rolling:
     def _move(self, move: Move) -> str:
         watch = Watch(self._source, every=self._every, timeout=self._timeout, stop=self._stop)
         if not move.there:
-            before = watch.client.put_image(move.node, self._pool, move.image, reason=self._reason, by=operator())
+            before = watch.client.put_image(move.node, self._pool, move.image, reason=self._reason)
             if before is not None:
                 self._say(move.node, f"moves to {move.image}")
         problem = self._wait(watch, move, lambda node: arrived(node, self._pool, move.image))

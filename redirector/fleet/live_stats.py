@@ -7,18 +7,14 @@ it. So what operators are shown is asked of the nodes themselves; one that does 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from threading import Lock
 
 from node_agent.wire import NodeStats
 from redirector.agent_client import AgentClient
 from redirector.board import Board
+from redirector.fleet.fan_out import FanOut
 from redirector.nodes import Failure, Health, Node, Seen
-
-PARALLEL = 16
-LONGEST_SECONDS = 2.0
-"""For all nodes together. Whoever has not answered by then is shown by the board."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +28,11 @@ class Answered:
 class LiveStats:
     """Asks nodes. Safe to use from several threads."""
 
-    def __init__(self, client: AgentClient, clock: Callable[[], float]) -> None:
+    def __init__(self, client: AgentClient, fan_out: FanOut, clock: Callable[[], float]) -> None:
         self._client = client
+        self._fan_out = fan_out
         self._clock = clock
         self._lock = Lock()
-        self._executor = ThreadPoolExecutor(PARALLEL, thread_name_prefix="live-stats")
         self._answers: Mapping[str, tuple[float, NodeStats]] = {}
         self._asked_at = float("-inf")
 
@@ -68,16 +64,9 @@ class LiveStats:
                 seen[name] = _with(board.of(name), stats, asked_at)
         return replace(board, seen=seen)
 
-    def close(self) -> None:
-        self._executor.shutdown(wait=False, cancel_futures=True)
-
     def _ask(self, nodes: list[Node]) -> dict[str, tuple[float, NodeStats]]:
         asked_at = self._clock()
-        asked = {node.name: self._executor.submit(self._client.stats, node.address) for node in nodes}
-        wait(asked.values(), timeout=LONGEST_SECONDS)
-        for future in asked.values():
-            future.cancel()
-        answers = {name: future.result() for name, future in asked.items() if future.done() and not future.cancelled()}
+        answers = self._fan_out.ask(nodes, lambda node: self._client.stats(node.address))
         return {name: (asked_at, stats) for name, stats in answers.items() if isinstance(stats, NodeStats)}
 
 

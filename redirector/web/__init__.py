@@ -18,6 +18,7 @@ from redirector.fleet.homecoming import Homecoming
 from redirector.fleet.live_stats import LiveStats
 from redirector.fleet.membership import Membership
 from redirector.fleet.overview import Overview
+from redirector.fleet.scrapes import NodeScrapes
 from redirector.fleet.upkeep import Upkeep
 from redirector.fleet.view import View
 from redirector.store.journal import Journal
@@ -56,6 +57,7 @@ class Collaborators:
     upkeep: Upkeep
     overview: Overview
     live: LiveStats
+    scrapes: NodeScrapes
     journal: Journal
     buckets: BucketTable
     clock: Callable[[], float]
@@ -83,7 +85,7 @@ def create_app(parts: Collaborators) -> Flask:
     app.register_blueprint(
         dashboard.blueprint(parts.overview, parts.control, parts.journal, parts.settings, admins, parts.clock)
     )
-    app.register_blueprint(metrics.blueprint(parts.overview, admins))
+    app.register_blueprint(metrics.blueprint(parts.overview, parts.scrapes, admins))
     app.register_blueprint(status.blueprint(parts.overview, parts.settings))
     app.register_blueprint(hosts.blueprint(parts.control, admins))
     app.register_blueprint(joining.blueprint(Membership(parts.control), auth.joiners(parts.settings, parts.buckets)))

@@ -43,7 +43,7 @@ def blueprint(
         asked = Addition(body.text("url"), body.text("name"), body.text("control_url"), body.text("token"))
         if not asked.url:
             raise BadRequestError("url is missing: the node's public address")
-        node, new = control.add(asked, decision_of(body))
+        node, new = control.add(asked, decision_of(body, admins))
         return jsonify(_one(node.name)), 201 if new else 200
 
     @admin.get("/<name>")
@@ -52,19 +52,19 @@ def blueprint(
 
     @admin.delete("/<name>")
     def remove_node(name: str) -> Response:
-        control.remove(name, decision_of(read_body()))
+        control.remove(name, decision_of(read_body(), admins))
         return jsonify({"removed": name})
 
     @admin.post("/<name>/drain")
     def drain(name: str) -> Response:
         body = read_body()
-        decision = replace(decision_of(body), end_sessions_at=body.moment("end_sessions_at"))
+        decision = replace(decision_of(body, admins), end_sessions_at=body.moment("end_sessions_at"))
         _, changed = control.intend(name, "draining", decision)
         return jsonify({"changed": changed, "node": _one(name)})
 
     @admin.post("/<name>/resume")
     def resume(name: str) -> Response:
-        _, changed = control.intend(name, "active", decision_of(read_body()))
+        _, changed = control.intend(name, "active", decision_of(read_body(), admins))
         return jsonify({"changed": changed, "node": _one(name)})
 
     def _one(name: str) -> dict[str, Any]:
@@ -79,9 +79,9 @@ def blueprint(
     return admin
 
 
-def decision_of(body: Body) -> Decision:
-    """Who decided what, as the request says."""
-    return Decision(body.text("by", "admin"), body.text("reason"), _version_seen(), body.flag("force"))
+def decision_of(body: Body, admins: Keyholders) -> Decision:
+    """Who decided what, as the token proves or else the request says."""
+    return Decision(admins.operator(body.text("by", "admin")), body.text("reason"), _version_seen(), body.flag("force"))
 
 
 def _version_seen() -> int | None:

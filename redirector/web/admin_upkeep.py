@@ -23,7 +23,7 @@ def blueprint(upkeep: Upkeep, admins: Keyholders) -> Blueprint:
         image = body.text("image")
         if not image:
             raise BadRequestError("image is missing: what the pool's sandboxes are to run")
-        before = upkeep.roll(name, pool, image, decision_of(body))
+        before = upkeep.roll(name, pool, image, decision_of(body, admins))
         return jsonify({"changed": before is not None, "image_before": before})
 
     @admin.post("/<name>/selftest")

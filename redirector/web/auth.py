@@ -8,18 +8,22 @@ import math
 import time
 from collections.abc import Callable, Sequence
 
-from flask import Response, request
+from flask import Response, g, request
 
 from node_agent.log_lines import fields
 from redirector.bucket_table import BucketTable
 from redirector.config import Settings
+from redirector.errors import BadRequestError
 from redirector.limits import Allowance, Limits
+from redirector.operators import NAME_LIMIT, is_taken, parse_token
 from redirector.web.failures import failure
 
 log = logging.getLogger(__name__)
 
 SCHEMES = ("bearer", "token")
 """The second is how tmpnb had it."""
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 WRONG_AT_ONCE = 20
 WRONG_PER_MINUTE = 12.0
@@ -36,10 +40,22 @@ class Keyholders:
     """
 
     def __init__(
-        self, kind: str, closed: str, tokens: Sequence[str], limits: Limits, clock: Callable[[], float]
+        self,
+        kind: str,
+        closed: str,
+        tokens: Sequence[str],
+        limits: Limits,
+        clock: Callable[[], float],
+        *,
+        readers: Sequence[str] = (),
     ) -> None:
-        """`kind` is `admin` or `join`, `closed` the sentence for where there are no tokens."""
-        self.tokens = tuple(tokens)
+        """Admit holders of `tokens`, and those of `readers` to what changes nothing.
+
+        `kind` is `admin` or `join`, `closed` the sentence for where there are no tokens.
+        """
+        self._names = {each.token: each.name for each in map(parse_token, tokens)}
+        self._readers = frozenset(readers)
+        self.tokens = (*self._names, *readers)
         self._kind = kind
         self._closed = closed
         self._limits = limits
@@ -76,7 +92,37 @@ class Keyholders:
             response = failure(429, "limited", too_many(seconds))
             response.headers["Retry-After"] = str(seconds)
             return response
-        return None if self.signer(offered.strip()) else failure(403, "forbidden", f"This is not the {kind} token.")
+        g.signer = self.signer(offered.strip())
+        if not g.signer:
+            return failure(403, "forbidden", f"This is not the {kind} token.")
+        if request.method not in SAFE_METHODS and not self.may_change(g.signer):
+            return failure(403, "read_only", "This token only reads; changing something needs the admin token.")
+        return None
+
+    def may_change(self, signer: str) -> bool:
+        """Whether a valid token allows more than to look."""
+        return signer not in self._readers
+
+    def proven_name(self, signer: str) -> str:
+        """The name that a token bears; empty for one without."""
+        return self._names.get(signer, "")
+
+    def operator(self, claimed: str, signer: str = "") -> str:
+        """Who acts, for the history: the token's name, else what the caller says.
+
+        Args:
+            claimed: the caller's word for it; empty if they did not say.
+            signer: the token in use; that of this request if it is not given.
+
+        Raises:
+            BadRequestError: the name is another token's, or one of the fleet's own.
+        """
+        proven = self.proven_name(signer or g.signer)
+        if proven:
+            return proven
+        if is_taken(claimed, [name for name in self._names.values() if name]):
+            raise BadRequestError(f"the name {claimed!r:.80} is proven by a token of its own, and this is another one")
+        return claimed[:NAME_LIMIT]
 
 
 def too_many(seconds: int) -> str:
@@ -85,7 +131,8 @@ def too_many(seconds: int) -> str:
 
 def admins(settings: Settings, buckets: BucketTable) -> Keyholders:
     """Operators."""
-    return _keyholders("admin", "The admin API is closed", settings.admin_tokens, settings, buckets)
+    readers = settings.read_tokens
+    return _keyholders("admin", "The admin API is closed", settings.admin_tokens, settings, buckets, readers)
 
 
 def joiners(settings: Settings, buckets: BucketTable) -> Keyholders:
@@ -93,6 +140,13 @@ def joiners(settings: Settings, buckets: BucketTable) -> Keyholders:
     return _keyholders("join", "No node may join by itself", settings.join_tokens, settings, buckets)
 
 
-def _keyholders(kind: str, closed: str, tokens: Sequence[str], settings: Settings, buckets: BucketTable) -> Keyholders:
+def _keyholders(  # noqa: PLR0917 - one caller's arguments and the other's
+    kind: str,
+    closed: str,
+    tokens: Sequence[str],
+    settings: Settings,
+    buckets: BucketTable,
+    readers: Sequence[str] = (),
+) -> Keyholders:
     allowance = Allowance(WRONG_AT_ONCE, WRONG_PER_MINUTE, settings.client_free, settings.client_ipv6)
-    return Keyholders(kind, closed, tokens, Limits(allowance, buckets, kind), time.monotonic)
+    return Keyholders(kind, closed, tokens, Limits(allowance, buckets, kind), time.monotonic, readers=readers)

@@ -16,9 +16,10 @@ from flask import Blueprint, Response, abort, jsonify, redirect, render_template
 from werkzeug.wrappers import Response as AnyResponse
 
 from redirector.config import Settings
-from redirector.errors import DatabaseAwayError
+from redirector.errors import BadRequestError, DatabaseAwayError
 from redirector.fleet.control import Control, Decision
 from redirector.fleet.overview import Overview, Picture
+from redirector.operators import NAME_LIMIT
 from redirector.store.journal import Journal
 from redirector.web.auth import Keyholders, too_many
 from redirector.web.bodies import Body, read_body
@@ -26,7 +27,7 @@ from redirector.web.dashboard_json import cards, charts
 from redirector.web.events_json import events_json
 from redirector.web.failures import failure
 from redirector.web.fleet_json import fleet_json
-from redirector.web.operator_session import NAME_LIMIT, Session, opened, same_secret, session_of
+from redirector.web.operator_session import Session, opened, same_secret, session_of
 
 EVENTS_SHOWN = 60
 DIGITS = 15
@@ -88,7 +89,13 @@ class _Seat:
         session = self._session()
         if session is None:
             return _page("login.html", 200, problem="")
-        return _page("dashboard.html", 200, csrf=session.csrf, operator=session.operator)
+        return _page(
+            "dashboard.html",
+            200,
+            csrf=session.csrf,
+            operator=self.admins.proven_name(session.signer) or session.operator,
+            may_change=self.admins.may_change(session.signer),
+        )
 
     def login(self) -> AnyResponse:
         given, name = request.form.get("token", "").strip(), _plain(request.form.get("operator", ""))
@@ -100,6 +107,10 @@ class _Seat:
         signer = self.admins.signer(given)
         if not signer:
             return _page("login.html", 403, problem="This is not the admin token.", operator=name)
+        try:
+            name = self.admins.operator(name, signer)
+        except BadRequestError as problem:
+            return _page("login.html", 400, problem=f"{problem}.", operator="")
         answer = redirect(url_for("dashboard.show"), 303)
         cookie = opened(signer, name, self.clock(), secrets.token_urlsafe(16))
         answer.set_cookie(_cookie_name(), cookie, **_cookie_bounds())
@@ -129,8 +140,11 @@ class _Seat:
             return _logged_out()
         if not same_secret(request.headers.get("X-CSRF-Token", ""), session.csrf):
             return failure(403, "forbidden", "This page is out of date; reload it.")
+        if not self.admins.may_change(session.signer):
+            return failure(403, "read_only", "You have logged in with a token that only reads.")
         body = read_body()
-        decision = Decision(session.operator or "dashboard", body.text("reason"), _version(body), body.flag("force"))
+        by = self.admins.operator(session.operator or "dashboard", session.signer)
+        decision = Decision(by, body.text("reason"), _version(body), body.flag("force"))
         match verb:
             case "drain":
                 _, changed = self.control.intend(name, "draining", decision)

@@ -19,7 +19,9 @@ def blueprint(control: Control, admins: Keyholders) -> Blueprint:
     @hosts.post("/hosts")
     def add() -> Response:
         body = read_body()
-        node, _ = control.add(Addition(_host(body.text("host")), token=body.text("token")), Decision(by="/hosts"))
+        node, _ = control.add(
+            Addition(_host(body.text("host")), token=body.text("token")), Decision(by=admins.operator("/hosts"))
+        )
         return jsonify({"host": node.url, "name": node.name})
 
     @hosts.delete("/hosts")
@@ -29,7 +31,7 @@ def blueprint(control: Control, admins: Keyholders) -> Blueprint:
         for node in nodes.values():
             if node.url == url:
                 # It asked no questions there either: a host that is taken off the list keeps its sessions.
-                control.remove(node.name, Decision(by="/hosts", force=True))
+                control.remove(node.name, Decision(by=admins.operator("/hosts"), force=True))
                 return jsonify({"host": url, "name": node.name})
         raise UnknownNodeError(url)
 

@@ -1,10 +1,11 @@
-"""`GET /metrics`."""
+"""`GET /metrics`, of the fleet, and `GET /metrics/nodes`, what every node says of itself."""
 
 from __future__ import annotations
 
 from flask import Blueprint, Response
 
 from redirector.fleet.overview import Overview
+from redirector.fleet.scrapes import NodeScrapes
 from redirector.metrics import Sample, exposition
 from redirector.web.auth import Keyholders
 from redirector.web.public import VERSION
@@ -12,8 +13,8 @@ from redirector.web.public import VERSION
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
-def blueprint(overview: Overview, admins: Keyholders) -> Blueprint:
-    """For Prometheus, which brings the admin token from a file of its own."""
+def blueprint(overview: Overview, scrapes: NodeScrapes, admins: Keyholders) -> Blueprint:
+    """For Prometheus, which brings a token that only reads from a file of its own."""
     routes = Blueprint("metrics", __name__)
     routes.before_request(admins.check)
 
@@ -32,5 +33,9 @@ def blueprint(overview: Overview, admins: Keyholders) -> Blueprint:
             )
         )
         return Response(text, content_type=CONTENT_TYPE)
+
+    @routes.get("/metrics/nodes")
+    def node_metrics() -> Response:
+        return Response(scrapes.exposition(), content_type=CONTENT_TYPE)
 
     return routes

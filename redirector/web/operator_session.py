@@ -12,12 +12,12 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as NotBase64
 from dataclasses import dataclass, field
 
+from redirector.operators import NAME_LIMIT
+
 SESSION_SECONDS = 12 * 3600
 """A working day."""
 
 COOKIE_LIMIT = 600
-NAME_LIMIT = 60
-"""Characters of the name that an operator gives for the fleet's history."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,9 @@ class Session:
     """Who is logged in."""
 
     operator: str
+    """The name that they gave; what their token proves counts more."""
+    signer: str = field(repr=False)
+    """The token that opened it."""
     csrf: str = field(repr=False)
     """What every change has to bring along, which no other site can know."""
 
@@ -52,7 +55,7 @@ def session_of(cookie: str, tokens: tuple[str, ...], now: float) -> Session | No
         operator = urlsafe_b64decode(name).decode()
     except (NotBase64, UnicodeDecodeError):
         return None
-    return Session(operator, _signed(signers[0], "csrf", nonce))
+    return Session(operator, signers[0], _signed(signers[0], "csrf", nonce))
 
 
 def same_secret(given: str, wanted: str) -> bool:

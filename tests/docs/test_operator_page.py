@@ -13,6 +13,7 @@ from node_agent.lazy_group import Later
 from redirector.cli import main
 from redirector.cli.exits import Exit
 from redirector.metrics import Sample, exposition
+from redirector.node_metrics import exposition as node_metrics
 from tests.support.fleet_values import a_node, board, seen
 
 ROOT = Path(__file__).parents[2]
@@ -42,7 +43,7 @@ def test_every_exit_code_is_explained(code: int) -> None:
 
 def test_every_metric_is_explained() -> None:
     sample = Sample(2.0, {"n1": a_node()}, board(n1=seen()), {"placed": 1}, {}, database_up=True, version="1")
-    text = exposition(sample).decode()
+    text = exposition(sample).decode() + node_metrics({}).decode()
     families = re.findall(r"^# TYPE (\S+)", text, re.MULTILINE)
     assert len(families) > 15
     missing = [name for name in families if f"`{name}`" not in PAGE]

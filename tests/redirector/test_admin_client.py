@@ -50,7 +50,7 @@ def test_only_what_was_given_is_sent_when_a_node_is_added(client: AdminClient, f
 
 
 def test_draining_twice_changes_something_once(client: AdminClient) -> None:
-    changed, drained = client.drain("n1", reason="kernel update", by="ann")
+    changed, drained = client.drain("n1", reason="kernel update")
     assert changed
     assert (drained.intent, drained.intent_reason) == ("draining", "kernel update")
     assert client.drain("n1")[0] is False

@@ -70,6 +70,8 @@ class FakeNode:
     accepts_state: bool = True
     problem: str = ""
     """Why its sandboxes do not start."""
+    metrics: str = ""
+    """What it tells Prometheus."""
     bad_images: set[str] = field(default_factory=set)
     """Images whose selftest fails."""
 
@@ -156,13 +158,15 @@ class FakeNode:
             return {"url": f"/user/{key}/?token=tmpnb"}
         return {"url": f"{self.origin}/user/{key}{path or '/lab'}", "name": key[:4], "available": self.ready}
 
-    def answer(self, asked: Asked) -> tuple[int, dict[str, Any], dict[str, str]]:
+    def answer(self, asked: Asked) -> tuple[int, dict[str, Any] | str, dict[str, str]]:
         """Status, body, headers."""
         match asked.method, asked.path:
             case "GET", "/stats" if not self.protocol:
                 return 301, {}, {"Location": "/api/stats"}
             case "GET", "/stats" | "/api/stats":
                 return 200, self.stats(), {}
+            case "GET", "/metrics" if self._authorized(asked):
+                return 200, self.metrics, {}
             case "POST", "/api/spawn" if not self.protocol or self._authorized(asked):
                 return *self.claim(asked), {}
         if asked.method == "GET" and asked.path.startswith("/user/"):

@@ -103,7 +103,8 @@ async def _serve_one(node: FakeNode, reader: asyncio.StreamReader, writer: async
     match mood:
         case "well":
             status, answer, more = node.answer(asked)
-            await _send(writer, status, json.dumps(answer).encode(), more)
+            text = answer if isinstance(answer, str) else json.dumps(answer)
+            await _send(writer, status, text.encode(), more)
         case "garbled":
             await _send(writer, 200, b"<html>welcome to nginx</html>", {})
         case "failing":
