@@ -32,4 +32,4 @@ worker_tmp_dir = "/dev/shm"  # noqa: S108 - gunicorn makes its file there safely
 # 4,000 bytes, and links from journals carry long queries.
 limit_request_line = 8190
 limit_request_fields = 64
-limit_request_field_size = 8190
+limit_request_field_size = 32768

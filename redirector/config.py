@@ -76,7 +76,7 @@ class Settings:
     client_per_minute: int
     client_free: tuple[Network, ...]
     """Addresses without limits."""
-    client_ipv6: tuple[Width, ...]
+    client_networks: tuple[Width, ...]
     """What IPv6 clients are counted under, the narrowest network first."""
     frame_ancestors: tuple[str, ...]
     templates_dir: Path | None
@@ -472,11 +472,11 @@ TABLE = (
         _networks,
     ),
     Setting(
-        "TMPNB_CLIENT_IPV6",
+        "TMPNB_CLIENT_NETWORKS",
         "64:100 56:120 48:140",
         "prefix:percent",
         "What IPv6 clients are counted under, each with its part of the limits: one person may have a whole /48.",
-        "client_ipv6",
+        "client_networks",
         _widths,
     ),
     Setting(

@@ -25,6 +25,9 @@ log = logging.getLogger(__name__)
 REQUEST_LINE_LIMIT = 8190
 """Bytes. Longer ones are refused by gunicorn; those that no node would take either get a clear answer from us."""
 
+HEADERS, HEADER_LIMIT = 64, 32_768
+"""Most headers, and bytes of one: eight cookies of the largest size, such as other sites on the same domain may set."""
+
 GRACEFUL_SECONDS = 15
 """For requests under way when a worker is told to stop: longer than a visitor may wait for a place."""
 
@@ -61,6 +64,8 @@ class Server(Application):
             "timeout": HUNG_SECONDS,
             "graceful_timeout": GRACEFUL_SECONDS,
             "limit_request_line": REQUEST_LINE_LIMIT,
+            "limit_request_fields": HEADERS,
+            "limit_request_field_size": HEADER_LIMIT,
             "proc_name": "tmpnb-redirector",
             # Its default would be one file in the home directory for all fleets of a user.
             "control_socket_disable": True,

@@ -169,7 +169,7 @@ def compose(settings: Settings, *, migrated: bool = True, buckets: BucketTable |
                 settings.client_burst,
                 settings.client_per_minute,
                 settings.client_free,
-                settings.client_ipv6,
+                settings.client_networks,
                 settings.waiting_per_client,
             ),
             buckets,

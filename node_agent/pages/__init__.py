@@ -29,7 +29,7 @@ from node_agent.errors import HostError
 
 log = logging.getLogger(__name__)
 
-STATIC = ("gone", "broken")
+STATIC = ("gone", "broken", "cookies")
 """Pages that nginx serves from files."""
 
 SCRIPTS = ("sandbox", "info")

@@ -148,5 +148,5 @@ def _keyholders(  # noqa: PLR0917 - one caller's arguments and the other's
     buckets: BucketTable,
     readers: Sequence[str] = (),
 ) -> Keyholders:
-    allowance = Allowance(WRONG_AT_ONCE, WRONG_PER_MINUTE, settings.client_free, settings.client_ipv6)
+    allowance = Allowance(WRONG_AT_ONCE, WRONG_PER_MINUTE, settings.client_free, settings.client_networks)
     return Keyholders(kind, closed, tokens, Limits(allowance, buckets, kind), time.monotonic, readers=readers)

@@ -48,7 +48,13 @@ def test_markup_in_a_value_stays_text() -> None:
 
 def test_nginx_gets_its_pages_and_the_scripts(tmp_path: Path) -> None:
     Pages(ENTRY).write(tmp_path / "run")
-    assert {each.name for each in (tmp_path / "run").iterdir()} == {"gone.html", "broken.html", "sandbox.js", "info.js"}
+    assert {each.name for each in (tmp_path / "run").iterdir()} == {
+        "gone.html",
+        "broken.html",
+        "cookies.html",
+        "sandbox.js",
+        "info.js",
+    }
     assert f'href="{ENTRY}<!--#' in (tmp_path / "run" / "gone.html").read_text()
 
 

@@ -79,7 +79,7 @@ def test_a_wider_network_has_more_than_one_within_it_and_less_than_all_of_them()
 
 def test_150_networks_of_one_person_do_not_get_150_sandboxes_at_once() -> None:
     settings = read({})
-    allowance = Allowance(settings.client_burst, settings.client_per_minute, widths=settings.client_ipv6)
+    allowance = Allowance(settings.client_burst, settings.client_per_minute, widths=settings.client_networks)
     bucket = Limits(allowance)
     got = [bucket.take(f"2001:db8:1:{network:x}::1", 0.0) for network in range(150)]
     assert got.count(0) < 150

@@ -48,6 +48,11 @@ class LiveEntry:
         headers = {"Authorization": f"Bearer {ADMIN_TOKEN}"}
         return requests.request(method, f"{self.url}{path}", headers=headers, timeout=30, **arguments)
 
+    def visit(self, path: str = "/", **headers: str) -> requests.Response:
+        """Open a path as a newcomer does, without following the redirect. Header names take `_` for `-`."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return requests.get(f"{self.url}{path}", headers=named, allow_redirects=False, timeout=20)
+
     def waiting(self) -> int:
         """How many are in the waiting room."""
         return int(self.admin("GET", "/api/fleet").json()["waiting"])

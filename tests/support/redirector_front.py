@@ -52,15 +52,24 @@ class Front:
         plain = socket.create_connection(("127.0.0.1", self.port), timeout=20)
         return self._context.wrap_socket(plain, server_hostname="localhost")
 
-    def ask(self, method: str, path: str, body: bytes = b"", **headers: str) -> int:
+    def fetch(self, method: str, path: str, body: bytes = b"", **headers: str) -> http.client.HTTPResponse:
+        """One request over its own connection. Header names take `_` for `-`; the body is read already."""
         connection = http.client.HTTPSConnection("localhost", self.port, timeout=20, context=self._context)
         try:
-            connection.request(method, path, body=body or None, headers=headers)
-            return connection.getresponse().status
-        except OSError:
-            return 0
+            named = {name.replace("_", "-"): value for name, value in headers.items()}
+            connection.request(method, path, body=body or None, headers=named)
+            answer = connection.getresponse()
+            answer.read()
+            return answer
         finally:
             connection.close()
+
+    def ask(self, method: str, path: str, body: bytes = b"", **headers: str) -> int:
+        """The answer's status; 0 if there is none."""
+        try:
+            return self.fetch(method, path, body, **headers).status
+        except OSError:
+            return 0
 
     def stop(self) -> None:
         self.process.terminate()
