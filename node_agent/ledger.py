@@ -150,6 +150,14 @@ class Ledger:
         """Whether the visitor of a claimed sandbox has come."""
         return (self._seen / name_of(key)).exists()
 
+    def put_back(self, key: str) -> None:
+        """Undo a claim: the sandbox is nobody's again, and its ticket holds nothing."""
+        with _on_disk("take a sandbox back"):
+            # First of all, so that nginx says "gone". A crash after this leaves a mark, by which it is claimed again.
+            (self._user / key).rename(self._ready / key)
+            if mark := self._marks.pop(key, None):
+                mark.unlink(missing_ok=True)
+
     def standings(self) -> dict[str, Standing]:
         """Every sandbox directory, by key. What is there and is none of ours is left alone."""
         found = {}

@@ -78,6 +78,10 @@ def _counters(tally: Tally) -> Iterator[Metric]:
     refusals = CounterMetricFamily("tmpnb_agent_refusals", "Claims that got nothing.", labels=["pool", "status"])
     for (pool, status), count in tally.refusals.items():
         refusals.add_metric([pool, status], count)
+    abandoned = CounterMetricFamily(
+        "tmpnb_agent_abandoned", "Sandboxes that were taken back, since nobody waited for their claims any more."
+    )
+    abandoned.add_metric([], tally.abandoned)
     ends = CounterMetricFamily("tmpnb_agent_ends", "Sandboxes that were ended.", labels=["reason"])
     for reason, count in tally.ends.items():
         ends.add_metric([reason], count)
@@ -87,4 +91,4 @@ def _counters(tally: Tally) -> Iterator[Metric]:
     seconds = HistogramMetricFamily("tmpnb_agent_start_seconds", "From a start to a ready sandbox.", labels=["pool"])
     for pool, durations in tally.start_seconds.items():
         seconds.add_metric([pool], durations.upto(), durations.total)
-    yield from (claims, refusals, ends, starts, seconds)
+    yield from (claims, refusals, abandoned, ends, starts, seconds)

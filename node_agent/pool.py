@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from node_agent.abandoned import Abandoned
 from node_agent.errors import HostError, UnknownPool
 from node_agent.ledger import Ledger, Standing
 from node_agent.planning import UNLIMITED, Counts, Health, after_failure, retired, room_for, startable, starts, surplus
@@ -77,27 +78,59 @@ class Pools:
         self._halted = False
         self._lock = threading.Lock()
         self._memory = memory
+        self._abandoned = Abandoned()
         self.tally = Tally()
         self.changed = threading.Event()
         """Set by whatever may call for a start or an end, so that neither waits for the next beat."""
 
     # What visitors do.
 
-    def claim(self, pool: str, ticket: str | None = None) -> Sandbox | Refusal:
-        """Hand a ready sandbox to a visitor, oldest first; the same ticket gets the same one while it lives."""
+    def claim(self, pool: str, ticket: str | None = None, attempt: str = "") -> Sandbox | Refusal:
+        """Hand a ready sandbox to a visitor, oldest first; the same ticket gets the same one while it lives.
+
+        A claim whose attempt was abandoned before it arrived gets nothing: nobody waits for it.
+        """
         with self._lock:
+            if attempt in self._abandoned:
+                return self._refused(pool, Refusal("abandoned", "nobody waits for this claim any more"))
             wanted = self._pools.get(pool)
             if wanted is None:
                 return Refusal("unknown_pool", f"this node has no pool {pool!r:.40}")
             if ticket is not None and (held := self._held_by(ticket)):
-                return held
+                return self._attempted(held, attempt)
             if self._draining():
                 return self._refused(pool, Refusal("draining", "this node takes no new visitors"))
             for sandbox in self._roster.ready(pool):
                 if self._listens(self.socket(sandbox)):
-                    return self._hand_out(sandbox, ticket or self._random_ticket())
+                    return self._attempted(self._hand_out(sandbox, ticket or self._random_ticket()), attempt)
                 self._end(sandbox, "dead")
             return self._refused(pool, self._refusal(wanted))
+
+    def _attempted(self, claimed: Sandbox, attempt: str) -> Sandbox:
+        """A later attempt with the same ticket relies on the sandbox: abandoning an earlier one takes it no more."""
+        attempted = replace(claimed, attempt=attempt)
+        self._roster.put(attempted)
+        return attempted
+
+    def abandon(self, attempts: Iterable[str]) -> int:
+        """Take back what these claims got, or will get when they arrive: nobody was told of it. How many it was.
+
+        A sandbox that somebody has come into, or that a later claim with the same ticket got, stays theirs.
+        """
+        with self._lock:
+            given_up = {attempt for attempt in attempts if attempt}
+            self._abandoned.add(given_up)
+            taken_back = [
+                sandbox
+                for sandbox in self._roster.all()
+                if sandbox.state == "claimed" and sandbox.attempt in given_up and not self._ledger.visited(sandbox.key)
+            ]
+            for sandbox in taken_back:
+                self._ledger.put_back(sandbox.key)
+                self._roster.put(replace(sandbox, state="ready", claimed_at=None, last_activity=None, attempt=""))
+            self.tally.abandoned += len(taken_back)
+            self.changed.set()
+            return len(taken_back)
 
     def _refused(self, pool: str, refusal: Refusal) -> Refusal:
         self.tally.refusals[pool, refusal.status] += 1

@@ -40,6 +40,8 @@ class Sandbox:
     """A kernel was computing when Jupyter was last asked."""
     memory: int = 0
     """Bytes that it used when it was last looked at."""
+    attempt: str = ""
+    """The claim, of those with its ticket, that was the last to get it; empty: one that cannot be abandoned."""
 
     @property
     def name(self) -> str:

@@ -41,6 +41,8 @@ class Tally:
     """By pool."""
     refusals: Counter[tuple[str, str]] = field(default_factory=Counter)
     """By pool and status."""
+    abandoned: int = 0
+    """Sandboxes that were taken back, since nobody waited for them any more."""
     ends: Counter[str] = field(default_factory=Counter)
     """By reason."""
     starts: Counter[tuple[str, str]] = field(default_factory=Counter)

@@ -26,6 +26,9 @@ COUNT_LIMIT = 2**53
 TICKETS_AT_ONCE = 16
 """Most tickets in one claim call: by then the call itself costs little beside them."""
 
+ATTEMPTS_AT_ONCE = 64
+"""Most attempts in one call that abandons them."""
+
 PATH_LIMIT = 3500
 """Longest path and query inside a sandbox, in bytes: `TICKETS_AT_ONCE` of them fit into the body of one claim call,
 since none of the characters that they may hold is longer in JSON.
@@ -38,7 +41,7 @@ _PATH = re.compile(f"/[A-Za-z0-9_.{re.escape(_STANDS_FOR_ITSELF)}-]*")
 _NO_NAME = re.compile(r"[\x00-\x1f\x7f\\]")
 
 NodeState = Literal["active", "draining"]
-RefusalStatus = Literal["full", "starting", "draining", "forbidden", "unknown_pool", "bad_request"]
+RefusalStatus = Literal["full", "starting", "draining", "forbidden", "unknown_pool", "bad_request", "abandoned"]
 
 
 class WireError(ValueError):
@@ -108,7 +111,7 @@ class Claim:
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """Why a claim got nothing: `starting` means that asking again in a moment is worth it, `bad_request` that the wish
-    makes no sense to this node, which is otherwise well.
+    makes no sense to this node, which is otherwise well, `abandoned` that nobody waits for this claim any more.
     """
 
     status: RefusalStatus
@@ -204,7 +207,7 @@ def _outcome(raw: object, available: int) -> Claim | Refusal:
     if reader.has("url"):
         return replace(parse_claim(raw), available=available)
     match reader.text("status"):
-        case "full" | "starting" | "draining" | "forbidden" | "unknown_pool" | "bad_request" as status:
+        case "full" | "starting" | "draining" | "forbidden" | "unknown_pool" | "bad_request" | "abandoned" as status:
             return Refusal(status, reader.text("message", ""))
         case status:
             raise WireError(f"claims: an outcome is {status!r:.40}")
@@ -223,8 +226,8 @@ def parse_refusal(status_code: int, raw: object) -> Refusal:
             return Refusal("starting", message)
         case 429, _:
             return Refusal("full", message)
-        case 409, "draining":
-            return Refusal("draining", message)
+        case 409, "draining" | "abandoned" as status:
+            return Refusal(status, message)
         case 403, _:
             return Refusal("forbidden", message)
         case 404, "unknown_pool":

@@ -7,6 +7,7 @@ the one redirect that is followed (an original tmpnb's, from `/stats` to `/api/s
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -49,6 +50,8 @@ class Wish:
     ticket: str
     path: str = ""
     pool: str = ""
+    attempt: str = ""
+    """The search that this claim belongs to: what it got is given back by this, whenever the node gets to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +87,14 @@ class AgentClient:
             url = f"{address}{TMPNB_STATS}" if urlsplit(target).path == TMPNB_STATS else target
         return Failure(Trouble.GARBLED, "it redirects its stats in a circle")
 
-    def claim(self, node: Node, wish: Wish, *, protocol: int) -> Claim | Refusal | Failure:
-        """Ask a node for a sandbox. An original tmpnb (protocol 0) knows neither tickets nor paths."""
+    def claim(self, node: Node, wish: Wish, *, protocol: int, seconds: float = math.inf) -> Claim | Refusal | Failure:
+        """Ask a node for a sandbox, and wait for it no longer than any claim may take, nor than so many seconds.
+
+        An original tmpnb (protocol 0) knows neither tickets nor paths.
+        """
         path, query = _parts(wish)
-        asked = {"ticket": wish.ticket, "path": path, "pool": wish.pool} if protocol else {}
-        answer = self._spawn(node, asked, repeatable=protocol > 0)
+        asked = {**_ticket(wish, path), "pool": wish.pool} if protocol else {}
+        answer = self._spawn(node, asked, seconds, repeatable=protocol > 0)
         if isinstance(answer, Failure):
             return answer
         try:
@@ -103,13 +109,13 @@ class AgentClient:
             return Claim(_with_query(_with_query(f"{stem.rstrip('/')}{path or '/'}", query), own_query), claim.name)
         return Claim(_with_query(url, query), claim.name, claim.available)
 
-    def claim_several(self, node: Node, wishes: Sequence[Wish]) -> Sequence[Claim | Refusal | Failure]:
+    def claim_several(
+        self, node: Node, wishes: Sequence[Wish], *, seconds: float = math.inf
+    ) -> Sequence[Claim | Refusal | Failure]:
         """Ask a node for a sandbox of one pool for each of at most `TICKETS_AT_ONCE` visitors; in their order."""
         parts = [_parts(wish) for wish in wishes]
-        tickets = [
-            _filled({"ticket": wish.ticket, "path": path}) for wish, (path, _) in zip(wishes, parts, strict=True)
-        ]
-        answer = self._spawn(node, {"tickets": tickets, "pool": wishes[0].pool}, repeatable=True)
+        tickets = [_filled(_ticket(wish, path)) for wish, (path, _) in zip(wishes, parts, strict=True)]
+        answer = self._spawn(node, {"tickets": tickets, "pool": wishes[0].pool}, seconds, repeatable=True)
         if isinstance(answer, Failure):
             return [answer] * len(wishes)
         try:
@@ -125,7 +131,7 @@ class AgentClient:
         except WireError as error:
             return [Failure(Trouble.GARBLED, str(error))] * len(wishes)
 
-    def _spawn(self, node: Node, asked: Mapping[str, object], *, repeatable: bool) -> Answer | Failure:
+    def _spawn(self, node: Node, asked: Mapping[str, object], seconds: float, *, repeatable: bool) -> Answer | Failure:
         request = Request(
             "POST",
             f"{node.address}/api/spawn",
@@ -134,7 +140,12 @@ class AgentClient:
             body=json.dumps(_filled(asked)).encode(),
             repeatable=repeatable,
         )
-        return self._send(request, self._claim_seconds)
+        return self._send(request, min(seconds, self._claim_seconds))
+
+    def abandon(self, node: Node, attempts: Sequence[str]) -> Failure | None:
+        """Give up at most `ATTEMPTS_AT_ONCE` claims. A node whose software does not know the call need not be told."""
+        answer = self._control(node, "POST", "/api/abandon", {"attempts": list(attempts)})
+        return answer if isinstance(answer, Failure) else None
 
     def put_state(self, node: Node) -> Failure | None:
         """Put the fleet's intent to a node."""
@@ -291,6 +302,11 @@ def sandbox_url(node: Node, url: str) -> str:
 def _parts(wish: Wish) -> tuple[str, str]:
     """The path for the node to put into its URL, and the query to add where there is no path: for the landing page."""
     return ("", wish.path.removeprefix("?")) if wish.path.startswith("?") else (wish.path, "")
+
+
+def _ticket(wish: Wish, path: str) -> dict[str, object]:
+    """What one visitor's claim says."""
+    return {"ticket": wish.ticket, "attempt": wish.attempt, "path": path}
 
 
 def _filled(asked: Mapping[str, object]) -> dict[str, object]:

@@ -395,7 +395,7 @@ TABLE = (
         "TMPNB_CLAIM_TIMEOUT_SECONDS",
         "1.5",
         "seconds",
-        "How long a visitor waits for one node's answer, twice at most, before the next node is asked.",
+        "How long one node's answer to a claim is waited for at most. While another one has room, 0.4 s.",
         "claim_timeout_seconds",
         _seconds(0.1, 30),
     ),

@@ -22,6 +22,7 @@ from redirector.agent_client import AgentClient
 from redirector.bounded_http import BoundedHttp
 from redirector.bucket_table import BucketTable
 from redirector.config import Settings
+from redirector.fleet.abandonment import Abandonment
 from redirector.fleet.control import Control
 from redirector.fleet.door import Door
 from redirector.fleet.fan_out import FanOut
@@ -66,6 +67,7 @@ class Worker:
     keeper: Keeper
     poller: Poller
     room: Room
+    abandonment: Abandonment
     client: AgentClient
     fan_out: FanOut
     database: Database
@@ -78,7 +80,12 @@ class Worker:
             # A database that was away a moment ago would hold up the answer that it is.
             self.keeper.turn()
             self.room.turn()
-        for name, run in (("keeper", self.keeper.run), ("poller", self.poller.run), ("room", self.room.run)):
+        for name, run in (
+            ("keeper", self.keeper.run),
+            ("poller", self.poller.run),
+            ("room", self.room.run),
+            ("abandonment", self.abandonment.run),
+        ):
             thread = Thread(target=_vital, args=(name, run, self._stop), name=name, daemon=True)
             thread.start()
             self._threads.append(thread)
@@ -140,10 +147,12 @@ def compose(settings: Settings, *, migrated: bool = True, buckets: BucketTable |
         seconds=settings.poll_seconds,
         anyone_waits=lambda: bool(room.queue.tickets),
     )
+    abandonment = Abandonment(view=view, client=client, clock=time.monotonic)
     placer = Placer(
         view=view,
         client=client,
         reports=reports,
+        abandonment=abandonment,
         clock=time.time,
         rng=rng,
         new_ticket=new_ticket,
@@ -206,7 +215,7 @@ def compose(settings: Settings, *, migrated: bool = True, buckets: BucketTable |
             rng=rng,
         )
     )
-    return Worker(app, view, placer, control, registry, keeper, poller, room, client, fan_out, database)
+    return Worker(app, view, placer, control, registry, keeper, poller, room, abandonment, client, fan_out, database)
 
 
 def new_ticket() -> str:

@@ -60,7 +60,7 @@ LAYERS = {
         ["docker_runtime", "process_runtime", "jupyter_client", "joining", "local_client", "pages", "welcome"],
         ["nginx", "check_image"],
         ["host", "proxy"],
-        ["roster"],
+        ["roster", "abandoned"],
         ["tally"],
         ["pool"],
         ["starter", "pool_changes", "metrics"],

@@ -9,7 +9,15 @@ from node_agent.errors import AgentError, StaleGeneration, UnknownPool, UnknownS
 from node_agent.pages import Pages
 from node_agent.wire import Refusal
 
-STATUS = {"full": 429, "starting": 429, "draining": 409, "forbidden": 403, "unknown_pool": 404, "bad_request": 400}
+STATUS = {
+    "full": 429,
+    "starting": 429,
+    "draining": 409,
+    "abandoned": 409,
+    "forbidden": 403,
+    "unknown_pool": 404,
+    "bad_request": 400,
+}
 """Of a refused claim."""
 
 WORDS = {400: "bad_request", 403: "forbidden", 404: "not_found", 405: "not_allowed", 413: "bad_request", 500: "error"}

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from flask import Blueprint, Response, jsonify
 
 from node_agent.intent import Intent
+from node_agent.log_lines import fields
 from node_agent.sandboxes import Sandbox
 from node_agent.web import incoming
 from node_agent.web.answers import BadRequest
 from node_agent.web.node import Node
 from node_agent.wire import NodeState
+
+log = logging.getLogger(__name__)
 
 SHOWN = frozenset({"starting", "ready", "claimed"})
 """What ends or is tried out is nobody's business."""
@@ -27,6 +31,14 @@ def blueprint(node: Node) -> Blueprint:
         # A node that takes visitors again refills at once.
         node.pools.changed.set()
         return jsonify(state=intent.state, generation=intent.generation)
+
+    @routes.post("/abandon")
+    def abandon() -> Response:
+        incoming.require_token(node.identity)
+        released = node.pools.abandon(incoming.read_body().attempts())
+        if released:
+            log.info("claims abandoned", extra=fields(released=released))
+        return jsonify(released=released)
 
     @routes.get("/sandboxes")
     def list_sandboxes() -> Response:

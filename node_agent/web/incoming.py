@@ -10,7 +10,7 @@ from flask import request
 
 from node_agent.identity import Identity
 from node_agent.web.answers import BadRequest, Forbidden
-from node_agent.wire import PATH_LIMIT, TICKETS_AT_ONCE, path_problem
+from node_agent.wire import ATTEMPTS_AT_ONCE, PATH_LIMIT, TICKETS_AT_ONCE, path_problem
 
 TICKET = re.compile(r"[A-Za-z0-9_-]{22,128}")
 
@@ -60,13 +60,20 @@ class Body:
             raise BadRequest(f"{name} must be a whole number")
         return value
 
-    def ticket(self) -> str | None:
-        if self._value.get("ticket") is None:
+    def ticket(self, name: str = "ticket") -> str | None:
+        if self._value.get(name) is None:
             return None
-        ticket = self.text("ticket", limit=128)
+        ticket = self.text(name, limit=128)
         if not TICKET.fullmatch(ticket):
-            raise BadRequest("ticket must be 22 to 128 characters of A-Z a-z 0-9 _ -")
+            raise BadRequest(f"{name} must be 22 to 128 characters of A-Z a-z 0-9 _ -")
         return ticket
+
+    def attempts(self) -> list[str]:
+        """The claims that a caller gives up."""
+        given = self._value.get("attempts")
+        if not isinstance(given, list) or not 0 < len(given) <= ATTEMPTS_AT_ONCE:
+            raise BadRequest(f"attempts must be a list of 1 to {ATTEMPTS_AT_ONCE}")
+        return [ticket for each in given if (ticket := Body({"attempts": each}).ticket("attempts"))]
 
     def tickets(self) -> list[object] | None:
         """What several visitors want, as it came; None where the call is for one visitor."""
@@ -81,8 +88,8 @@ class Body:
         return checked_path(self.text("path", default, limit=PATH_LIMIT))
 
 
-def wish(raw: object, default_path: str) -> tuple[str, str]:
-    """One of several visitors: their ticket, and the path that they want.
+def wish(raw: object, default_path: str) -> tuple[str, str, str]:
+    """One of several visitors: their ticket, the attempt that this claim is, and the path that they want.
 
     Raises:
         BadRequest: it is none. What the others want may make sense all the same.
@@ -91,7 +98,7 @@ def wish(raw: object, default_path: str) -> tuple[str, str]:
     ticket = body.ticket()
     if ticket is None:
         raise BadRequest("each of the tickets must be an object with a ticket")
-    return ticket, body.path(default_path)
+    return ticket, body.ticket("attempt") or "", body.path(default_path)
 
 
 def read_body() -> Body:

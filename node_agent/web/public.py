@@ -41,8 +41,8 @@ def blueprint(node: Node) -> Blueprint:
             incoming.require_token(node.identity)
             outcomes = [hand_out_one(node, pool, landing, wish) for wish in several]
             return jsonify(claims=[shown(outcome) for outcome in outcomes], available=available(node, pool))
-        path, ticket = body.path(landing), body.ticket()
-        outcome = hand_out(node, pool, ticket if trusted else None, path)
+        path, ticket, attempt = body.path(landing), body.ticket(), body.ticket("attempt")
+        outcome = hand_out(node, pool, path, ticket, attempt or "") if trusted else hand_out(node, pool, path)
         if isinstance(outcome, Refusal):
             return answers.refusal(outcome)
         return jsonify(**shown(outcome), available=available(node, pool))
@@ -62,15 +62,15 @@ def blueprint(node: Node) -> Blueprint:
 def hand_out_one(node: Node, pool: str, landing: str, wish: object) -> Claim | Refusal:
     """A sandbox for one of several visitors, whatever the others ask for."""
     try:
-        ticket, path = incoming.wish(wish, landing)
+        ticket, attempt, path = incoming.wish(wish, landing)
     except BadRequest as error:
         return Refusal("bad_request", str(error))
-    return hand_out(node, pool, ticket, path)
+    return hand_out(node, pool, path, ticket, attempt)
 
 
-def hand_out(node: Node, pool: str, ticket: str | None, path: str) -> Claim | Refusal:
+def hand_out(node: Node, pool: str, path: str, ticket: str | None = None, attempt: str = "") -> Claim | Refusal:
     """A sandbox for one visitor."""
-    claimed = node.pools.claim(pool, ticket)
+    claimed = node.pools.claim(pool, ticket, attempt)
     mark = {"ticket": ticket_mark(ticket)} if ticket else {}
     if isinstance(claimed, Refusal):
         log.info("claim refused", extra=fields(**mark, pool=pool, status=claimed.status))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -9,7 +10,7 @@ from node_agent.wire import Claim, Refusal
 from redirector.agent_client import Wish
 from redirector.fleet.reports import Reports
 from redirector.fleet.view import PoolView, View
-from redirector.nodes import Failure, Node, Trouble
+from redirector.nodes import Failure, Node
 from redirector.store.journal import Sighting
 
 Answer = Claim | Refusal | Failure
@@ -18,11 +19,11 @@ Answer = Claim | Refusal | Failure
 class Client(Protocol):
     """Who speaks to nodes."""
 
-    def claim(self, node: Node, wish: Wish, *, protocol: int) -> Answer:
-        """For one visitor."""
+    def claim(self, node: Node, wish: Wish, *, protocol: int, seconds: float) -> Answer:
+        """For one visitor, within so many seconds."""
         ...
 
-    def claim_several(self, node: Node, wishes: Sequence[Wish]) -> Sequence[Answer]:
+    def claim_several(self, node: Node, wishes: Sequence[Wish], *, seconds: float) -> Sequence[Answer]:
         """For several of one pool: as many answers, in their order."""
         ...
 
@@ -38,17 +39,20 @@ class Claims:
 
     def at_once(self, node: Node, room: PoolView) -> int:
         """For how many visitors one call may claim at that node: no more than it has room for, as far as is known."""
-        return max(1, room.tally.free.get(node.name, 0)) if self._protocol(node) else 1
+        return max(1, room.tally.free.get(node.name, 0)) if self.repeatable(node) else 1
 
-    def make(self, node: Node, wishes: Sequence[Wish], room: PoolView) -> Sequence[Answer]:
-        """Claim, and once more with the same tickets if no answer came: it may have been lost on its way back."""
+    def repeatable(self, node: Node) -> bool:
+        """Whether a claim may be made again, or be given up: an original tmpnb knows no tickets."""
+        return self._protocol(node) > 0
+
+    def make(
+        self, node: Node, wishes: Sequence[Wish], room: PoolView, *, seconds: float = math.inf
+    ) -> Sequence[Answer]:
+        """Claim, and wait for the answer as long as any claim may take, or so many seconds if that is less."""
         room.tally.begin(node.name, now=self._clock(), count=len(wishes))
         answers: Sequence[Answer] = ()
         try:
-            answers = self._call(node, wishes)
-            if _silent(answers) and self._protocol(node):
-                self._view.doubt(node.name)
-                answers = self._call(node, wishes)
+            answers = self._call(node, wishes, seconds)
         finally:
             stats = self._view.board.of(node.name).stats
             room.tally.end(
@@ -68,18 +72,14 @@ class Claims:
         self._view.doubt(node.name)
         self._reports.sighting(Sighting(node.name, proved=False, reason=f"a claim failed: {reason}"))
 
-    def _call(self, node: Node, wishes: Sequence[Wish]) -> Sequence[Answer]:
+    def _call(self, node: Node, wishes: Sequence[Wish], seconds: float) -> Sequence[Answer]:
         if len(wishes) == 1:
-            return [self._client.claim(node, wishes[0], protocol=self._protocol(node))]
-        return self._client.claim_several(node, wishes)
+            return [self._client.claim(node, wishes[0], protocol=self._protocol(node), seconds=seconds)]
+        return self._client.claim_several(node, wishes, seconds=seconds)
 
     def _protocol(self, node: Node) -> int:
         stats = self._view.board.of(node.name).stats
         return stats.protocol if stats is not None else 0
-
-
-def _silent(answers: Sequence[Answer]) -> bool:
-    return any(isinstance(answer, Failure) and answer.trouble is Trouble.SILENT for answer in answers)
 
 
 def _left(answers: Sequence[Answer], *, several_pools: bool) -> int | None:

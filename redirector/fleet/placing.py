@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from random import Random
 from typing import Literal
 
 from node_agent.log_lines import fields
 from node_agent.wire import Claim, Refusal, ticket_mark
 from redirector.agent_client import Wish
+from redirector.fleet.abandonment import Abandonment
 from redirector.fleet.claims import Answer, Claims, Client
 from redirector.fleet.gathering import Gathering
 from redirector.fleet.reports import Reports
 from redirector.fleet.view import PoolView, View
 from redirector.histograms import PLACEMENT, observed
-from redirector.nodes import DEFAULT_POOL, Failure, Node
+from redirector.nodes import DEFAULT_POOL, Failure, Node, Trouble
 from redirector.placement import Outcome, Status, choose, senseless, verdict
 
 log = logging.getLogger(__name__)
@@ -26,6 +29,15 @@ HOPELESS_TRIES = 8
 Those that have one are asked as long as there is time, so that nobody goes away while a slot is free.
 """
 
+LATE_SECONDS = 0.4
+"""Claims take milliseconds. A node that has not answered by then is late, and another one that has room is asked; the
+late one is asked again when nothing else has room.
+"""
+
+MOST_LATE = 4
+"""Nodes that are asked before one that was late is asked again. Where all are slow, it has answered by then, and each
+visitor costs the fleet no more claims than this."""
+
 OUTCOMES: dict[str, Outcome] = {
     "full": "full",
     "starting": "starting",
@@ -33,6 +45,7 @@ OUTCOMES: dict[str, Outcome] = {
     "unknown_pool": "elsewhere",
     "forbidden": "failed",
     "bad_request": "bad_request",
+    "abandoned": "elsewhere",
 }
 
 
@@ -60,6 +73,29 @@ Result = Placed | NotPlaced
 Asked = tuple[Node, Answer]
 
 
+@dataclass(slots=True)
+class _Search:
+    """What one visitor's search has come to."""
+
+    give_up_at: float = math.inf
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+    reasons: dict[str, str] = field(default_factory=dict)
+    late: list[Node] = field(default_factory=list)
+    """Those that may be asked again."""
+    owing: set[str] = field(default_factory=set)
+    """Those of which nobody knows whether they have carried the claim out, or still will."""
+    tries: int = 0
+    hopeless: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """A node to ask, and for how many seconds at most."""
+
+    node: Node
+    seconds: float
+
+
 class Placer:
     """Places visitors, many at a time."""
 
@@ -69,6 +105,7 @@ class Placer:
         view: View,
         client: Client,
         reports: Reports,
+        abandonment: Abandonment,
         clock: Callable[[], float],
         rng: Random,
         new_ticket: Callable[[], str],
@@ -78,6 +115,7 @@ class Placer:
         self._claims = Claims(view=view, client=client, reports=reports, clock=clock)
         self._together = Gathering(self._ask_first)
         self._reports = reports
+        self._abandonment = abandonment
         self._clock = clock
         self._rng = rng
         self._new_ticket = new_ticket
@@ -112,32 +150,75 @@ class Placer:
         node = self._view.nodes.get(name)
         if node is None:
             return None
-        _, answer = self._ask(node, Wish(ticket, path, "" if pool == DEFAULT_POOL else pool), self._view.pool(pool))
-        return Placed(answer.url, name, answer.name, 1) if isinstance(answer, Claim) else None
+        wish, room = self._wish(ticket, path, pool), self._view.pool(pool)
+        for _ in range(2 if self._claims.repeatable(node) else 1):
+            _, answer = self._ask(node, wish, room, math.inf)
+            if isinstance(answer, Claim):
+                return Placed(answer.url, name, answer.name, 1)
+            if not _is_silent(answer):
+                break
+        return None
 
     def _search(self, ticket: str, path: str, pool: str) -> Result:
         room = self._view.pool(pool)
         if pool != DEFAULT_POOL and not room.ranking.free:
             return NotPlaced("unknown_pool", {}, 0)
-        wish = Wish(ticket, path, "" if pool == DEFAULT_POOL else pool)
-        give_up_at = self._clock() + self._seconds
-        outcomes: dict[str, Outcome] = {}
-        reasons: dict[str, str] = {}
-        hopeless = 0
+        wish = self._wish(ticket, path, pool)
+        search = _Search(give_up_at=self._clock() + self._seconds)
         asked = self._together.bring(pool, wish)
         while True:
             if asked is not None:
                 node, answer = asked
+                search.tries += 1
                 if isinstance(answer, Claim):
-                    return Placed(answer.url, node.name, answer.name, len(outcomes) + 1)
-                outcomes[node.name], reasons[node.name] = self._judge(node, answer)
-            goes_on = hopeless < HOPELESS_TRIES and self._clock() < give_up_at and not senseless(outcomes)
-            found = self._choose(room, outcomes) if goes_on else None
-            if found is None:
+                    self._give_up(search.owing - {node.name}, wish)
+                    return Placed(answer.url, node.name, answer.name, search.tries)
+                self._learn(search, node, answer)
+            call = self._next_call(room, search)
+            if call is None:
                 break
-            hopeless += room.tally.free.get(found.name, 0) <= 0
-            asked = self._ask(found, wish, room)
-        return NotPlaced(verdict(room.ranking, room.tally.free, outcomes), reasons, len(outcomes))
+            asked = self._ask(call.node, wish, room, call.seconds)
+        self._give_up(search.owing, wish)
+        return NotPlaced(verdict(room.ranking, room.tally.free, search.outcomes), search.reasons, search.tries)
+
+    def _wish(self, ticket: str, path: str, pool: str) -> Wish:
+        return Wish(ticket, path, "" if pool == DEFAULT_POOL else pool, self._new_ticket())
+
+    def _learn(self, search: _Search, node: Node, answer: Refusal | Failure) -> None:
+        if isinstance(answer, Failure) and self._claims.repeatable(node):
+            # What it got is not known: the node may carry the claim out later, or its answer was lost on the way back.
+            search.owing.add(node.name)
+            if _is_silent(answer) and node.name not in search.outcomes:
+                search.late.append(node)
+        search.outcomes[node.name], search.reasons[node.name] = self._judge(node, answer)
+
+    def _next_call(self, room: PoolView, search: _Search) -> _Call | None:
+        """Whom to ask next, and how long to wait for that: nobody waits for one node while another one has room."""
+        if self._clock() >= search.give_up_at or senseless(search.outcomes):
+            return None
+        node = self._choose(room, search.outcomes)
+        has_room = node is not None and room.tally.free.get(node.name, 0) > 0
+        if node is not None and has_room and len(search.owing) < MOST_LATE:
+            return self._call(node, room, search)
+        if search.late:
+            # It had some more time meanwhile, and the same ticket gets what it got before.
+            return _Call(search.late.pop(0), math.inf)
+        if node is None or search.hopeless >= HOPELESS_TRIES:
+            return None
+        search.hopeless += not has_room
+        return self._call(node, room, search)
+
+    def _call(self, node: Node, room: PoolView, search: _Search) -> _Call:
+        excluded = {*search.outcomes, node.name}
+        free, ranking = room.tally.free, room.ranking
+        others = bool(search.late) or any(
+            free.get(name, 0) > 0 and name not in excluded for name in chain(ranking.first, ranking.last)
+        )
+        return _Call(node, LATE_SECONDS if others and self._claims.repeatable(node) else math.inf)
+
+    def _give_up(self, names: Collection[str], wish: Wish) -> None:
+        for name in names:
+            self._abandonment.give_up(name, wish.attempt)
 
     def _choose(self, room: PoolView, outcomes: Mapping[str, Outcome]) -> Node | None:
         """Whom to ask next."""
@@ -152,11 +233,12 @@ class Placer:
         node = self._choose(room, {})
         if node is None:
             return []
+        seconds = self._call(node, room, _Search()).seconds
         fitting = wishes[: self._claims.at_once(node, room)]
-        return [(node, answer) for answer in self._claims.make(node, fitting, room)]
+        return [(node, answer) for answer in self._claims.make(node, fitting, room, seconds=seconds)]
 
-    def _ask(self, node: Node, wish: Wish, room: PoolView) -> Asked:
-        (answer,) = self._claims.make(node, [wish], room)
+    def _ask(self, node: Node, wish: Wish, room: PoolView, seconds: float) -> Asked:
+        (answer,) = self._claims.make(node, [wish], room, seconds=seconds)
         return node, answer
 
     def _judge(self, node: Node, answer: Refusal | Failure) -> tuple[Outcome, str]:
@@ -168,3 +250,7 @@ class Placer:
         reason = answer.reason if isinstance(answer, Failure) else "it does not accept the fleet's token"
         self._claims.failed(node, reason)
         return "failed", reason
+
+
+def _is_silent(answer: Answer) -> bool:
+    return isinstance(answer, Failure) and answer.trouble is Trouble.SILENT

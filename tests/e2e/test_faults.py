@@ -95,6 +95,21 @@ def test_a_node_killed_in_the_middle_of_a_crowd_costs_nobody_an_error(crowd_flee
     wait_until(lambda: _health(fleet, victim.name) == "up", 60, "the node's return")
 
 
+def test_an_agent_that_hangs_holds_up_nobody_and_keeps_no_slot_when_it_goes_on(crowd_fleet: LiveFleet) -> None:
+    """It carries out, late, the claims that reached it while it hung: nobody waits for them any more."""
+    first = crowd_fleet.visit().headers["Location"]
+    hung, other = sorted(crowd_fleet.nodes, key=lambda node: first.startswith(node.url))
+    hung.agent.pause()
+    try:
+        answers = [crowd_fleet.visit() for _ in range(3)]
+    finally:
+        hung.agent.resume()
+    assert all(answer.headers["Location"].startswith(other.url) for answer in answers)
+    wait_until(lambda: sum(hung.stats().get(each, 0) for each in ("claims_total", "refused_total")), 20, "late claims")
+    wait_until(lambda: hung.stats().get("available") == 4, 20, "every slot of it to be free again")
+    assert hung.stats()["claimed"] == 0
+
+
 def _health(fleet: LiveFleet, name: str) -> str:
     return str(fleet.admin("GET", f"/api/nodes/{name}").json()["health"])
 

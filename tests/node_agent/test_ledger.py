@@ -43,6 +43,17 @@ def test_a_claim_moves_the_directory_to_where_nginx_looks(tmp_path: Path, ledger
     assert ledger.socket(KEY, claimed=True) == tmp_path / "user" / KEY / "jupyter.sock"
 
 
+def test_a_claim_that_is_undone_leaves_the_sandbox_to_the_next(tmp_path: Path, ledger: Ledger) -> None:
+    ledger.create(KEY)
+    ledger.claim(KEY, TICKET)
+    ledger.put_back(KEY)
+    assert (tmp_path / "ready" / KEY).is_dir()
+    assert list((tmp_path / "tickets").iterdir()) == []
+    assert ledger.ticket_holder(TICKET) is None
+    ledger.claim(KEY, TICKET)
+    assert ledger.ticket_holder(TICKET) == KEY
+
+
 def test_the_time_of_a_claim_outlives_a_restart(tmp_path: Path, ledger: Ledger) -> None:
     ledger.create(KEY)
     claimed_at = ledger.claim(KEY, TICKET)

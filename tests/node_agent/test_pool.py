@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from node_agent.abandoned import Abandoned
 from node_agent.errors import UnknownSandbox
 from node_agent.pool_settings import DEFAULT
 from node_agent.sandboxes import Sandbox
@@ -29,6 +30,12 @@ def bench() -> Iterator[Bench]:
 
 def claim(bench: Bench, ticket: str | None = None) -> Sandbox:
     claimed = bench.pools.claim(DEFAULT, ticket)
+    assert isinstance(claimed, Sandbox), claimed
+    return claimed
+
+
+def attempt(bench: Bench, attempt: str) -> Sandbox:
+    claimed = bench.pools.claim(DEFAULT, TICKET, attempt)
     assert isinstance(claimed, Sandbox), claimed
     return claimed
 
@@ -75,6 +82,53 @@ def test_the_same_ticket_gets_the_same_sandbox_after_a_restart_and_while_drainin
         assert claim(successor, TICKET).name == name
     finally:
         successor.close()
+
+
+def test_a_claim_that_nobody_waits_for_any_more_is_taken_back(bench: Bench) -> None:
+    claimed = attempt(bench, "attempt-1")
+    assert bench.pools.abandon(["attempt-1"]) == 1
+    assert (bench.stats().available, bench.stats().claimed) == (3, 0)
+    assert not (bench.run_dir / "user" / claimed.key).exists(), "nginx finds it no more"
+    assert bench.pools.abandon(["attempt-1"]) == 0, "told twice is told once"
+    again = claim(bench, TICKET)
+    assert (again.name, again.state) == (claimed.name, "claimed"), "the slot is of use at once"
+
+
+def test_a_claim_that_arrives_after_it_was_given_up_gets_nothing(bench: Bench) -> None:
+    assert bench.pools.abandon(["attempt-1"]) == 0
+    refusal = bench.pools.claim(DEFAULT, TICKET, "attempt-1")
+    assert isinstance(refusal, Refusal)
+    assert refusal.status == "abandoned"
+    assert attempt(bench, "attempt-2").state == "claimed", "the visitor may ask anew"
+
+
+def test_what_a_later_attempt_with_the_same_ticket_relies_on_is_not_taken_back(bench: Bench) -> None:
+    first, second = attempt(bench, "attempt-1"), attempt(bench, "attempt-2")
+    assert first.name == second.name
+    assert bench.pools.abandon(["attempt-1"]) == 0
+    assert bench.stats().claimed == 1
+
+
+def test_a_sandbox_that_somebody_came_into_is_not_taken_back(bench: Bench) -> None:
+    claimed = attempt(bench, "attempt-1")
+    (bench.run_dir / "seen" / claimed.name).touch()  # as nginx does
+    assert bench.pools.abandon(["attempt-1"]) == 0
+    assert bench.stats().claimed == 1
+
+
+def test_claims_without_an_attempt_cannot_be_given_up(bench: Bench) -> None:
+    claim(bench)
+    claim(bench, TICKET)
+    assert bench.pools.abandon([""]) == 0
+    assert claim(bench).state == "claimed"
+    assert bench.stats().claimed == 3
+
+
+def test_only_so_many_abandoned_claims_are_remembered() -> None:
+    abandoned = Abandoned(kept=2)
+    abandoned.add(["a", "b"])
+    abandoned.add(["c"])
+    assert [attempt in abandoned for attempt in "abc"] == [False, True, True]
 
 
 def test_a_ticket_whose_sandbox_died_gets_a_new_one(bench: Bench) -> None:

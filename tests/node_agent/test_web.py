@@ -16,7 +16,16 @@ from werkzeug.test import TestResponse
 from node_agent.sandboxes import is_key
 from node_agent.web import create_app
 from node_agent.web.node import Node
-from node_agent.wire import Claim, NodeStats, Refusal, parse_claim, parse_claims, parse_refusal, parse_stats
+from node_agent.wire import (
+    ATTEMPTS_AT_ONCE,
+    Claim,
+    NodeStats,
+    Refusal,
+    parse_claim,
+    parse_claims,
+    parse_refusal,
+    parse_stats,
+)
 from tests.support.node_pools import Bench, one_bench
 from tests.support.node_web import AUTH, TOKEN, make_node
 
@@ -460,3 +469,38 @@ def test_what_is_no_list_of_tickets_is_refused_and_takes_nothing(client: FlaskCl
 def test_several_tickets_need_the_nodes_token(client: FlaskClient) -> None:
     assert client.post("/api/spawn", json={"tickets": [{"ticket": TICKET}]}).status_code == 403
     assert stats(client).claimed == 0
+
+
+# Claims that nobody waits for any more
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_the_fleet_gives_up_a_claim_before_or_after_it_is_carried_out(client: FlaskClient, together: bool) -> None:
+    early, late = "an-attempt-0123456789-early", "an-attempt-0123456789-late"
+
+    def claim(attempt: str) -> str:
+        wish = {"ticket": TICKET, "attempt": attempt}
+        answer = said(client.post("/api/spawn", json={"tickets": [wish]} if together else wish, headers=AUTH))
+        return str((answer["claims"][0] if together else answer).get("status", "claimed"))
+
+    assert claim(early) == "claimed"
+    answer = client.post("/api/abandon", json={"attempts": [early, late]}, headers=AUTH)
+    assert (answer.status_code, said(answer)) == (200, {"released": 1})
+    assert stats(client).claimed == 0
+    assert claim(late) == "abandoned"
+    assert (stats(client).available, stats(client).claimed) == (3, 0)
+
+
+def test_an_attempt_counts_only_with_the_nodes_token(client: FlaskClient) -> None:
+    attempt = "an-attempt-0123456789-0123456789"
+    assert client.post("/api/spawn", json={"ticket": TICKET, "attempt": attempt}).status_code == 200
+    assert client.post("/api/abandon", json={"attempts": [attempt]}).status_code == 403
+    assert said(client.post("/api/abandon", json={"attempts": [attempt]}, headers=AUTH)) == {"released": 0}
+
+
+@pytest.mark.parametrize(
+    "attempts", [None, "x", [], {}, [7], ["short"], ["an-attempt-0123456789\n"], ["a" * 32] * (ATTEMPTS_AT_ONCE + 1)]
+)
+def test_a_call_that_names_no_attempts_is_refused(client: FlaskClient, attempts: object) -> None:
+    answer = client.post("/api/abandon", json={"attempts": attempts}, headers=AUTH)
+    assert (answer.status_code, said(answer)["status"]) == (400, "bad_request")

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from redirector.fleet.placing import HOPELESS_TRIES, NotPlaced, Placed
+from redirector.fleet.placing import HOPELESS_TRIES, LATE_SECONDS, NotPlaced, Placed
 from redirector.nodes import Health
 from tests.support.fleet_node import Mood
 from tests.support.fleet_nodes import FakeNodes
@@ -69,18 +69,92 @@ def test_a_dead_node_costs_no_visitor_and_is_out_of_use_at_once(nodes: FakeNodes
 
 
 @pytest.mark.parametrize("mood", ["hanging", "trickling"])
-def test_a_silent_node_is_asked_twice_with_the_same_ticket_and_then_the_next(
+def test_while_another_node_has_room_nobody_waits_for_one_that_is_late(
     nodes: FakeNodes, fleet: SteppedWorker, mood: Mood
 ) -> None:
     hung = nodes.add("hung", ready=9, capacity=9)
     fleet.add(hung, nodes.add("n1", ready=2))
     hung.claim_mood = mood
-    assert placed(fleet.worker.placer.place()).node == "n1"
-    tickets = [asked.body["ticket"] for asked in hung.spawns()]
-    assert len(tickets) == 2
-    assert len(set(tickets)) == 1
-    assert len(tickets[0]) >= 22
+    result = placed(fleet.worker.placer.place())
+    assert (result.node, result.tries) == ("n1", 2)
+    assert len(hung.spawns()) == 1, "nor for another answer of it"
     assert placed(fleet.worker.placer.place()).tries == 1, "the next visitor is not sent there first"
+    fleet.beat()
+    assert "a claim failed: no answer" in fleet.seen(hung).reason, "and everybody hears of it"
+
+
+def test_where_nothing_else_has_room_a_late_node_is_asked_again_with_the_same_ticket(
+    nodes: FakeNodes, fleet: SteppedWorker
+) -> None:
+    late = nodes.add("late", ready=9, capacity=9, claim_seconds=LATE_SECONDS + 0.1)
+    fleet.add(late, nodes.add("n1", ready=1, lies=True))
+    assert placed(fleet.worker.placer.place()).node == "late"
+    first, second = (asked.body for asked in late.spawns())
+    assert first == second
+    assert len(first["ticket"]) >= 22
+    assert late.claimed == 1
+
+
+def test_where_all_nodes_are_slow_everybody_gets_a_sandbox_and_no_more_than_one(
+    nodes: FakeNodes, fleet: SteppedWorker
+) -> None:
+    slow = [nodes.add(f"n{number}", ready=5, claim_seconds=LATE_SECONDS + 0.1) for number in range(3)]
+    fleet.add(*slow)
+    with ThreadPoolExecutor(6) as crowd:
+        results = list(crowd.map(lambda _: fleet.worker.placer.place(), range(6)))
+    assert len({placed(result).url for result in results}) == 6
+    wait_until(lambda: _settled(fleet) == 6, 10, "the nodes to take back what nobody waits for")
+
+
+def _settled(fleet: SteppedWorker) -> int:
+    """How many sandboxes visitors hold once the nodes have heard what was given up."""
+    fleet.worker.abandonment.turn()
+    fleet.beat()
+    return sum(seen.stats.claimed for seen in fleet.board.seen.values() if seen.stats is not None)
+
+
+@pytest.mark.parametrize("order", ["carried out before", "carried out after"])
+def test_what_a_late_node_hands_out_to_nobody_is_taken_back(nodes: FakeNodes, fleet: SteppedWorker, order: str) -> None:
+    late = nodes.add("late", ready=9, capacity=9)
+    fleet.add(late, nodes.add("n1", ready=2))
+    late.claim_mood = "hanging"
+    assert placed(fleet.worker.placer.place()).node == "n1"
+    claim = late.spawns()[0]
+    if order == "carried out before":
+        assert late.claim(claim)[0] == 200
+    fleet.worker.abandonment.turn()
+    if order == "carried out after":
+        assert late.claim(claim)[0] == 409
+    assert (late.ready, late.claimed) == (9, 0)
+
+
+def test_what_a_node_was_not_told_since_it_was_away_it_is_told_again(nodes: FakeNodes, fleet: SteppedWorker) -> None:
+    late = nodes.add("late", ready=9, capacity=9)
+    fleet.add(late, nodes.add("n1", ready=2))
+    late.claim_mood = late.mood = "failing"
+    assert placed(fleet.worker.placer.place()).node == "n1"
+    claim = late.spawns()[0]
+    nodes.die(late)
+    fleet.worker.abandonment.turn()
+    late.claim_mood = late.mood = "well"
+    nodes.start(late)
+    assert late.claim(claim)[0] == 200
+
+    def is_told() -> bool:
+        fleet.worker.abandonment.turn()
+        return late.claimed == 0
+
+    wait_until(is_told, 10, "the news")
+
+
+def test_an_original_tmpnb_is_told_nothing_that_it_does_not_know(nodes: FakeNodes, fleet: SteppedWorker) -> None:
+    old = nodes.add("old", protocol=0, ready=9, capacity=9)
+    fleet.add(old, nodes.add("n1", ready=2))
+    old.claim_mood = "hanging"
+    assert placed(fleet.worker.placer.place()).node == "n1"
+    fleet.worker.abandonment.turn()
+    assert {asked.path for asked in old.asked} <= {"/stats", "/api/stats", "/api/spawn"}
+    assert len(old.spawns()) == 1, "it would hand out another one"
 
 
 @pytest.mark.parametrize("mood", ["garbled", "endless", "failing", "mute", "elsewhere"])

@@ -64,6 +64,9 @@ class FakeNode:
     pools: dict[str, int] = field(default_factory=dict)
     """Ready sandboxes of pools beside the default one."""
     claims: dict[str, str] = field(default_factory=dict)
+    attempts: dict[str, str] = field(default_factory=dict)
+    """The last attempt of each ticket that holds something."""
+    abandoned: set[str] = field(default_factory=set)
     asked: list[Asked] = field(default_factory=list)
     claimed: int = 0
     seq: int = 0
@@ -131,20 +134,28 @@ class FakeNode:
         outcomes = [self._claim({**ticket, "pool": body.get("pool", "default")})[1] for ticket in body["tickets"]]
         return 200, {"claims": outcomes, "available": self.ready}
 
-    def _claim(self, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-        ticket, path = body.get("ticket") or secrets.token_hex(8), body.get("path", "")
-        if ticket in self.claims:
-            return 200, self._handed_out(self.claims[ticket], path)
+    def _refused(self, attempt: str, path: str, pool: str) -> tuple[int, dict[str, Any]] | None:
+        if attempt in self.abandoned:
+            return 409, {"status": "abandoned", "message": "nobody waits for it"}
         if self.puzzled_by and self.puzzled_by in path:
             return 400, {"status": "bad_request", "message": self.puzzled_words}
         if self.draining:
             return 409, {"status": "draining", "message": "it drains"}
-        pool = body.get("pool", "default")
         if pool != "default" and pool not in self.pools:
             return 404, {"status": "unknown_pool", "message": "no such pool"}
         if self.lies or (self.ready if pool == "default" else self.pools[pool]) == 0:
             startable = self.starting or self.stats().get("startable", 0)
             return 429, {"status": "starting" if startable else "full", "message": "none is ready"}
+        return None
+
+    def _claim(self, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        ticket, path = body.get("ticket") or secrets.token_hex(8), body.get("path", "")
+        self.attempts[ticket] = body.get("attempt", "")
+        if ticket in self.claims:
+            return 200, self._handed_out(self.claims[ticket], path)
+        pool = body.get("pool", "default")
+        if refused := self._refused(self.attempts[ticket], path, pool):
+            return refused
         if pool == "default":
             self.ready -= 1
             self.claimed += 1
@@ -200,10 +211,21 @@ class FakeNode:
                 return 503, {"status": "selftest_failed", "message": "the kernel never answered"}
             case "POST", ["selftest"]:
                 return 200, {"status": "passed", "message": "a cell ran", "start_seconds": 1.5}
+            case "POST", ["abandon"]:
+                return self._abandon(set(asked.body["attempts"]))
             case "PUT", ["state"] if self.accepts_state:
                 self.fleet_state, self.generation = asked.body["state"], asked.body["generation"]
                 return 200, {"state": self.fleet_state, "generation": self.generation}
         return 500, {"status": "internal_error", "message": "no"}
+
+    def _abandon(self, attempts: set[str]) -> tuple[int, dict[str, Any]]:
+        self.abandoned |= attempts
+        given_up = [ticket for ticket in self.claims if self.attempts.get(ticket) in attempts]
+        for ticket in given_up:
+            del self.claims[ticket]
+            self.claimed -= 1
+            self.ready += 1
+        return 200, {"released": len(given_up)}
 
     def _end(self, name: str) -> tuple[int, dict[str, Any]]:
         for ticket, sandbox in list(self.claims.items()):

@@ -73,6 +73,14 @@ class Component:
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait(STOP_SECONDS)
 
+    def pause(self) -> None:
+        """Let it and its children hang, as on a host that is out of memory or whose disk does not answer."""
+        os.killpg(self.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let them go on where they stood."""
+        os.killpg(self.pid, signal.SIGCONT)
+
     @property
     def running(self) -> bool:
         return self._process is not None and self._process.poll() is None
