@@ -52,7 +52,7 @@ class Record:
     image: str
     created_at: float
     pid: int
-    started: float
+    started: str
 
 
 class ProcessRuntime:
@@ -233,9 +233,9 @@ def _remove(place: Path) -> None:
             continue
 
 
-def _identify(pid: int) -> tuple[int, float]:
+def _identify(pid: int) -> tuple[int, str]:
     try:
         found = ProcessId.of(pid)
-    except psutil.Error as error:
+    except psutil.NoSuchProcess as error:
         raise EngineError("the process ended at once") from error
     return found.pid, found.started

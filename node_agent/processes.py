@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 
@@ -21,21 +22,44 @@ class ProcessId:
     """A process number alone is used again by others; with the time of its start it is not."""
 
     pid: int
-    started: float
+    started: str
+    """As `start_of` says it."""
 
     @classmethod
     def of(cls, pid: int) -> ProcessId:
-        return cls(pid, psutil.Process(pid).create_time())
+        """The process that has this number now.
+
+        Raises:
+            psutil.NoSuchProcess: there is none.
+        """
+        started = start_of(pid)
+        if not started:
+            raise psutil.NoSuchProcess(pid)
+        return cls(pid, started)
 
     def find(self) -> psutil.Process | None:
         """The process, while it lives; a zombie does not."""
         try:
             process = psutil.Process(self.pid)
-            if process.create_time() != self.started or process.status() == psutil.STATUS_ZOMBIE:
+            if start_of(self.pid) != self.started or process.status() == psutil.STATUS_ZOMBIE:
                 return None
         except GONE:
             return None
         return process
+
+
+def start_of(pid: int, proc: Path = Path("/proc")) -> str:
+    """When a process started: the host's boot, and the clock ticks since then; empty where there is none.
+
+    Not a time of day: psutil computes that from the host's clock, and it moves as often as somebody sets that.
+    """
+    try:
+        boot = (proc / "sys/kernel/random/boot_id").read_text().strip()
+        fields = (proc / f"{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+    # The 22nd of all, of which the first two are left out here: a program's name may hold anything.
+    return f"{boot}/{fields[19]}"
 
 
 def end_tree(root: ProcessId, belongs: Callable[[psutil.Process], bool], *, within: float) -> None:

@@ -13,8 +13,7 @@ import psutil
 from redirector.local_fleet.directory import write_durably
 from redirector.local_fleet.plan import MARK
 
-SAME_START_SECONDS = 2.0
-"""The system clock's corrections move the start times that are computed from it; process numbers recur far later."""
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +22,8 @@ class ChildRecord:
 
     name: str
     pid: int
-    started: float
-    """Seconds since 1970."""
+    started: str
+    """As `start_time` says it."""
 
 
 def write_records(path: Path, records: Iterable[ChildRecord]) -> None:
@@ -35,8 +34,7 @@ def read_records(path: Path) -> list[ChildRecord]:
     """What was written; nothing if it is not there or not ours, since the mark finds the processes as well."""
     try:
         return [
-            ChildRecord(str(raw["name"]), int(raw["pid"]), float(raw["started"]))
-            for raw in json.loads(path.read_text())
+            ChildRecord(str(raw["name"]), int(raw["pid"]), str(raw["started"])) for raw in json.loads(path.read_text())
         ]
     except (OSError, ValueError, KeyError, TypeError):
         return []
@@ -64,9 +62,9 @@ class Census:
         leaders -= {_session(pid) for pid in kin}
         return [process for process in candidates if process.pid in found or _session(process.pid) in leaders]
 
-    def _owns(self, process: psutil.Process, recorded: dict[int, float]) -> bool:
+    def _owns(self, process: psutil.Process, recorded: dict[int, str]) -> bool:
         try:
-            if abs(process.create_time() - recorded.get(process.pid, -1.0)) < SAME_START_SECONDS:
+            if process.pid in recorded and start_time(process.pid) == recorded[process.pid]:
                 return True
             environ = _environ(process)
             if environ.get(MARK) == self._state or environ.get("HOME", "").startswith(self._homes):
@@ -91,9 +89,16 @@ def kill(processes: Iterable[psutil.Process]) -> None:
             continue
 
 
-def start_time(pid: int) -> float:
-    """When a child of ours started, in seconds since 1970. It has not been waited for, so it is there."""
-    return psutil.Process(pid).create_time()
+def start_time(pid: int) -> str:
+    """When a process started: the boot of this machine, and the clock ticks since then; empty where there is none.
+
+    Not a time of day, which moves with every correction of the machine's clock.
+    """
+    try:
+        ticks = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[19]
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+    return f"{BOOT_ID.read_text().strip()}/{ticks}"
 
 
 def _environ(process: psutil.Process) -> dict[str, str]:
@@ -110,9 +115,6 @@ def _session(pid: int) -> int | None:
         return None
 
 
-def _number_is_still_its(pid: int, started: float) -> bool:
+def _number_is_still_its(pid: int, started: str) -> bool:
     """Whether a session of this number must be the recorded child's: its leader is gone, or is that child itself."""
-    try:
-        return abs(psutil.Process(pid).create_time() - started) < SAME_START_SECONDS
-    except psutil.NoSuchProcess:
-        return True
+    return start_time(pid) in ("", started)

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import psutil
 
-from node_agent.processes import ProcessId, end_tree
+from node_agent.processes import ProcessId, end_tree, start_of
 
 CARELESS = """
 import subprocess, sys
@@ -24,3 +26,20 @@ def test_the_dead_are_not_waited_for_until_somebody_reaps_them() -> None:
         # Whoever waited all that time would run into the time limit of the test.
         end_tree(ProcessId.of(child), lambda _process: False, within=3600)
         assert psutil.Process(child).status() == psutil.STATUS_ZOMBIE
+
+
+def test_a_process_is_known_by_its_ticks_since_the_boot_whatever_the_hosts_clock_says(tmp_path: Path) -> None:
+    (tmp_path / "12").mkdir()
+    (tmp_path / "sys/kernel/random").mkdir(parents=True)
+    (tmp_path / "sys/kernel/random/boot_id").write_text("a-boot\n")
+    (tmp_path / "12" / "stat").write_text("12 (a ) (b) S " + " ".join(str(field) for field in range(4, 53)))
+    assert start_of(12, tmp_path) == "a-boot/22"
+    assert start_of(13, tmp_path) == ""
+
+
+def test_a_process_that_took_over_a_number_is_another_one() -> None:
+    own = ProcessId.of(os.getpid())
+    assert own.find() is not None
+    boot, _, ticks = own.started.partition("/")
+    assert ProcessId(own.pid, f"{boot}/{int(ticks) + 1}").find() is None
+    assert ProcessId(own.pid, f"an-earlier-boot/{ticks}").find() is None

@@ -22,7 +22,7 @@ from redirector.local_fleet.errors import NotStartedError, StartFailedError
 from redirector.local_fleet.fleet import LocalFleet
 from redirector.local_fleet.narrator import Announcement
 from redirector.local_fleet.plan import MARK, Place, Wish, drawn_up, node_plan
-from redirector.local_fleet.processes import Census, ChildRecord, is_alive, read_records, write_records
+from redirector.local_fleet.processes import Census, ChildRecord, is_alive, read_records, start_time, write_records
 from redirector.local_fleet.stop_request import StopAsked, StopRequest
 from tests.redirector.cli.fake_redirector import node
 from tests.support.base_ports import base_port
@@ -227,7 +227,7 @@ def test_what_a_killed_run_left_is_ended_by_the_next(bench: Bench) -> None:
         subprocess.Popen(["/bin/sleep", "600"], env=environ, start_new_session=True)
         for environ in ({MARK: str(bench.directory.root)}, {})
     )
-    started = psutil.Process(recorded.pid).create_time()
+    started = start_time(recorded.pid)
     write_records(bench.directory.children, [ChildRecord("n7 proxy", recorded.pid, started)])
     bench.run()
     assert not is_alive(psutil.Process(marked.pid))

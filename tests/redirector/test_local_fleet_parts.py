@@ -20,7 +20,15 @@ from redirector.local_fleet.errors import NotStartedError
 from redirector.local_fleet.lock import StateLock
 from redirector.local_fleet.machine import check_ports, check_programs, make_run_root
 from redirector.local_fleet.plan import MARK, ChildPlan
-from redirector.local_fleet.processes import Census, ChildRecord, is_alive, kill, read_records, write_records
+from redirector.local_fleet.processes import (
+    Census,
+    ChildRecord,
+    is_alive,
+    kill,
+    read_records,
+    start_time,
+    write_records,
+)
 from redirector.local_fleet.stop_request import StopAsked, StopRequest
 from tests.support.waiting import wait_until
 
@@ -317,7 +325,7 @@ def test_a_log_that_has_grown_too_long_begins_anew_under_its_writer(
 
 
 def test_records_are_read_back_and_a_broken_file_holds_none(tmp_path: Path) -> None:
-    records = [ChildRecord("n1 agent", 12, 3.5)]
+    records = [ChildRecord("n1 agent", 12, "a-boot/35")]
     write_records(tmp_path / "records", records)
     assert read_records(tmp_path / "records") == records
     (tmp_path / "records").write_text('[{"name": ')
@@ -344,9 +352,9 @@ def test_the_census_finds_marked_and_recorded_processes_and_their_sessions_and_n
     assert orphaned.stdout is not None
     worker = int(orphaned.stdout.readline())
     records = [
-        ChildRecord("recorded", recorded.pid, psutil.Process(recorded.pid).create_time()),
-        ChildRecord("orphaned", orphaned.pid, psutil.Process(orphaned.pid).create_time()),
-        ChildRecord("number taken by another", stranger.pid, psutil.Process(stranger.pid).create_time() - 1000),
+        ChildRecord("recorded", recorded.pid, start_time(recorded.pid)),
+        ChildRecord("orphaned", orphaned.pid, start_time(orphaned.pid)),
+        ChildRecord("number taken by another", stranger.pid, "another-boot/1000"),
     ]
     orphaned.communicate()
     try:
