@@ -6,8 +6,11 @@
     <run>/seen/<name>       a file that nginx makes at a visitor's first request, of whatever kind
 
 A claim is the mark and then one rename. A mark whose sandbox is still in `ready/` means that the agent died in
-between, and `recover` finishes the rename. The mark's own time is the time of the claim. So there is no claimed
-sandbox without a mark, and the same ticket never gets a second one while the first is there.
+between, and `recover` finishes the rename. So there is no claimed sandbox without a mark, and the same ticket never gets
+a second one while the first is there.
+
+The mark's own time is that of the claim, in seconds since the host's boot: no sandbox outlives that, and no correction of
+the host's clock moves it.
 
 One process at a time writes here, and calls within it must not overlap: `Pools` holds its lock around them.
 
@@ -30,6 +33,7 @@ from pathlib import Path
 from node_agent.errors import HostError
 from node_agent.sandboxes import is_key, name_of
 from node_agent.setting_values import SOCKET_NAME
+from node_agent.steady_clock import SteadyClock
 
 OPEN_MODE = 0o777
 """Until the socket is there: any user of any image must be able to make it."""
@@ -49,7 +53,9 @@ class Standing:
 class Ledger:
     """Every rename, mark and removal below the run directory."""
 
-    def __init__(self, run_dir: Path) -> None:
+    def __init__(self, run_dir: Path, clock: SteadyClock | None = None) -> None:
+        """The ledger below `run_dir`, whose times are those of `clock`."""
+        self._clock = clock or SteadyClock()
         self._ready = run_dir / "ready"
         self._user = run_dir / "user"
         self._tickets = run_dir / "tickets"
@@ -138,13 +144,15 @@ class Ledger:
         with _on_disk("hand out a sandbox"):
             mark.unlink(missing_ok=True)
             mark.symlink_to(Path("..") / self._user.name / key)
+            now = self._clock.since_boot()
             try:
+                os.utime(mark, (now, now), follow_symlinks=False)
                 (self._ready / key).rename(self._user / key)
             except OSError:
                 mark.unlink()
                 raise
             self._marks[key] = mark
-            return mark.lstat().st_mtime
+            return self._clock.read(mark.lstat().st_mtime)
 
     def visited(self, key: str) -> bool:
         """Whether the visitor of a claimed sandbox has come."""
@@ -200,7 +208,7 @@ class Ledger:
             return None
         mark = self._marks.get(key)
         # Moved by hand: there is no mark, and the directory's own time is the nearest thing to one.
-        return (mark or directory / key).lstat().st_mtime
+        return self._clock.read((mark or directory / key).lstat().st_mtime)
 
 
 @contextmanager

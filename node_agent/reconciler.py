@@ -82,6 +82,10 @@ class Reconciler:
         self._engine_problem = "the engine has not been asked yet"
         self._turned_at = monotonic()
 
+    def begin(self) -> None:
+        """Take in what a former agent left, before anything is asked of this one."""
+        self.beat(self._clock())
+
     def run(self) -> None:
         """Turn until stopped. What runs in sandboxes goes on."""
         next_beat = self._monotonic()

@@ -41,6 +41,7 @@ from node_agent.reconciler import Reconciler
 from node_agent.runtime import Runtime
 from node_agent.selftest import Selftest
 from node_agent.starter import Chance, Starter
+from node_agent.steady_clock import SteadyClock
 from node_agent.web import create_app
 from node_agent.web.node import Node
 
@@ -127,7 +128,8 @@ def compose(settings: Settings, runtime: Runtime) -> Agent:
     stop = threading.Event()
     who = identity.load(settings.state_dir, settings.token_file, identity.fresh_token)
     intent = IntentStore(settings.state_dir / "intent.json", time.time)
-    ledger = Ledger(settings.run_dir)
+    clock = SteadyClock()
+    ledger = Ledger(settings.run_dir, clock)
     ledger.prepare()
     ledger.recover()
     shelf = Shelf(settings.run_dir / "static")
@@ -161,7 +163,7 @@ def compose(settings: Settings, runtime: Runtime) -> Agent:
         pools,
         landing_problem,
         start_seconds=settings.start_seconds,
-        chance=Chance(time.time, secrets.choice, random.random),
+        chance=Chance(clock, secrets.choice, random.random),
         stop=stop,
         lend=library.lend,
     )
@@ -172,7 +174,7 @@ def compose(settings: Settings, runtime: Runtime) -> Agent:
         jupyter_client.activity,
         limits=limits,
         hands=settings.parallel_starts,
-        clock=time.time,
+        clock=clock,
         monotonic=time.monotonic,
         stop=stop,
         tidy=lambda living: library.sweep(living, {spec.image for spec in pools.specs()}),
@@ -197,7 +199,7 @@ def compose(settings: Settings, runtime: Runtime) -> Agent:
         limits=limits,
         warn_seconds=settings.warn_seconds,
         pages=Pages(settings.entry_url, settings.templates_dir),
-        clock=time.time,
+        clock=clock,
         identity=who,
         intent=intent,
         pools=pools,
@@ -218,7 +220,7 @@ class Loop:
 
     def start(self) -> None:
         # Once here, before the first call is answered: what a former agent left is known when visitors come.
-        self._reconciler.beat(time.time())
+        self._reconciler.begin()
         self._thread.start()
 
     def stop(self) -> None:

@@ -43,7 +43,7 @@ LAYERS = {
         ["cli"],
     ],
     "node_agent": [
-        ["wire", "log_lines", "lab_launcher", "lazy_group"],
+        ["wire", "log_lines", "lab_launcher", "lazy_group", "steady_clock"],
         ["errors"],
         ["sandboxes", "command", "durable", "browser_files", "docker_seccomp"],
         ["addresses", "assets", "runtime"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 import tempfile
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from node_agent.errors import HostError
 from node_agent.ledger import Ledger
+from node_agent.steady_clock import SteadyClock
 
 KEY = "abcdefgh" + "2" * 26
 OTHER = "hgfedcba" + "3" * 26
@@ -60,7 +62,7 @@ def test_the_time_of_a_claim_outlives_a_restart(tmp_path: Path, ledger: Ledger) 
     successor = Ledger(tmp_path)
     successor.prepare()
     successor.recover()
-    assert successor.standings()[KEY].claimed_at == claimed_at
+    assert successor.standings()[KEY].claimed_at == pytest.approx(claimed_at, abs=1)
     assert successor.ticket_holder(TICKET) == KEY
 
 
@@ -166,3 +168,30 @@ def test_clearing_removes_every_sandbox_and_mark_and_leaves_an_agent_at_work(tmp
 
 def test_clearing_where_nothing_ever_was_is_fine(tmp_path: Path) -> None:
     Ledger(tmp_path / "nowhere").clear()
+
+
+def at(wall: float, running: float) -> SteadyClock:
+    """The clock of an agent that started when the host's said `wall` and had been running for so many seconds."""
+    return SteadyClock(lambda: wall, lambda: running)
+
+
+def test_the_next_agent_knows_the_age_of_a_claim_although_the_hosts_clock_was_set_in_between(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path, at(1_700_000_000, running=5000))
+    ledger.prepare()
+    ledger.create(KEY)
+    assert ledger.claim(KEY, TICKET) == 1_700_000_000
+    for wall in (1_700_000_100 - 18_000, 1_700_000_100 + 18_000):
+        successor = Ledger(tmp_path, at(wall, running=5100))
+        successor.recover()
+        assert successor.standings()[KEY].claimed_at == wall - 100
+
+
+def test_a_claim_whose_time_was_kept_by_another_clock_is_no_later_than_now(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path, at(1_700_000_000, running=5000))
+    ledger.prepare()
+    ledger.create(KEY)
+    ledger.claim(KEY, TICKET)
+    [mark] = (tmp_path / "tickets").iterdir()
+    for kept, claimed_at in ((1_699_999_000, 1_699_999_000), (1_800_000_000, 1_700_000_000)):
+        os.utime(mark, (kept, kept), follow_symlinks=False)
+        assert ledger.standings()[KEY].claimed_at == claimed_at
