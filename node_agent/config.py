@@ -363,7 +363,8 @@ TABLE: tuple[Setting, ...] = (
         "/dev/stdout",
         "/dev/stdout",
         "path",
-        "Where nginx writes a line per request: method, status, size, time and the sandbox's name, never its address.",
+        "Where nginx writes a line per request: when, method, what was asked in a word, status, size, seconds and the "
+        "sandbox's name, never its address.",
     ),
     Setting(
         "log_format",

@@ -89,10 +89,10 @@ def open_to_nginx(settings: Settings) -> None:
             )
 
 
-def write_proxy_config(settings: Settings) -> None:
+def write_proxy_config(settings: Settings, *, least: int = CONNECTIONS) -> None:
     """What `tmpnb-agent proxy` serves with. Left alone when nothing changed, so that nginx reloads for a reason."""
     # More than there are files for would fail late, and worse: nginx gives up idle connections for new ones by itself.
-    connections = open_files.allowed(max(CONNECTIONS, open_files.of_nginx(settings.slots)))
+    connections = open_files.allowed(max(least, open_files.of_nginx(settings.slots)))
     text = nginx.render(settings, as_root=os.geteuid() == 0, connections=connections)
     Pages(settings.entry_url, settings.templates_dir).write(settings.run_dir / "pages")
     path = settings.run_dir / "nginx.conf"

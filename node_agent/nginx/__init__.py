@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from node_agent.config import Settings
 from node_agent.nginx import headers, tls
+from node_agent.nginx.shares import shares
 from node_agent.pages import script_path
 
 
@@ -25,7 +26,8 @@ class _NginxTemplate(Template):
 
 def render(settings: Settings, *, as_root: bool, connections: int) -> str:
     """The whole configuration. `connections` is how many one worker may hold, those to sandboxes included."""
-    values = _values(settings)
+    bounds = shares(connections)
+    values = _values(settings) | {"requests_of_one": str(bounds.one), "requests_of_all": str(bounds.all)}
     servers = "\n\n".join(_server(settings, values, name, parts) for name, parts in _SERVERS[settings.origin])
     return _fill(
         "nginx",
@@ -35,7 +37,6 @@ def render(settings: Settings, *, as_root: bool, connections: int) -> str:
             "connections": str(connections),
             # `off` would switch off the other log as well.
             "access_log": "" if settings.access_log == "off" else f"access_log {settings.access_log} plain;",
-            "max_age_seconds": str(settings.max_age_seconds),
             "own_origin": re.escape("{0.scheme}://{0.netloc}".format(urlsplit(settings.url))),
             "listed_origins": _listed_origins(settings),
             "cors_origin": '"*"' if settings.allow_origin == ("*",) else "$http_origin",
@@ -70,8 +71,10 @@ def _values(settings: Settings) -> dict[str, str]:
     address = urlsplit(settings.url)
     return {
         "run_dir": str(settings.run_dir),
+        "max_age_seconds": str(settings.max_age_seconds),
         "frame_ancestors": " ".join(("'self'", *settings.frame_ancestors)),
         "common_headers": "\n".join(headers.common(settings)),
+        "streams": _fill("streams", {"max_age_seconds": str(settings.max_age_seconds)}),
         "toward_sandbox": "\n".join(headers.toward_sandbox()),
         "hsts": "\n".join(tls.header_lines(settings)),
         "scheme": address.scheme,

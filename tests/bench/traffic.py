@@ -23,7 +23,8 @@ from tests.support.node_nginx import KEY, Front, run_nginx
 from tests.support.waiting import wait_until
 
 SECONDS, CONNECTIONS = 8, 64
-WEBSOCKETS = 1000
+WEBSOCKETS, OF_ONE = 1000, 100
+LETTERS = str.maketrans("0123456789", "abcdefghij")
 BODY = "x" * 100
 SHARED = "0123456789abcdef"
 
@@ -39,7 +40,7 @@ http {{
 """
 
 UPGRADE = (
-    f"GET /user/{KEY}/api/kernels/k/channels HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n"
+    "GET /user/{key}/api/kernels/k/channels HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n"
     "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
 )
 ACCEPTED = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
@@ -122,19 +123,22 @@ def _numbers(said: str) -> Iterator[tuple[str, re.Match[str]]]:
 
 def websocket_bytes(front: Front) -> float:
     """Memory of nginx for each websocket, measured over many that are open and idle, as most are."""
+    keys = [f"{number:0>8}".translate(LETTERS) + "2" * 26 for number in range(WEBSOCKETS // OF_ONE)]
     with echo_sandbox(_socket_path(front)):
-        opened = [upgraded(front.port)]
+        for key in keys:
+            (front.run_dir / "user" / key).symlink_to(front.run_dir / "user" / KEY)
+        opened = [upgraded(front.port, KEY)]
         before = memory(front)
-        opened += [upgraded(front.port) for _ in range(WEBSOCKETS)]
+        opened += [upgraded(front.port, key) for key in keys for _ in range(OF_ONE)]
         after = memory(front)
         for each in opened:
             each.close()
     return (after - before) / WEBSOCKETS
 
 
-def upgraded(port: int) -> socket.socket:
+def upgraded(port: int, key: str) -> socket.socket:
     connection = socket.create_connection(("127.0.0.1", port), timeout=30)
-    connection.sendall(UPGRADE.encode())
+    connection.sendall(UPGRADE.format(key=key).encode())
     answer = b""
     while b"\r\n\r\n" not in answer:
         answer += connection.recv(4096)

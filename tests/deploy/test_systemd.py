@@ -198,4 +198,4 @@ def test_the_proxy_writes_its_log_where_logrotate_looks(host: Host) -> None:
     host.run("mv /var/log/tmpnb/access.log /var/log/tmpnb/access.log.1")
     host.run(f"kill -USR1 $(cat {host.run_dir}/n/nginx/nginx.pid)")
 
-    host.wait_for(f"curl -sf {STANDALONE}/stats && grep -q 'GET 200' /var/log/tmpnb/access.log")
+    host.wait_for(f"curl -sf {STANDALONE}/stats && grep -q 'GET stats 200' /var/log/tmpnb/access.log")

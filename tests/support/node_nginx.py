@@ -88,7 +88,7 @@ class Front:
 
 
 @contextmanager
-def run_nginx(*, serve: bool = True, **settings: str) -> Iterator[Front]:
+def run_nginx(*, serve: bool = True, connections: int = host.CONNECTIONS, **settings: str) -> Iterator[Front]:
     """Start nginx before a run directory; without `serve` all but the program itself, for whoever starts it."""
     with tempfile.TemporaryDirectory(prefix="t", dir="/tmp") as root:
         Path(root).chmod(0o755)
@@ -109,7 +109,7 @@ def run_nginx(*, serve: bool = True, **settings: str) -> Iterator[Front]:
         Ledger(run_dir).prepare()
         (run_dir / "nginx").mkdir()
         host.open_to_nginx(read)
-        host.write_proxy_config(read)
+        host.write_proxy_config(read, least=connections)
         front = Front(run_dir, port, access_log, error_log, settings=environment)
         if not serve:
             yield front
