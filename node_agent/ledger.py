@@ -6,11 +6,11 @@
     <run>/seen/<name>       a file that nginx makes at a visitor's first request, of whatever kind
 
 A claim is the mark and then one rename. A mark whose sandbox is still in `ready/` means that the agent died in
-between, and `recover` finishes the rename. So there is no claimed sandbox without a mark, and the same ticket never gets
-a second one while the first is there.
+between, and `recover` finishes the rename. So there is no claimed sandbox without a mark, and the same ticket never
+gets a second one while the first is there.
 
-The mark's own time is that of the claim, in seconds since the host's boot: no sandbox outlives that, and no correction of
-the host's clock moves it.
+The mark's own time is that of the claim, in seconds since the host's boot: no sandbox outlives that, and no correction
+of the host's clock moves it.
 
 One process at a time writes here, and calls within it must not overlap: `Pools` holds its lock around them.
 

@@ -43,7 +43,7 @@ def socket() -> Iterator[Path]:
 def test_no_sandbox_starts_on_an_engine_that_discards_limits_and_the_node_says_why(socket: Path) -> None:
     with docker_node(socket) as node:
         node.start()
-        wait_until(lambda: node.stats(), 30, "the node")
+        wait_until(node.stats, 30, "the node")
         wait_until(lambda: DISCARDED.rstrip(".") in health(node).get("message", ""), 30, "the reason")
         assert "TMPNB_NODE_UNKEPT_LIMITS=accept" in health(node)["message"]
         assert node.stats()["available"] == 0
