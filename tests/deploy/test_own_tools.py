@@ -78,6 +78,12 @@ def test_a_compose_file_is_sound_with_its_example_settings(compose: Path, tmp_pa
     run("docker-compose", "--project-directory", directory, *(f"--file={path}" for path in files), "config", "--quiet")
 
 
+@pytest.mark.parametrize("compose", COMPOSE, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_no_compose_file_mounts_a_socket_which_would_be_that_of_a_server_before_its_restart(compose: Path) -> None:
+    lines = [line.strip() for line in compose.read_text().splitlines() if not line.strip().startswith("#")]
+    assert not [line for line in lines if re.match(r"- .*\.sock(:|$)", line)]
+
+
 def test_a_postgresql_beside_the_redirector_is_one_line_in_its_settings(tmp_path: Path) -> None:
     need("docker-compose")
     directory = tmp_path / "redirector"

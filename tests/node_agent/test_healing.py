@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -105,6 +106,24 @@ def test_an_engine_that_is_killed_takes_only_what_it_must(*, live_restore: bool)
             settled(node, claimed=0, available=2)
             assert (status(first), status(second)) == (410, 410)
             assert ends(node)["dead"] == 2
+
+
+def test_an_agent_that_sees_the_engine_s_directory_alone_finds_the_socket_of_an_engine_that_was_restarted() -> None:
+    """As in the compose file: a mounted socket would go on leading to the engine before."""
+    with second_engine(live_restore=True) as engine, tempfile.TemporaryDirectory(prefix="t", dir="/tmp") as seen:
+        engine.load(sandbox_image())
+        with docker_node(engine.socket) as node:
+            node.agent.settings = node.settings | {"TMPNB_NODE_ENGINE": f"{seen}/docker.sock"}
+            mount = f"mount --make-rprivate / && mount --rbind {engine.root} {seen} && mount -o remount,bind,ro {seen}"
+            node.agent.argv = ["unshare", "-m", "sh", "-c", f'{mount} && exec "$@"', "sh", *node.agent.argv]
+            node.start()
+            settled(node, available=2)
+            engine.kill()
+            wait_until(lambda: health(node)["status"] == "unhealthy", HEAL_SECONDS, "the node to notice")
+            claim(node)
+            engine.socket.unlink()
+            engine.start()
+            settled(node, claimed=1, available=1)
 
 
 def test_a_full_disk_stops_the_refill_with_its_reason_leaves_sessions_alone_and_heals() -> None:
