@@ -87,11 +87,11 @@ def check(
     # Short, like the agent's own: socket paths end at 107 bytes.
     place = Path(tempfile.mkdtemp(prefix="try", dir=run_dir))
     place.chmod(0o711)
-    # A name of its own, so that an agent on this host never takes the sandbox for one of its pool.
+    # A run directory of its own, so that an agent on this host never takes the sandbox for one of its pool.
     runtime = DockerRuntime(
         engine,
         node=f"check-{place.name}",
-        run_dir=run_dir,
+        run_dir=place,
         image=trial.image,
         template=trial.template,
         landing=trial.landing,

@@ -20,14 +20,14 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 LINKS = 5
 
 
-def of_image(engine: DockerEngine, found: Mapping[str, Any], *, node: str) -> BrowserFiles:
+def of_image(engine: DockerEngine, found: Mapping[str, Any], *, owner: str) -> BrowserFiles:
     """`found` is what the engine knows of the image."""
     content = str(found["Id"]).removeprefix("sha256:")
-    return BrowserFiles(content[: browser_files.ID_LENGTH], lambda: _read(engine, found, node))
+    return BrowserFiles(content[: browser_files.ID_LENGTH], lambda: _read(engine, found, owner))
 
 
-def _read(engine: DockerEngine, found: Mapping[str, Any], node: str) -> Iterator[File]:
-    body = {"Image": found["Id"], "Entrypoint": ["none"], "Cmd": [], "Labels": {PROBE_LABEL: node}}
+def _read(engine: DockerEngine, found: Mapping[str, Any], owner: str) -> Iterator[File]:
+    body = {"Image": found["Id"], "Entrypoint": ["none"], "Cmd": [], "Labels": {PROBE_LABEL: owner}}
     container = engine.create(body).id
     try:
         prefix = _prefix(engine, container, found["Config"])

@@ -18,14 +18,15 @@ from node_agent.runtime import Launch
 MIB = 1 << 20
 
 NODE_LABEL = "tmpnb.node"
+"""For people who look at the engine. A node may be renamed, and two may bear one name."""
 RUN_LABEL = "tmpnb.run_dir"
-"""Two nodes may share an engine and, by a slip, a name. They cannot share a run directory: one holds its lock."""
+"""Whose a container is. Two nodes may share an engine, but not a run directory: one of them holds its lock."""
 POOL_LABEL = "tmpnb.pool"
 SANDBOX_LABEL = "tmpnb.sandbox"
 IMAGE_LABEL = "tmpnb.image"
 """Labels hold no key: everyone who may use the engine sees them."""
 PROBE_LABEL = "tmpnb.probe"
-"""Of containers that only try something out, by node."""
+"""Of containers that only try something out: whose, likewise."""
 
 NO_NETWORK = "none"
 SHARED_NETWORKS = ("host", "bridge", "default", "container")

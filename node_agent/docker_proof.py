@@ -78,15 +78,15 @@ def check_network(engine: DockerEngine, name: str) -> None:
         raise EngineError(f"network {name} {why}; make it with: {make}")
 
 
-def sweep(engine: DockerEngine, *, node: str, now: float) -> None:
+def sweep(engine: DockerEngine, *, owner: str, now: float) -> None:
     """Remove the containers with which a former agent was trying something out when it was killed."""
-    for left in engine.containers([f"{PROBE_LABEL}={node}"]):
+    for left in engine.containers([f"{PROBE_LABEL}={owner}"]):
         # Younger ones may be in use.
         if now - left["Created"] > LEFT_SECONDS:
             engine.remove(left["Id"])
 
 
-def check_directory(engine: DockerEngine, run_dir: Path, *, image: str, node: str) -> None:
+def check_directory(engine: DockerEngine, run_dir: Path, *, image: str, owner: str) -> None:
     """What a container of this image writes into the run directory has to be seen here.
 
     Raises:
@@ -99,7 +99,7 @@ def check_directory(engine: DockerEngine, run_dir: Path, *, image: str, node: st
     except OSError as error:
         raise EngineError(f"the run directory cannot be used: {error.strerror}") from error
     try:
-        code = _write(engine, probe, image, node)
+        code = _write(engine, probe, image, owner)
         seen = (probe / "seen").exists()
     except EngineError as error:
         # The engine looks for the directory on its own machine.
@@ -113,12 +113,12 @@ def check_directory(engine: DockerEngine, run_dir: Path, *, image: str, node: st
         raise EngineError(NOT_SHARED)
 
 
-def _write(engine: DockerEngine, probe: Path, image: str, node: str) -> int:
+def _write(engine: DockerEngine, probe: Path, image: str, owner: str) -> int:
     body: Mapping[str, Any] = {
         "Image": image,
         "User": "0",
         "Entrypoint": ["/bin/sh", "-c", "echo > /probe/seen"],
-        "Labels": {PROBE_LABEL: node},
+        "Labels": {PROBE_LABEL: owner},
         "HostConfig": {
             "NetworkMode": NO_NETWORK,
             "ReadonlyRootfs": True,

@@ -17,7 +17,6 @@ from node_agent.docker_engine import DockerEngine
 from node_agent.docker_images import ImagePulls
 from node_agent.docker_limits import (
     IMAGE_LABEL,
-    NODE_LABEL,
     POOL_LABEL,
     PROBE_LABEL,
     RUN_LABEL,
@@ -96,7 +95,7 @@ class DockerRuntime:
             raise
 
     def instances(self) -> list[Instance]:
-        return [self._instance(found) for found in self._engine.containers([*self._mine, SANDBOX_LABEL])]
+        return [self._instance(found) for found in self._engine.containers([self._mine, SANDBOX_LABEL])]
 
     def end(self, name: str) -> None:
         for container in self._named(name):
@@ -111,7 +110,7 @@ class DockerRuntime:
 
     def browser_files(self, image: str) -> BrowserFiles | None:
         found = self._engine.image(image) if command.shares(self._template) else None
-        return None if found is None else docker_assets.of_image(self._engine, found, node=self._node)
+        return None if found is None else docker_assets.of_image(self._engine, found, owner=self._owner)
 
     def check(self) -> None:
         """Prove that the engine answers; once also, as soon as the image is there, that sandboxes can work with it."""
@@ -121,11 +120,11 @@ class DockerRuntime:
         every_pool = (self._limits, *self._limits_by_pool.values())
         if not self._unkept:
             docker_proof.check_capabilities(self._engine.info(), every_pool)
-        docker_proof.sweep(self._engine, node=self._node, now=self._clock())
+        docker_proof.sweep(self._engine, owner=self._owner, now=self._clock())
         for limits in every_pool:
             docker_proof.check_network(self._engine, limits.network)
         if self._engine.image(self._image) is not None:
-            docker_proof.check_directory(self._engine, self._run_dir, image=self._image, node=self._node)
+            docker_proof.check_directory(self._engine, self._run_dir, image=self._image, owner=self._owner)
             self._proven = True
 
     def _heed(self, warnings: Sequence[str]) -> None:
@@ -167,18 +166,23 @@ class DockerRuntime:
 
     def _passwd(self, image: str) -> str:
         """The image's users, read from a container that never runs."""
-        container = self._engine.create({"Image": image, "Cmd": ["none"], "Labels": {PROBE_LABEL: self._node}}).id
+        container = self._engine.create({"Image": image, "Cmd": ["none"], "Labels": {PROBE_LABEL: self._owner}}).id
         try:
             return (self._engine.file(container, "/etc/passwd") or b"").decode(errors="replace")
         finally:
             self._engine.remove(container)
 
     @property
-    def _mine(self) -> tuple[str, str]:
-        return f"{NODE_LABEL}={self._node}", f"{RUN_LABEL}={self._run_dir}"
+    def _owner(self) -> str:
+        """What tells this node's containers from another's. Not the node's name: operators may change that."""
+        return str(self._run_dir)
+
+    @property
+    def _mine(self) -> str:
+        return f"{RUN_LABEL}={self._owner}"
 
     def _named(self, name: str) -> list[str]:
-        return [found["Id"] for found in self._engine.containers([*self._mine, f"{SANDBOX_LABEL}={name}"])]
+        return [found["Id"] for found in self._engine.containers([self._mine, f"{SANDBOX_LABEL}={name}"])]
 
     def _instance(self, found: Mapping[str, Any]) -> Instance:
         labels = found["Labels"]

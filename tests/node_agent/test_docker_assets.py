@@ -36,7 +36,7 @@ def engine() -> Iterator[DockerEngine]:
 def files(engine: DockerEngine, image: str) -> dict[str, bytes]:
     found = engine.image(image)
     assert found is not None
-    return dict(docker_assets.of_image(engine, found, node="assets-test").read())
+    return dict(docker_assets.of_image(engine, found, owner="assets-test").read())
 
 
 def test_the_files_are_those_of_the_jupyterlab_that_a_command_would_find(engine: DockerEngine) -> None:
@@ -61,5 +61,5 @@ def test_another_image_has_another_id(engine: DockerEngine) -> None:
     plain, other = engine.image(sandbox_image()), engine.image(sandbox_image(ELSEWHERE))
     assert plain is not None
     assert other is not None
-    ids = {docker_assets.of_image(engine, found, node="assets-test").id for found in (plain, other)}
+    ids = {docker_assets.of_image(engine, found, owner="assets-test").id for found in (plain, other)}
     assert len(ids) == 2

@@ -133,7 +133,7 @@ def test_an_engine_elsewhere_that_does_not_have_the_run_directory_is_recognised(
 
     small.respond = elsewhere
     with pytest.raises(EngineError, match="the engine runs on another machine or inside a virtual one"):
-        check_directory(engine, tmp_path, image="i", node="n")
+        check_directory(engine, tmp_path, image="i", owner="n")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -150,7 +150,7 @@ def test_a_container_whose_writing_is_not_seen_here_is_told_from_one_that_cannot
 
     small.respond = respond
     with pytest.raises(EngineError, match=words):
-        check_directory(engine, tmp_path, image="i", node="n")
+        check_directory(engine, tmp_path, image="i", owner="n")
     assert small.asked[-1] == "DELETE /containers/c"
 
 
@@ -158,10 +158,10 @@ def test_what_a_killed_agent_left_of_its_tries_is_removed_and_what_is_in_use_is_
     engine: DockerEngine, small: SmallEngine
 ) -> None:
     small.respond = lambda request: request.answer_json([{"Id": "old", "Created": 100}, {"Id": "new", "Created": 900}])
-    sweep(engine, node="n", now=1000.0)
+    sweep(engine, owner="n", now=1000.0)
     assert small.asked == ["GET /containers/json", "DELETE /containers/old"]
 
 
 def test_a_run_directory_that_is_not_there_is_told(engine: DockerEngine, tmp_path: Path) -> None:
     with pytest.raises(EngineError, match="the run directory cannot be used: No such file or directory"):
-        check_directory(engine, tmp_path / "none", image="i", node="n")
+        check_directory(engine, tmp_path / "none", image="i", owner="n")

@@ -130,5 +130,5 @@ def test_what_browsers_load_can_be_read_out_of_the_image(engine: DockerEngine) -
         names = {name for name, _ in files.read()}
         assert "lab/index.html" in names
         assert any(name.startswith("labextensions/@jupyter-widgets/jupyterlab-manager/") for name in names)
-        assert host.engine.containers([f"tmpnb.probe={host.node}"]) == []
+        assert host.engine.containers([f"tmpnb.probe={host.run_dir}"]) == []
         assert host.runtime.browser_files("no/such:image") is None

@@ -348,7 +348,7 @@ def test_a_volume_where_the_home_is_goes_to_memory(engine: DockerEngine) -> None
 def test_a_good_engine_passes_and_nothing_is_left_of_the_try(host: DockerHost) -> None:
     host.runtime.check()
     assert list(host.run_dir.iterdir()) == []
-    assert host.engine.containers([f"tmpnb.probe={host.node}"]) == []
+    assert host.engine.containers([f"tmpnb.probe={host.run_dir}"]) == []
 
 
 def test_a_network_on_which_sandboxes_meet_is_refused(engine: DockerEngine, image: str) -> None:

@@ -14,7 +14,7 @@ import requests
 from tests.support.docker_host import inside, local_engine, sandbox_image
 from tests.support.docker_node import containers, docker_node, ends, health, remove, status
 from tests.support.live_fleet import LiveNode
-from tests.support.live_node import claim, settled
+from tests.support.live_node import claim, run, settled
 from tests.support.second_engine import SecondEngine, second_engine
 from tests.support.waiting import wait_until
 
@@ -64,6 +64,22 @@ def test_after_a_reboot_directories_without_containers_go_and_the_pool_is_full_a
     assert len(list((node.run_dir / "ready").iterdir())) == 2
     assert list((node.run_dir / "user").iterdir()) == []
     assert list((node.run_dir / "tickets").iterdir()) == []
+
+
+def test_a_node_that_is_renamed_keeps_its_sessions_and_containers_and_purge_ends_them(node: LiveNode) -> None:
+    """As a container without a name in its settings is at every recreation, after its host name."""
+    session, before = claim(node), containers(node)
+    settled(node, claimed=1, available=1)
+    node.agent.stop()
+    node.settings["TMPNB_NODE_NAME"] = "renamed"
+    node.agent.start()
+    settled(node, claimed=1, available=1)
+    assert status(session) == 200
+    assert before.keys() <= containers(node).keys()
+    node.agent.stop()
+    node.settings["TMPNB_NODE_NAME"] = "once-more"
+    assert run(node, "purge").returncode == 0
+    assert containers(node) == {}
 
 
 def test_containers_without_directories_are_ended_and_the_pool_is_full_again(node: LiveNode) -> None:
