@@ -14,11 +14,11 @@ from redirector.fleet.visits import Outcome, Refused, Visit, Waiting
 from redirector.nodes import DEFAULT_POOL
 from redirector.returning import Home, Visitor, base_of
 from redirector.web.cookies import Cookies
-from redirector.web.failures import failure, prefers_page
+from redirector.web.failures import SENTENCES, failure, prefers_page
 from redirector.web.landing import PREFIXES, inner_path
 from redirector.web.lookers import PURPOSES, is_bot, prefetches
 from redirector.web.outcomes import PLAIN_SECONDS, refused_json, refused_page, waiting_json, waiting_page
-from redirector.web.pages import ALONE, page
+from redirector.web.pages import ALONE, page_with_way_in
 from redirector.web.spawn import TICKET, ready
 
 STEMS = ("/user/<key>", *(f"/{prefix}" for prefix in PREFIXES))
@@ -26,6 +26,10 @@ RULES = ("/", *STEMS, *(f"{stem}/<path:rest>" for stem in STEMS))
 
 OURS = ("pool", "fresh")
 """Parts of the query that are meant for the redirector; the pool at the entry itself only."""
+
+METHODS = ["GET", "POST"]
+BUTTON = "person"
+"""In what the button sends that people have who look like a program."""
 
 ROBOTS = "User-agent: *\nDisallow: /\n"
 
@@ -55,6 +59,19 @@ class Front:
         url = self.homecoming.url(home, wanted.visit.path) if home is not None else None
         return _go(url) if url is not None else self.receive(wanted, visitor, visitor.ticket)
 
+    def only_looking(self) -> Response | None:
+        """What those get who would not use a notebook if they were given one."""
+        if request.method == "HEAD":
+            return Response(status=200)
+        if prefetches(request.environ.get(name, "") for name in PURPOSES):
+            return failure(503, "prefetch", "A sandbox is for someone who comes, not for a prefetch.")
+        if request.method == "POST":
+            # Only the button of the page below sends that, which no program presses.
+            return None if BUTTON in request.form else failure(405, "method_not_allowed", SENTENCES[405])
+        if is_bot(request.headers.get("User-Agent", "")) and self.cookies.read() == Visitor():
+            return page_with_way_in("preview.html", 200)
+        return None
+
     def receive(self, wanted: Wanted, visitor: Visitor, ticket: str) -> Response:
         """Somebody comes, or asks how their ticket stands. A ticket that nobody knows any more is as good as none."""
         outcome = (self.door.ask(ticket, wanted.visit) if ticket else None) or self.door.come(wanted.visit)
@@ -74,18 +91,18 @@ def blueprint(front: Front) -> Blueprint:
 
     def enter(**_parts: str) -> Response:
         wanted = _wanted(request.path)
-        return _only_looking() or front.enter(wanted)
+        return front.only_looking() or front.enter(wanted)
 
     for rule in RULES:
-        routes.add_url_rule(rule, view_func=enter, endpoint="enter", methods=["GET"])
+        routes.add_url_rule(rule, view_func=enter, endpoint="enter", methods=METHODS)
 
-    @routes.get("/wait/<ticket>")
-    @routes.get("/wait/<ticket>/<path:_rest>")
+    @routes.route("/wait/<ticket>", methods=METHODS)
+    @routes.route("/wait/<ticket>/<path:_rest>", methods=METHODS)
     def wait(ticket: str, _rest: str = "") -> Response:
         if not TICKET.fullmatch(ticket):
             abort(404)
         wanted = _wanted(request.path.removeprefix(f"/wait/{ticket}") or "/")
-        return _only_looking() or front.receive(wanted, front.cookies.read(), ticket)
+        return front.only_looking() or front.receive(wanted, front.cookies.read(), ticket)
 
     @routes.get("/robots.txt")
     def robots() -> Response:
@@ -110,7 +127,7 @@ def _told(outcome: Outcome, wanted: Wanted, *, keeps: bool) -> Response:
 
 def _go(url: str) -> Response:
     headers = {"Location": url, "Referrer-Policy": "no-referrer", **ALONE}
-    return Response(status=302, headers=headers)
+    return Response(status=303 if request.method == "POST" else 302, headers=headers)
 
 
 def _wanted(path: str) -> Wanted:
@@ -136,14 +153,3 @@ def _wanted(path: str) -> Wanted:
 
 def _is_program() -> bool:
     return not prefers_page() and "application/json" in request.accept_mimetypes.values()
-
-
-def _only_looking() -> Response | None:
-    """What those get who would not use a notebook if they were given one."""
-    if request.method == "HEAD":
-        return Response(status=200)
-    if prefetches(request.environ.get(name, "") for name in PURPOSES):
-        return failure(503, "prefetch", "A sandbox is for someone who comes, not for a prefetch.")
-    if is_bot(request.headers.get("User-Agent", "")):
-        return page("preview.html", 200)
-    return None

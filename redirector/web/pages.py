@@ -45,6 +45,15 @@ def prepare(app: Flask, settings: Settings) -> None:
     app.extensions[POLICY] = f"{base}; base-uri 'none'; form-action 'self'; frame-ancestors {ancestors}"
 
 
+def page_with_way_in(template: str, status: int, **values: Any) -> Response:
+    """A page with a form that leads to the entry, and from there to a sandbox, wherever that is."""
+    response = page(template, status, **values)
+    policy = response.headers["Content-Security-Policy"]
+    # Browsers ask it of every address that a form leads to by way of redirects.
+    response.headers["Content-Security-Policy"] = policy.replace("form-action 'self'", "form-action *")
+    return response
+
+
 def page(template: str, status: int, **values: Any) -> Response:
     """A page, never cached, framed by none but the sites that may, and telling no other where its reader came from."""
     response = Response(_render(template, values), status, ALONE)

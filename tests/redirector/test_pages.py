@@ -14,6 +14,8 @@ from tests.support.fleet_nodes import FakeNodes
 from tests.support.fleet_worker import SteppedWorker, stepped_worker
 
 PERSON = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+ANDROID = "Mozilla/5.0 (Linux; Android 11; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/129.0 Mobile Safari/537.36"
+IPHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/21B74"
 PAGE_BYTES = 30_000
 STATIC = Path(__file__).parents[2] / "redirector" / "web" / "static"
 
@@ -30,6 +32,11 @@ STATIC = Path(__file__).parents[2] / "redirector" / "web" / "static"
         "Mozilla/5.0 zgrab/0.x",
         "UptimeRobot/2.0 monitoring",
         "LinkedInBot/1.0",
+        "TelegramBot (like TwitterBot)",
+        "Pinterest/0.2 (+https://www.pinterest.com/bot.html)",
+        "Mozilla/5.0 (Windows NT 6.1; WOW64) SkypeUriPreview Preview/0.5 skype-url-preview@microsoft.com",
+        "Mozilla/5.0 (Linux; Android 6; Nexus 5X) AppleWebKit/537.36 (KHTML, like Gecko) (compatible; Googlebot/2.1)",
+        "W3C_Validator/1.3",
     ],
 )
 def test_bots_and_previews_get_a_small_page_and_take_nothing(
@@ -50,6 +57,21 @@ def test_bots_and_previews_get_a_small_page_and_take_nothing(
         "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0",
         "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148",
         "Mozilla/5.0 (Linux; Android 13; CUBOT NOTE 20) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0 Mobile",
+        f"{ANDROID} Telegram-Android/11.2.1 (Tecno TECNO CH7n; Android 11; SDK 30; AVERAGE)",
+        f"{ANDROID} [Pinterest/Android]",
+        f"{IPHONE} [Pinterest/iOS]",
+        f"{ANDROID} WhatsApp/2.24.1",
+        f"{ANDROID} Slack/24.11",
+        f"{ANDROID} Discord/240.0",
+        f"{ANDROID} [FB_IAB/FB4A;FBAV/440.0;]",
+        f"{ANDROID} Instagram 300.0.0.0 Android",
+        f"{IPHONE} [LinkedInApp]/9.29",
+        f"{IPHONE} Safari Line/13.1.0",
+        f"{ANDROID} MicroMessenger/8.0.44",
+        f"{IPHONE} Twitter for iPhone/10.1",
+        f"{IPHONE} Snapchat/12.60",
+        f"{ANDROID} Preview/1.0",
+        "Mozilla/5.0 (Linux; Android 12; Smart Monitor M8) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/110",
         "curl/8.5.0",
         "python-requests/2.32",
         "",
@@ -57,6 +79,33 @@ def test_bots_and_previews_get_a_small_page_and_take_nothing(
 )
 def test_people_and_programs_are_no_bots(agent: str) -> None:
     assert not is_bot(agent)
+
+
+def test_whoever_is_taken_for_a_bot_has_a_button_and_is_a_person_from_then_on(
+    nodes: FakeNodes, fleet: SteppedWorker
+) -> None:
+    node = nodes.add("n1")
+    fleet.add(node)
+    looks_so = {"User-Agent": "Somebody's spider"}
+    page = fleet.visit("/lab/tree/a.ipynb?x=1", headers=looks_so)
+    assert re.search(r'<form method="post"><button[^>]* name="person"', page.text)
+    assert "form-action *" in page.headers["Content-Security-Policy"], "it leads to a node"
+    pressed = fleet.web.post("/lab/tree/a.ipynb?x=1", data={"person": "1"}, headers=looks_so)
+    assert pressed.status_code == 303
+    assert pressed.headers["Location"].endswith("/lab/tree/a.ipynb?x=1")
+    again = fleet.visit("/lab/tree/a.ipynb?x=1", headers=looks_so)
+    assert (again.status_code, again.headers["Location"]) == (302, pressed.headers["Location"])
+
+
+def test_a_person_who_looks_like_a_bot_waits_as_others_do(nodes: FakeNodes, fleet: SteppedWorker) -> None:
+    node = nodes.add("n1", ready=0, claimed=9, capacity=9)
+    fleet.add(node)
+    looks_so = {"User-Agent": "Somebody's spider", "Accept": "text/html"}
+    room = fleet.web.post("/lab", data={"person": "1"}, headers=looks_so)
+    [following] = re.findall(r'"(/wait/[^"]+)"', room.text)[:1]
+    node.ready, node.claimed = 5, 4
+    fleet.beat(3)
+    assert fleet.visit(following, headers=looks_so).status_code == 302
 
 
 def test_robots_are_asked_to_stay_away(fleet: SteppedWorker) -> None:
