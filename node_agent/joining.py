@@ -11,14 +11,16 @@ import json
 import logging
 import os
 import signal
+import socket
+import ssl
 import threading
-import urllib.error
-import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
+from urllib.parse import urlsplit
 
+from node_agent.bounded_reading import BoundedResponse, Budget, TooLongError
 from node_agent.log_lines import fields
 
 log = logging.getLogger(__name__)
@@ -47,11 +49,6 @@ class Said:
     @property
     def well(self) -> bool:
         return self.status in (200, 201)
-
-
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *_: object, **__: object) -> None:
-        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,21 +93,36 @@ class Membership:
                 return
 
     def _call(self, verb: str, body: Mapping[str, str]) -> Said:
-        request = urllib.request.Request(  # noqa: S310 - the settings admit http and https only
-            f"{self.entry_url}/api/{verb}",
-            data=json.dumps(body).encode(),
-            headers={"Authorization": f"Bearer {self.join_token}", "Content-Type": "application/json"},
-            method="POST",
-        )
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirect)
+        headers = {"Authorization": f"Bearer {self.join_token}", "Content-Type": "application/json"}
         try:
-            with opener.open(request, timeout=CALL_SECONDS) as answer:
-                return _said(answer.status, answer.read(ANSWER_LIMIT))
-        except urllib.error.HTTPError as error:
-            with error:
-                return _said(error.code, error.read(ANSWER_LIMIT))
-        except (OSError, http.client.HTTPException) as error:
+            status, raw = _post(f"{self.entry_url}/api/{verb}", json.dumps(body).encode(), headers)
+        except (OSError, TooLongError) as error:
             return Said(0, {}, f"no answer ({error})")
+        except Exception as error:  # noqa: BLE001  # a stranger's answer: parsers raise whatever they come upon
+            return Said(0, {}, f"no answer (what came is no HTTP: {type(error).__name__})")
+        return _said(status, raw)
+
+
+def _post(url: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, bytes]:
+    """One request; a redirect is an answer like any other."""
+    budget = Budget(CALL_SECONDS, ANSWER_LIMIT)
+    parts = urlsplit(url)
+    connection = (
+        http.client.HTTPSConnection(parts.netloc, timeout=CALL_SECONDS, context=ssl.create_default_context())
+        if parts.scheme == "https"
+        else http.client.HTTPConnection(parts.netloc, timeout=CALL_SECONDS)
+    )
+
+    def respond(sock: socket.socket, **options: Any) -> BoundedResponse:
+        return BoundedResponse(budget, sock, **options)
+
+    connection.response_class = respond  # type: ignore[assignment]  # it is only ever called
+    try:
+        connection.request("POST", parts.path, body=body, headers={"Connection": "close", **headers})
+        answer = connection.getresponse()
+        return answer.status, answer.read(ANSWER_LIMIT)
+    finally:
+        connection.close()
 
 
 class Departure:
@@ -140,7 +152,7 @@ class Departure:
 def _said(status: int, raw: bytes) -> Said:
     try:
         body = json.loads(raw)
-    except ValueError:
+    except (ValueError, RecursionError):
         body = None
     if not isinstance(body, dict):
         return Said(0, {}, f"it answered {status} and no JSON object")

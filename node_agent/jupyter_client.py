@@ -37,8 +37,9 @@ def activity(socket: Path, base_path: str) -> Activity | None:
         return None
     # Of a server without terminals there are none.
     terminals = _listed(socket, f"{base_path}api/terminals?no_track_activity=1") or []
-    times = [str(each.get("last_activity"))[:TIME_LIMIT] for each in (*kernels, *terminals)]
-    return Activity(max(times, default=""), any(kernel.get("execution_state") == "busy" for kernel in kernels))
+    times = [each.get("last_activity") for each in (*kernels, *terminals)]
+    newest = max((time[:TIME_LIMIT] for time in times if isinstance(time, str)), default="")
+    return Activity(newest, any(kernel.get("execution_state") == "busy" for kernel in kernels))
 
 
 def _listed(socket: Path, target: str) -> list[dict[Any, Any]] | None:

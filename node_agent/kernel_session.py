@@ -1,22 +1,28 @@
 """Runs code in a kernel of a sandbox as a visitor's browser would: Jupyter's REST API, then its websocket.
 
-For trials of an image, with no visitor in it yet. What comes is bounded in time all the same.
+For trials of an image, with no visitor in it yet. What comes is bounded in time and size all the same.
 """
 
 from __future__ import annotations
 
 import json
-import socket
-import time
 import uuid
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import websocket
 
+from node_agent.bounded_reading import Budget, TooLongError, unix_socket
 from node_agent.unix_http import NoAnswerError, request
 
 CREATED = 201
+
+STOP_SECONDS = 10.0
+"""For the end of a kernel, which interrupts what it computes first."""
+
+MAX_OUTPUT = 1 << 20
+"""Bytes that come over the websocket, all messages together: far more than a trial prints."""
 
 
 class KernelError(Exception):
@@ -29,16 +35,22 @@ def run(path: Path, base_path: str, code: str, *, within: float) -> str:
     Raises:
         KernelError: no kernel started, it died, or it did not answer within so many seconds.
     """
-    deadline = time.monotonic() + within
+    budget = Budget(within, MAX_OUTPUT)
     kernel = _start(path, base_path, within)
     try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-            connection.settimeout(within)
-            connection.connect(str(path))
-            url = f"ws://localhost{base_path}api/kernels/{kernel}/channels"
-            channel = websocket.create_connection(url, socket=connection, timeout=within)
-            return _execute(channel, code, deadline)
-    except (websocket.WebSocketException, OSError) as error:
+        with unix_socket(str(path), budget) as connection:
+            url = f"ws://localhost{base_path}api/kernels/{quote(kernel, safe='')}/channels"
+            # Followed, a redirect would let a sandbox have this host connect to wherever it likes.
+            channel = websocket.create_connection(url, socket=connection, timeout=within, redirect_limit=0)
+            return _execute(channel, code)
+    except KernelError:
+        raise
+    except (TimeoutError, websocket.WebSocketTimeoutException) as error:
+        raise KernelError("the kernel did not answer in time") from error
+    except TooLongError as error:
+        raise KernelError(f"the kernel sent more than {MAX_OUTPUT} bytes") from error
+    except Exception as error:
+        # A stranger's handshake, frames and messages: the library raises whatever it comes upon, and so do we.
         raise KernelError(f"the kernel's websocket broke: {error}") from error
     finally:
         _stop(path, base_path, kernel)
@@ -48,7 +60,7 @@ def _start(path: Path, base_path: str, within: float) -> str:
     try:
         answer = request(path, "POST", f"{base_path}api/kernels", within=within, body=b"{}")
         made = json.loads(answer.body) if answer.status == CREATED else None
-    except (NoAnswerError, ValueError) as error:
+    except (NoAnswerError, ValueError, RecursionError) as error:
         raise KernelError(f"asking for a kernel failed: {error}") from error
     if not isinstance(made, dict) or not isinstance(made.get("id"), str):
         raise KernelError(f"asking for a kernel was answered with status {answer.status}, not with a kernel")
@@ -57,35 +69,33 @@ def _start(path: Path, base_path: str, within: float) -> str:
 
 def _stop(path: Path, base_path: str, kernel: str) -> None:
     try:
-        request(path, "DELETE", f"{base_path}api/kernels/{kernel}", within=10.0)
+        request(path, "DELETE", f"{base_path}api/kernels/{quote(kernel, safe='')}", within=STOP_SECONDS)
     except NoAnswerError:
         # The sandbox of a trial ends in a moment, and its kernels with it.
         return
 
 
-def _execute(channel: websocket.WebSocket, code: str, deadline: float) -> str:
+def _execute(channel: websocket.WebSocket, code: str) -> str:
     order = _execute_request(code)
     channel.send(json.dumps(order))
     printed: list[str] = []
-    while (left := deadline - time.monotonic()) > 0:
-        channel.settimeout(left)
+    while True:
         try:
             message = json.loads(channel.recv())
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise KernelError("what the kernel sent makes no sense") from error
         if message.get("parent_header", {}).get("msg_id") != order["header"]["msg_id"]:
             continue
         content = message["content"]
         match message["msg_type"]:
             case "stream":
-                printed.append(content["text"])
+                printed.append(str(content["text"]))
             case "execute_result":
-                printed.append(content["data"]["text/plain"])
+                printed.append(str(content["data"]["text/plain"]))
             case "error":
                 raise KernelError(f"the code failed: {content['ename']}: {content['evalue']}")
             case "status" if content["execution_state"] == "idle":
                 return "".join(printed).strip()
-    raise KernelError("the kernel did not answer in time")
 
 
 def _execute_request(code: str) -> dict[str, Any]:

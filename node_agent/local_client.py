@@ -47,8 +47,10 @@ class LocalAgent:
             value = json.loads(answer.body)
         except NoAnswerError as error:
             raise AgentAway(f"no agent answers at {self.socket} ({error}); start it with: tmpnb-agent serve") from error
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise Refused(f"the agent answered {answer.status} and no JSON") from error
+        if not isinstance(value, dict):
+            raise Refused(f"the agent answered {answer.status} and no JSON object")
         if answer.status != OK:
             raise Refused(str(value.get("message", answer.status)))
-        return dict(value)
+        return value

@@ -245,7 +245,8 @@ class Reconciler:
             log.warning("cannot end sandbox=%s, trying again: %s", name, error)
 
     def _refill(self, now: float) -> None:
-        _settle(self._starting)
+        for name in _settle(self._starting):
+            self._starter.fail(name, "the agent failed over it; its log says how")
         for spec in self._pools.specs():
             for _ in range(self._pools.wanted(spec.name, self._hands - len(self._starting), now)):
                 sandbox = self._starter.enrol(spec)
@@ -267,7 +268,13 @@ def adopted(key: str, instance: Instance, standing: Standing, limits: Limits, no
     return Sandbox(key, instance.pool, instance.image, state, instance.created_at, claimed_at, visited, last)
 
 
-def _settle(tasks: dict[str, Future[None]]) -> None:
-    """Forget what is done; an error that nobody foresaw ends the loop, and with it the agent, rather than hide."""
-    for name in [name for name, task in tasks.items() if task.done()]:
-        tasks.pop(name).result()
+def _settle(tasks: dict[str, Future[None]]) -> list[str]:
+    """Forget what is done; the names of those whose task failed in a way that nobody foresaw, which is logged.
+
+    Invariant: no sandbox's task ends the loop, since what it stumbled over may be that sandbox's own doing.
+    """
+    done = {name: tasks.pop(name).exception() for name in [name for name, task in tasks.items() if task.done()]}
+    failed = {name: error for name, error in done.items() if error is not None}
+    for name, error in failed.items():
+        log.error("a task failed in an unforeseen way, sandbox=%s", name, exc_info=error)
+    return list(failed)

@@ -134,9 +134,13 @@ class Starter:
         words = self.last_words(sandbox)
         reason = redact(f"{reason}; it said last: {words}" if words else reason)
         log.warning("not started sandbox=%s pool=%s reason=%r", sandbox.name, sandbox.pool, reason)
-        self._died.pop(sandbox.name, None)
+        self.fail(sandbox.name, reason)
+
+    def fail(self, name: str, reason: str) -> None:
+        """Take out a sandbox that does not come, and let its pool pause before the next try."""
+        self._died.pop(name, None)
         now, jitter = self._chance.clock(), self._chance.fraction()
-        self._pools.failed(sandbox.name, reason, now=now, jitter=jitter)
+        self._pools.failed(name, reason, now=now, jitter=jitter)
 
     def weigh(self, sandbox: Sandbox) -> Usage | None:
         """Note how much memory a sandbox uses now, and return all that it uses; None: the engine does not say."""

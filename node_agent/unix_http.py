@@ -5,11 +5,11 @@ from __future__ import annotations
 import errno
 import http.client
 import socket
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+from node_agent.bounded_reading import Budget, TooLongError, unix_socket
 
 MAX_BODY = 1 << 20
 """More than any answer that the agent asks for."""
@@ -41,53 +41,32 @@ def request(
     Raises:
         NoAnswerError: there is no whole answer.
     """
-    connection = _Connection(path, time.monotonic() + within)
+    connection = _Connection(path, Budget(within, MAX_BODY))
     try:
         connection.request(method, target, body=body, headers={"Connection": "close", **(headers or {})})
         response = connection.getresponse()
         return Answer(response.status, response.read(MAX_BODY))
     except TimeoutError as error:
         raise NoAnswerError("no answer in time") from error
-    except http.client.HTTPException as error:
-        raise NoAnswerError(f"what came is no HTTP ({type(error).__name__})") from error
     except OSError as error:
         raise NoAnswerError(error.strerror or type(error).__name__) from error
+    except TooLongError as error:
+        raise NoAnswerError(f"more than {MAX_BODY} bytes came") from error
+    except Exception as error:
+        # The library's parsers of headers raise whatever they come upon, and what they parse is a stranger's.
+        raise NoAnswerError(f"what came is no HTTP ({type(error).__name__})") from error
     finally:
         connection.close()
 
 
-class _DeadlineSocket(socket.socket):
-    """A socket whose reads and writes share one deadline, so that an answer in drops cannot outlast it."""
-
-    deadline: float
-
-    def recv_into(self, *args: Any, **kwargs: Any) -> int:
-        self._limit()
-        return super().recv_into(*args, **kwargs)
-
-    def sendall(self, *args: Any, **kwargs: Any) -> None:
-        self._limit()
-        super().sendall(*args, **kwargs)
-
-    def _limit(self) -> None:
-        left = self.deadline - time.monotonic()
-        if left <= 0:
-            raise TimeoutError
-        self.settimeout(left)
-
-
 class _Connection(http.client.HTTPConnection):
-    def __init__(self, path: Path, deadline: float) -> None:
+    def __init__(self, path: Path, budget: Budget) -> None:
         super().__init__("localhost")
         self._path = path
-        self._deadline = deadline
+        self._budget = budget
 
     def connect(self) -> None:
-        opened = _DeadlineSocket(socket.AF_UNIX, socket.SOCK_STREAM)
-        opened.deadline = self._deadline
-        self.sock = opened
-        opened.settimeout(max(0.001, self._deadline - time.monotonic()))
-        opened.connect(str(self._path))
+        self.sock = unix_socket(str(self._path), self._budget)
 
 
 def listens(path: Path) -> bool:

@@ -7,16 +7,18 @@ A call that did not get through says which of two things is true: nothing was as
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any, TypeVar
 from urllib.parse import quote, urlsplit
 
 import requests
+from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
-from urllib3.exceptions import LocationValueError, MaxRetryError, NewConnectionError, ProxyError
+from urllib3 import ProxyManager
+from urllib3.exceptions import HTTPError, LocationValueError, MaxRetryError, NewConnectionError, ProxyError
 
+from node_agent.bounded_reading import Budget, TooLongError
 from redirector.admin_answers import (
     EventView,
     PlaceView,
@@ -28,6 +30,7 @@ from redirector.admin_answers import (
 )
 from redirector.admin_errors import AdminError, NotARedirectorError, OutcomeUnknownError, RefusedError, UnreachableError
 from redirector.admin_views import FleetView, NodeView, parse_change, parse_fleet, parse_node, parse_nodes
+from redirector.bounded_http import BOUNDED_POOLS, within_budget
 from redirector.json_fields import ViewError
 
 CONNECT_SECONDS = 5.0
@@ -52,7 +55,6 @@ class AdminClient:
         *,
         by: str = "",
         answer_seconds: float = ANSWER_SECONDS,
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Speak to the redirector at `url`, for the operator `by`.
 
@@ -62,11 +64,14 @@ class AdminClient:
         self.url = checked_url(url)
         self._by = by
         self._answer_seconds = answer_seconds
-        self._clock = clock
         self._session = requests.Session()
         # An Authorization of our own also keeps `requests` from sending what ~/.netrc has for that host.
         self._session.auth = _Bearer(token)
         self._session.headers["Connection"] = "close"
+        # What is compressed says nothing of what it unpacks to.
+        self._session.headers["Accept-Encoding"] = "identity"
+        self._session.mount("http://", _BoundedAdapter())
+        self._session.mount("https://", _BoundedAdapter())
         # A proxy of the environment is meant for the way out, never for this machine.
         self._session.trust_env = urlsplit(self.url).hostname not in LOOPBACK
 
@@ -170,20 +175,20 @@ class AdminClient:
         raise RefusedError(code, str(answer.get("message") or code))
 
     def _exchange(self, method: str, path: str, body: Mapping[str, object] | None, seconds: float) -> tuple[int, bytes]:
-        deadline = self._clock() + seconds
         try:
-            with self._session.request(
-                method,
-                f"{self.url}{path}",
-                json=body,
-                timeout=(CONNECT_SECONDS, seconds),
-                # Followed to another origin, a redirect would carry the token there.
-                allow_redirects=False,
-                stream=True,
-            ) as answer:
-                if answer.is_redirect:
-                    raise UnreachableError(f"{self.url} redirects elsewhere; name the redirector's own URL")
-                return answer.status_code, self._body(answer, deadline)
+            with (
+                within_budget(Budget(CONNECT_SECONDS + seconds, BODY_LIMIT)),
+                self._session.request(
+                    method,
+                    f"{self.url}{path}",
+                    json=body,
+                    timeout=(CONNECT_SECONDS, seconds),
+                    # Followed to another origin, a redirect would carry the token there.
+                    allow_redirects=False,
+                    stream=True,
+                ) as answer,
+            ):
+                read = answer.raw.read(BODY_LIMIT + 1, decode_content=False)
         except requests.exceptions.SSLError as problem:
             raise UnreachableError(
                 f"the certificate or TLS of {self.url} cannot be trusted; "
@@ -191,18 +196,21 @@ class AdminClient:
             ) from problem
         except (requests.exceptions.InvalidURL, LocationValueError) as problem:
             raise UnreachableError(f"{self.url} is no usable address") from problem
-        except requests.RequestException as problem:
+        except TooLongError as problem:
+            raise OutcomeUnknownError(f"{self.url} sends an endless answer") from problem
+        except (requests.RequestException, HTTPError) as problem:
             if _was_never_sent(problem):
                 raise UnreachableError(f"no redirector answers at {self.url}: is it running?") from problem
             raise OutcomeUnknownError(f"the connection to {self.url} broke before an answer came") from problem
-
-    def _body(self, answer: requests.Response, deadline: float) -> bytes:
-        body = bytearray()
-        for chunk in answer.iter_content(2**16):
-            body += chunk
-            if len(body) > BODY_LIMIT or self._clock() > deadline:
-                raise OutcomeUnknownError(f"{self.url} sends an endless answer")
-        return bytes(body)
+        except Exception as problem:
+            # A stranger's answer: the libraries' parsers raise what they come upon.
+            message = f"{self.url} sent what is no HTTP ({type(problem).__name__})"
+            raise OutcomeUnknownError(message) from problem
+        if answer.is_redirect:
+            raise UnreachableError(f"{self.url} redirects elsewhere; name the redirector's own URL")
+        if len(read) > BODY_LIMIT:
+            raise OutcomeUnknownError(f"{self.url} sends an endless answer")
+        return answer.status_code, read
 
     def _parsed(self, parse: Callable[[object], View], answer: object) -> View:
         try:
@@ -210,6 +218,20 @@ class AdminClient:
         except ViewError as problem:
             message = f"{self.url} answered, but not as a redirector does ({problem})"
             raise NotARedirectorError(message, HTTPStatus.OK) from problem
+
+
+class _BoundedAdapter(HTTPAdapter):
+    """Reads answers within the budget of the call."""
+
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:
+        super().init_poolmanager(*args, **options)
+        self.poolmanager.pool_classes_by_scheme = BOUNDED_POOLS
+
+    def proxy_manager_for(self, proxy: str, **options: Any) -> ProxyManager:
+        manager: ProxyManager = super().proxy_manager_for(proxy, **options)
+        if not proxy.lower().startswith("socks"):
+            manager.pool_classes_by_scheme = BOUNDED_POOLS
+        return manager
 
 
 class _Bearer(AuthBase):
@@ -249,7 +271,7 @@ def _node_path(name: str) -> str:
     return f"/api/nodes/{quote(name, safe='')}"
 
 
-def _was_never_sent(problem: requests.RequestException) -> bool:
+def _was_never_sent(problem: requests.RequestException | HTTPError) -> bool:
     cause = problem.args[0] if problem.args else None
     return isinstance(problem, requests.ConnectTimeout) or (
         isinstance(cause, MaxRetryError) and isinstance(cause.reason, NewConnectionError | ProxyError)

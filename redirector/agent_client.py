@@ -66,10 +66,13 @@ class Selftest:
 class AgentClient:
     """Speaks to nodes. Safe to use from several threads."""
 
-    def __init__(self, http: BoundedHttp, *, poll_seconds: float, claim_seconds: float) -> None:
+    def __init__(
+        self, http: BoundedHttp, *, poll_seconds: float, claim_seconds: float, control_seconds: float = CONTROL_SECONDS
+    ) -> None:
         self._http = http
         self._poll_seconds = poll_seconds
         self._claim_seconds = claim_seconds
+        self._control_seconds = control_seconds
 
     def stats(self, address: str) -> NodeStats | Failure:
         """Ask for a node's stats. Follows redirects within the node's own origin."""
@@ -186,7 +189,7 @@ class AgentClient:
     def token_works(self, address: str, token: str) -> bool | Failure:
         """Make a call that only the node's token allows."""
         request = Request("GET", f"{address}/api/sandboxes", SANDBOXES_LIMIT, headers=_authorization(token))
-        answer = self._send(request, CONTROL_SECONDS)
+        answer = self._send(request, self._control_seconds)
         if isinstance(answer, Failure):
             return answer
         if answer.status in DENIED:
@@ -255,7 +258,7 @@ class AgentClient:
         body: Mapping[str, object] | None = None,
         *,
         limit: int = ANSWER_LIMIT,
-        seconds: float = CONTROL_SECONDS,
+        seconds: float | None = None,
     ) -> Answer | Failure:
         request = Request(
             method,
@@ -264,7 +267,7 @@ class AgentClient:
             headers=_authorization(node.token),
             body=None if body is None else json.dumps(body).encode(),
         )
-        answer = self._send(request, seconds)
+        answer = self._send(request, seconds or self._control_seconds)
         if isinstance(answer, Answer) and answer.status in DENIED:
             return Failure(Trouble.GARBLED, "it does not accept its token")
         return answer

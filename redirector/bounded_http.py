@@ -1,17 +1,18 @@
 """HTTP to a machine that may be ill or hostile: a whole answer within a time and a size, or a reason why not.
 
-urllib3 bounds each wait for bytes, so that an answer that trickles would never end. Here the time that is left bounds
-every read of an answer, headers included: a response reads from a socket whose time-out shrinks to the deadline.
+urllib3 bounds each wait for bytes and the body that it returns, so that an answer that trickles or floods in its
+headers or its framing would never end. Here every read of an answer is within one budget of time and bytes.
 """
 
 from __future__ import annotations
 
 import http.client
-import io
 import socket
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,7 +21,6 @@ from urllib3 import BaseHTTPResponse
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import (
-    HTTPError,
     LocationParseError,
     NameResolutionError,
     ReadTimeoutError,
@@ -28,6 +28,7 @@ from urllib3.exceptions import (
 )
 from urllib3.util.connection import create_connection
 
+from node_agent.bounded_reading import BoundedResponse, Budget, TooLongError
 from redirector.name_lookup import NameLookup
 from redirector.nodes import Failure, Trouble
 
@@ -40,6 +41,9 @@ POOL_SIZE = 32
 
 NAMES = NameLookup()
 """One for the whole process: what one caller learns serves all."""
+
+_BUDGET: ContextVar[Budget] = ContextVar("budget")
+"""Of the exchange that goes on in this thread: connections are pooled, and outlive it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +81,7 @@ class BoundedHttp:
         self._pools = urllib3.PoolManager(
             num_pools=POOLS, maxsize=POOL_SIZE, block=False, retries=False, ssl_context=ssl.create_default_context()
         )
-        self._pools.pool_classes_by_scheme = {"http": _PlainPool, "https": _TlsPool}
+        self._pools.pool_classes_by_scheme = {"http": _PromptPlainPool, "https": _PromptTlsPool}
 
     def send(self, request: Request, seconds: float) -> Answer | Failure:
         """Send a request; `seconds` is for all of it: connecting, sending, and the answer to its last byte."""
@@ -94,25 +98,26 @@ class BoundedHttp:
             headers["Content-Type"] = "application/json"
         response: BaseHTTPResponse | None = None
         try:
-            response = self._pools.urlopen(
-                request.method,
-                request.url,
-                headers=headers,
-                body=request.body,
-                redirect=False,
-                retries=False,
-                timeout=urllib3.Timeout(total=seconds),
-                preload_content=False,
-                decode_content=False,
-            )
-            read = response.read(request.limit + 1, decode_content=False)
-        except (HTTPError, OSError, http.client.HTTPException, ValueError) as error:
+            with within_budget(Budget(seconds, request.limit)):
+                response = self._pools.urlopen(
+                    request.method,
+                    request.url,
+                    headers=headers,
+                    body=request.body,
+                    redirect=False,
+                    retries=False,
+                    timeout=urllib3.Timeout(total=seconds),
+                    preload_content=False,
+                    decode_content=False,
+                )
+                read = response.read(request.limit + 1, decode_content=False)
+        except Exception as error:  # noqa: BLE001  # a stranger's answer: parsers raise whatever they come upon
             if response is not None:
                 response.close()
-            return explain(error, seconds)
+            return explain(error, request.limit, seconds)
         if len(read) > request.limit:
             response.close()  # and with it the connection: the rest may never end
-            return Failure(Trouble.GARBLED, f"its answer is longer than {request.limit} bytes")
+            return explain(TooLongError(), request.limit, seconds)
         response.release_conn()
         return Answer(response.status, read, response.headers.get("Location", ""))
 
@@ -121,13 +126,23 @@ class BoundedHttp:
         self._pools.clear()
 
 
-def explain(error: BaseException, seconds: float) -> Failure:
+@contextmanager
+def within_budget(budget: Budget) -> Iterator[None]:
+    """Within it, answers that this thread reads over connections of `BOUNDED_POOLS` keep to that budget."""
+    token = _BUDGET.set(budget)
+    try:
+        yield
+    finally:
+        _BUDGET.reset(token)
+
+
+def explain(error: BaseException, limit: int, seconds: float) -> Failure:
     """Put a failed call into an operator's words, by the first cause that says something."""
     cause: BaseException | None = error
     while cause is not None:
         for kinds, trouble, words in _WORDS:
             if isinstance(cause, kinds):
-                return Failure(trouble, words.format(seconds=seconds, cause=cause))
+                return Failure(trouble, words.format(seconds=seconds, limit=limit, cause=cause))
         cause = cause.__cause__ or cause.__context__
     return Failure(Trouble.GARBLED, f"its answer is not HTTP ({type(error).__name__})")
 
@@ -135,6 +150,7 @@ def explain(error: BaseException, seconds: float) -> Failure:
 CLOSED = "it closed the connection before it had answered"
 
 _WORDS: tuple[tuple[tuple[type[BaseException], ...], Trouble, str], ...] = (
+    ((TooLongError,), Trouble.GARBLED, "its answer is longer than {limit} bytes"),
     ((ReadTimeoutError, TimeoutError), Trouble.SILENT, "no answer within {seconds:g} s"),
     ((NameResolutionError, socket.gaierror), Trouble.SILENT, "its host name cannot be resolved"),
     ((SSLError, ssl.SSLError), Trouble.GARBLED, "TLS failed: {cause}"),
@@ -146,48 +162,11 @@ _WORDS: tuple[tuple[tuple[type[BaseException], ...], Trouble, str], ...] = (
 """From the particular to the general. urllib3 wraps what happened in errors of its own, which say less."""
 
 
-class _Remaining(io.RawIOBase):
-    """Reads from a socket until a deadline."""
-
-    def __init__(self, sock: socket.socket, raw: io.RawIOBase, deadline: float) -> None:
-        self._sock, self._raw, self._deadline = sock, raw, deadline
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int | None:
-        left = self._deadline - time.monotonic()
-        if left <= 0:
-            raise TimeoutError("the answer took too long")
-        self._sock.settimeout(left)
-        return self._raw.readinto(buffer)
-
-    def close(self) -> None:
-        if not self.closed:
-            self._raw.close()
-        super().close()
-
-
-class _Deadlined:
-    """What `http.client.HTTPResponse` asks of a socket: a file to read from."""
-
-    def __init__(self, sock: socket.socket) -> None:
-        self._sock = sock
-        timeout = sock.gettimeout()
-        assert timeout is not None, "every request has a time"
-        self._deadline = time.monotonic() + timeout
-
-    def makefile(self, _mode: str) -> io.BufferedReader:
-        # Unbuffered, the socket's own file keeps count of who still uses the socket.
-        raw = self._sock.makefile("rb", buffering=0)
-        return io.BufferedReader(_Remaining(self._sock, raw, self._deadline))
-
-
-class _Response(http.client.HTTPResponse):
-    """An answer that ends by a deadline. urllib3 sets the socket's time-out to the time left just before this."""
+class _Response(BoundedResponse):
+    """An answer within the budget of the exchange that goes on in this thread."""
 
     def __init__(self, sock: socket.socket, *args: Any, **options: Any) -> None:
-        super().__init__(_Deadlined(sock), *args, **options)  # type: ignore[arg-type]  # only makefile is asked of it
+        super().__init__(_BUDGET.get(), sock, *args, **options)
 
 
 def _connected(connection: HTTPConnection) -> socket.socket:
@@ -210,15 +189,9 @@ def _connected(connection: HTTPConnection) -> socket.socket:
 class _PlainConnection(HTTPConnection):
     response_class = _Response
 
-    def _new_conn(self) -> socket.socket:
-        return _connected(self)
-
 
 class _TlsConnection(HTTPSConnection):
     response_class = _Response
-
-    def _new_conn(self) -> socket.socket:
-        return _connected(self)
 
 
 class _PlainPool(HTTPConnectionPool):
@@ -227,3 +200,25 @@ class _PlainPool(HTTPConnectionPool):
 
 class _TlsPool(HTTPSConnectionPool):
     ConnectionCls = _TlsConnection
+
+
+BOUNDED_POOLS = {"http": _PlainPool, "https": _TlsPool}
+"""By scheme, for a pool manager: they bound what is read, and connect as urllib3 does."""
+
+
+class _PromptPlainConnection(_PlainConnection):
+    def _new_conn(self) -> socket.socket:
+        return _connected(self)
+
+
+class _PromptTlsConnection(_TlsConnection):
+    def _new_conn(self) -> socket.socket:
+        return _connected(self)
+
+
+class _PromptPlainPool(HTTPConnectionPool):
+    ConnectionCls = _PromptPlainConnection
+
+
+class _PromptTlsPool(HTTPSConnectionPool):
+    ConnectionCls = _PromptTlsConnection

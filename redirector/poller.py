@@ -213,8 +213,16 @@ class Poller:
             del self._asked[name]
             node = self._view.nodes.get(name)
             if node is not None and name in self._seen:
-                self._learn(node, future.result())
+                self._learn(node, self._outcome(name, future))
         return bool(answered)
+
+    def _outcome(self, name: str, future: Future[Polled]) -> Polled:
+        """What a poll brought. Invariant: no node's poll ends the beat, be it one that stumbled over its answer."""
+        error = future.exception()
+        if error is None:
+            return future.result()
+        log.error("a poll failed in an unforeseen way", extra=fields(node=name), exc_info=error)
+        return Polled(self._clock(), Failure(Trouble.GARBLED, "its answer was too much for this redirector"))
 
     def _learn(self, node: Node, polled: Polled) -> None:
         before, now = self._seen[node.name], self._clock()

@@ -43,7 +43,7 @@ LAYERS = {
         ["cli"],
     ],
     "node_agent": [
-        ["wire", "log_lines", "lab_launcher", "lazy_group", "steady_clock"],
+        ["wire", "log_lines", "lab_launcher", "lazy_group", "steady_clock", "bounded_reading"],
         ["errors"],
         ["sandboxes", "command", "durable", "browser_files", "docker_seccomp"],
         ["addresses", "assets", "runtime"],
@@ -134,7 +134,7 @@ def test_the_agent_never_imports_the_redirector() -> None:
 
 
 def test_the_redirector_imports_only_what_both_share_of_the_agent() -> None:
-    shared = ("node_agent.wire", "node_agent.log_lines", "node_agent.lazy_group")
+    shared = ("node_agent.wire", "node_agent.log_lines", "node_agent.lazy_group", "node_agent.bounded_reading")
     for path in modules("redirector"):
         foreign = {name for _, name in imported(path) if name.split(".")[0] == "node_agent"}
         assert all(name == "node_agent" or name.startswith(shared) for name in foreign), (path, foreign)

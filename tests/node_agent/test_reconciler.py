@@ -10,11 +10,13 @@ from collections.abc import Iterator
 import pytest
 
 from node_agent import reconciler
+from node_agent.culling import check_pace
 from node_agent.pool_settings import DEFAULT
 from node_agent.reconciler import BEAT_SECONDS, STALLED_SECONDS
 from node_agent.sandboxes import Sandbox
 from node_agent.wire import Refusal
-from tests.support.node_pools import Bench, make_bench, one_bench
+from tests.support.node_pools import LIMITS, Bench, make_bench, one_bench
+from tests.support.strangers import whole
 from tests.support.waiting import wait_until
 
 
@@ -456,3 +458,52 @@ def test_no_key_is_in_any_log_line(bench: Bench, caplog: pytest.LogCaptureFixtur
     bench.settle(lambda: gone(bench, sandbox))
     assert sandbox.name in caplog.text
     assert sandbox.key not in caplog.text
+
+
+# Sandboxes that mean ill, and what nobody foresaw
+
+
+def test_a_sandbox_whose_answer_no_parser_takes_ends_neither_the_loop_nor_the_next_agents_first_round(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    hostile = claim(bench)
+    visit(bench, hostile)
+    odd_header = b"Content-Type: multipart/x; boundary*=a; boundary*0=b"
+    bench.engine.jupyter(hostile.name).raw = whole(b"{}", odd_header)
+    asked = bench.engine.jupyter(hostile.name).requests
+    asked.clear()
+    bench.clock.now = (hostile.claimed_at or 0) + check_pace(LIMITS) + 1
+    bench.settle(lambda: bool(asked), "the check")
+    bench.turn()
+    assert not gone(bench, hostile)
+    asked.clear()
+    following = successor(bench)
+    try:
+        following.settle(lambda: bool(asked), "the check")
+        following.turn()
+        assert not gone(following, hostile)
+    finally:
+        following.close()
+    assert "unforeseen" not in caplog.text
+
+
+def test_a_check_that_fails_in_an_unforeseen_way_ends_no_loop(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    sandbox = claim(bench)
+    bench.engine.confuses = True
+    bench.clock.now = (sandbox.claimed_at or 0) + check_pace(LIMITS) + 1
+    bench.settle(lambda: "unforeseen" in caplog.text, "the failed check")
+    assert f"sandbox={sandbox.name}" in caplog.text
+    assert not gone(bench, sandbox)
+    bench.engine.confuses = False
+    bench.pools.end(sandbox.name, "operator")
+    bench.fill()
+
+
+def test_a_start_that_fails_in_an_unforeseen_way_frees_its_slot_and_shows(caplog: pytest.LogCaptureFixture) -> None:
+    with one_bench(warm=1, capacity=1) as bench:
+        bench.engine.confuses = True
+        bench.settle(lambda: "the agent failed over it" in bench.stats().problem, "the failed start")
+        assert "nobody foresaw this" in caplog.text
+        bench.engine.confuses = False
+        bench.clock.advance(3600)
+        bench.fill()

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from node_agent.wire import Refusal
+from node_agent.wire import NodeStats, Refusal
 from redirector.agent_client import AgentClient, Wish
 from redirector.nodes import Failure, Health, Trouble
 from redirector.store.journal import Journal
@@ -102,3 +102,25 @@ def test_sandboxes_without_a_name_are_passed_over_when_a_drain_ends_them(
     fleet.beat()
     assert fleet.seen(honest).health is Health.UP
     assert not [asked for asked in hostile.asked if asked.method == "DELETE"]
+
+
+def test_a_poll_that_fails_in_an_unforeseen_way_is_a_failed_poll_of_that_node(
+    fleet: SteppedWorker,
+    pair: tuple[FakeNode, FakeNode],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    hostile, honest = pair
+    stats = fleet.worker.client.stats
+
+    def stumbling(address: str) -> NodeStats | Failure:
+        if address == hostile.url:
+            raise TypeError("nobody foresaw this")
+        return stats(address)
+
+    monkeypatch.setattr(fleet.worker.client, "stats", stumbling)
+    fleet.beat(3)
+    assert fleet.seen(hostile).health is Health.DOWN
+    assert fleet.seen(honest).health is Health.UP
+    assert "nobody foresaw this" in caplog.text
+    assert fleet.visit("/lab").headers["Location"].startswith(honest.url)

@@ -100,9 +100,15 @@ class FakeJupyter:
     """When one of them exchanged a message last."""
     landing_status: int = 200
     requests: list[str] = field(default_factory=list)
+    raw: bytes = b""
+    """What it answers whatever it is asked, as it goes over the wire."""
 
     def respond(self, request: Request) -> None:
         self.requests.append(request.path)
+        if self.raw:
+            request.wfile.write(self.raw)
+            request.close_connection = True
+            return
         path = request.path.partition("?")[0]
         if path.endswith("/api/kernels"):
             request.answer_json([{"execution_state": each, "last_activity": self.newest} for each in self.kernels])
@@ -131,6 +137,8 @@ class FakeEngine:
         self.refuses = ""
         """Why no sandbox starts; empty while they do."""
         self.away = False
+        self.confuses = False
+        """Whoever starts or weighs a sandbox stumbles in a way that nobody foresaw."""
         self.silent = False
         """Sandboxes start and never listen."""
         self.landing_status = 200
@@ -152,6 +160,10 @@ class FakeEngine:
             running.server.stop()
             running.server = None
 
+    def stumble(self) -> None:
+        if self.confuses:
+            raise TypeError("nobody foresaw this")
+
     def stop(self) -> None:
         for name in list(self.running):
             self.die(name)
@@ -169,6 +181,7 @@ class FakeRuntime:
         engine = self._engine
         if engine.refuses:
             raise EngineError(engine.refuses)
+        engine.stumble()
         jupyter = FakeJupyter(landing_status=engine.landing_status)
         base = base_path(launch.key)
 
@@ -208,6 +221,7 @@ class FakeRuntime:
             return f"the last words of {name}" if name in self._engine.running else ""
 
     def usage(self, name: str) -> Usage:
+        self._engine.stumble()
         with self._engine.lock:
             if name not in self._engine.running:
                 return Usage()

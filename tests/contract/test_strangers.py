@@ -1,0 +1,339 @@
+"""Whatever a stranger answers, a client of ours makes an answer or a refusal of it: in bounded memory, and in time.
+
+Strangers are all at the other end: sandboxes for the agent, nodes for the redirector, whatever stands at the entry URL
+for operators' tools and for nodes that join.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+import tracemalloc
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from node_agent import joining, jupyter_client, kernel_session, local_client, unix_http
+from node_agent.bounded_reading import HEAD_BYTES
+from node_agent.errors import AgentError
+from node_agent.jupyter_client import activity, landing_problem
+from node_agent.local_client import LocalAgent
+from redirector import admin_client, agent_client
+from redirector.admin_client import AdminClient
+from redirector.admin_errors import AdminError
+from redirector.agent_client import AgentClient, Wish
+from redirector.bounded_http import BoundedHttp
+from tests.redirector.cli.fake_redirector import node as admin_node
+from tests.support.fleet_values import a_node
+from tests.support.strangers import (
+    FLOODS,
+    HEAD,
+    HEADERS,
+    STATUS_LINES,
+    VALUES,
+    Say,
+    Stranger,
+    always,
+    endless,
+    flood,
+    mutated,
+    whole,
+)
+
+BASE = "/user/abc/"
+EACH = 350
+"""Mutated answers for every client."""
+
+SECONDS = 5.0
+"""For one exchange: all of these strangers hang up long before, and the test would notice one that does not."""
+
+
+Ask = Callable[[Stranger, Path, float], object]
+"""Ask a stranger at a port, or the one at a path, with so many seconds for it."""
+
+
+@dataclass(frozen=True)
+class Client:
+    """How one client asks, what it would like to hear, and the longest body, in bytes, that it reads."""
+
+    ask: Ask
+    bodies: tuple[Any, ...]
+    limit: int
+    unix: bool = False
+
+
+@cache
+def node_client(seconds: float) -> AgentClient:
+    """One for all: loading the authorities' certificates takes longer than most exchanges."""
+    return AgentClient(BoundedHttp("tests"), poll_seconds=seconds, claim_seconds=seconds, control_seconds=seconds)
+
+
+def asks_node(method: Callable[[AgentClient, Any], object]) -> Ask:
+    def ask(stranger: Stranger, _path: Path, seconds: float) -> object:
+        return method(node_client(seconds), a_node(url=stranger.url, token="a-token", generation=3))
+
+    return ask
+
+
+def asks_redirector(method: Callable[[AdminClient], object]) -> Ask:
+    def ask(stranger: Stranger, _path: Path, seconds: float) -> object:
+        with suppress(AdminError):
+            return method(AdminClient(stranger.url, "a-token", answer_seconds=seconds))
+        return None
+
+    return ask
+
+
+def leaves(stranger: Stranger, _path: Path, _seconds: float) -> object:
+    stop = threading.Event()
+    stop.set()
+    joining.Membership(stranger.url, "http://n", "", "join-token", "node-token").leave(stop)
+    return None
+
+
+def asks_agent(_stranger: Stranger, path: Path, _seconds: float) -> object:
+    with suppress(AgentError):
+        return LocalAgent(path, "a-token").get("/stats")
+    return None
+
+
+def runs_code(_stranger: Stranger, path: Path, seconds: float) -> object:
+    with suppress(kernel_session.KernelError):
+        return kernel_session.run(path, BASE, "1", within=seconds)
+    return None
+
+
+STATS = {
+    "available": 1,
+    "capacity": 2,
+    "version": "1",
+    "protocol": 1,
+    "node_id": "a",
+    "boot_id": "b",
+    "state": "active",
+    "pools": {"default": {"available": 1, "capacity": 2, "image": "i"}},
+}
+CLAIM = {"url": "/user/a/lab", "name": "a", "available": 3}
+REFUSED = {"status": "full", "message": "no room"}
+WISHES = [Wish("a" * 24, "/lab?a=b"), Wish("b" * 24)]
+
+CLIENTS: dict[str, Client] = {
+    "the poller": Client(
+        asks_node(lambda client, row: client.stats(row.address)), (STATS, REFUSED), agent_client.STATS_LIMIT
+    ),
+    "a claim": Client(
+        asks_node(lambda client, row: client.claim(row, WISHES[0], protocol=1)),
+        (CLAIM, REFUSED),
+        agent_client.ANSWER_LIMIT,
+    ),
+    "a claim at an original tmpnb": Client(
+        asks_node(lambda client, row: client.claim(row, WISHES[0], protocol=0)), (CLAIM,), agent_client.ANSWER_LIMIT
+    ),
+    "a claim for several": Client(
+        asks_node(lambda client, row: client.claim_several(row, WISHES)),
+        ({"claims": [CLAIM, REFUSED], "available": 3},),
+        agent_client.ANSWER_LIMIT,
+    ),
+    "an intent": Client(
+        asks_node(lambda client, row: client.put_state(row)), ({"state": "active"},), agent_client.ANSWER_LIMIT
+    ),
+    "the end of sessions": Client(
+        asks_node(lambda client, row: client.sessions(row)),
+        ({"sandboxes": [{"name": "a", "state": "claimed"}]},),
+        agent_client.SANDBOXES_LIMIT,
+    ),
+    "a selftest": Client(
+        asks_node(lambda client, row: client.selftest(row, "")),
+        ({"status": "ok", "message": "well"},),
+        agent_client.ANSWER_LIMIT,
+    ),
+    "an operator's list": Client(
+        asks_redirector(lambda client: client.nodes()), ({"nodes": [admin_node("n1")]},), admin_client.BODY_LIMIT
+    ),
+    "an operator's order": Client(
+        asks_redirector(lambda client: client.drain("n1")),
+        ({"changed": True, "node": admin_node("n1")}, REFUSED),
+        admin_client.BODY_LIMIT,
+    ),
+    "a node that leaves": Client(leaves, ({"left": True}, REFUSED), joining.ANSWER_LIMIT),
+    "a check of a sandbox": Client(
+        lambda _, path, __: activity(path, BASE),
+        ([{"execution_state": "busy", "last_activity": "2026-01-01T00:00:00Z"}], []),
+        unix_http.MAX_BODY,
+        unix=True,
+    ),
+    "a landing page": Client(
+        lambda _, path, __: landing_problem(path, BASE, "/lab"), ("<html>",), unix_http.MAX_BODY, unix=True
+    ),
+    "a trial's kernel": Client(runs_code, ({"id": "abc"},), unix_http.MAX_BODY, unix=True),
+    "the agent's own command": Client(asks_agent, (STATS, REFUSED), unix_http.MAX_BODY, unix=True),
+}
+EVERY = pytest.mark.parametrize("client", CLIENTS.values(), ids=CLIENTS)
+READERS = ["the poller", "an operator's list", "a node that leaves", "a check of a sandbox"]
+"""One client of every kind of reading: the others of a kind differ only in what they make of the whole answer."""
+
+
+@pytest.fixture(scope="module")
+def path() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="t", dir="/tmp") as root:
+        yield Path(root) / "s"
+
+
+@pytest.fixture(scope="module")
+def at_path(path: Path) -> Iterator[Stranger]:
+    with Stranger(path) as stranger:
+        yield stranger
+
+
+@pytest.fixture(scope="module")
+def at_port() -> Iterator[Stranger]:
+    with Stranger() as stranger:
+        yield stranger
+
+
+@dataclass(frozen=True)
+class Strangers:
+    """One at a port and one at a path, who say the same."""
+
+    at_port: Stranger
+    at_path: Stranger
+    path: Path
+
+    def say(self, say: Say) -> None:
+        self.at_port.say = self.at_path.say = say
+
+    def hear(self, client: Client, seconds: float = SECONDS) -> object:
+        return client.ask(self.at_path if client.unix else self.at_port, self.path, seconds)
+
+
+@pytest.fixture(scope="module")
+def strangers(at_path: Stranger, at_port: Stranger, path: Path) -> Strangers:
+    return Strangers(at_port, at_path, path)
+
+
+@EVERY
+def test_no_mutated_answer_raises_anything(client: Client, strangers: Strangers) -> None:
+    for number, answer in enumerate(mutated(client.bodies, EACH, seed=20)):
+        strangers.say(always(answer))
+        try:
+            strangers.hear(client)
+        except Exception as error:  # noqa: BLE001  # that there is none is what is tested
+            pytest.fail(f"answer {number}, {answer[:200]!r}: {error!r}")
+
+
+ANSWERS = st.binary(max_size=200) | st.builds(
+    lambda status, headers, body: whole(body, *headers, status=status),
+    st.sampled_from(STATUS_LINES) | st.binary(max_size=30),
+    st.lists(st.sampled_from(HEADERS) | st.binary(max_size=60), max_size=6),
+    st.sampled_from(VALUES) | st.binary(max_size=40),
+)
+
+
+@settings(max_examples=80, deadline=None, derandomize=True, database=None)
+@given(answer=ANSWERS)
+def test_no_answer_at_all_raises_anything(strangers: Strangers, answer: bytes) -> None:
+    strangers.say(always(answer))
+    for client in CLIENTS.values():
+        strangers.hear(client)
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_no_flood_takes_more_memory_than_its_bound(
+    name: str, strangers: Strangers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(admin_client, "BODY_LIMIT", 1 << 20)
+    client = CLIENTS[name]
+    size = min(client.limit, 1 << 20) + HEAD_BYTES
+    strangers.hear(client)  # what is loaded at the first use is not the flood's
+    for kind, (start, again) in FLOODS.items():
+        strangers.say(endless(start, again, 4 * size + (8 << 20)))
+        tracemalloc.start()
+        try:
+            strangers.hear(client)
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        # What was read, once more while its pieces are put together, and what the client and this test hold otherwise.
+        assert peak < 2 * size + (1 << 20), kind
+
+
+@pytest.mark.parametrize(
+    "frames",
+    [b"\x81\x01a", b"\x89\x00", b"\x81\x7f\x7f\xff\xff\xff\xff\xff\xff\xff", b"\x01\x01a", b"\xff\xff\xff", b""],
+    ids=["messages", "pings", "a huge frame", "fragments", "no frames", "headers"],
+)
+def test_a_flood_over_a_kernels_websocket_is_a_failed_trial(at_path: Stranger, path: Path, frames: bytes) -> None:
+    def say(request: bytes) -> Iterator[bytes]:
+        if b"/channels" not in request:
+            return iter([whole(b'{"id": "abc"}', status=b"HTTP/1.1 201 Created")])
+        switch = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        return flood(switch + (b"\r\n" if frames else b""), frames or b"A: b\r\n", 8 << 20)
+
+    at_path.say = say
+    with pytest.raises(kernel_session.KernelError):
+        kernel_session.run(path, BASE, "1", within=SECONDS)
+
+
+def test_a_kernels_websocket_follows_no_redirect(at_path: Stranger, at_port: Stranger, path: Path) -> None:
+    led: list[bytes] = []
+
+    def say(request: bytes) -> list[bytes]:
+        if b"/channels" not in request:
+            return [whole(b'{"id": "abc"}', status=b"HTTP/1.1 201 Created")]
+        return [whole(b"", b"Location: " + at_port.url.replace("http", "ws").encode(), status=b"HTTP/1.1 302 Found")]
+
+    def elsewhere(request: bytes) -> list[bytes]:
+        led.append(request)
+        return []
+
+    at_path.say, at_port.say = say, elsewhere
+    with pytest.raises(kernel_session.KernelError):
+        kernel_session.run(path, BASE, "1", within=SECONDS)
+    assert led == []
+
+
+DRIPS = {
+    "headers": (HEAD, b"A: b\r\n"),
+    "a body": (HEAD + b"\r\n", b" "),
+    "chunks": (HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\nA\r\n"),
+    "interim answers": (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+}
+
+
+@EVERY
+def test_no_drip_outlasts_the_deadline(client: Client, strangers: Strangers, monkeypatch: pytest.MonkeyPatch) -> None:
+    for place, name in (
+        (joining, "CALL_SECONDS"),
+        (admin_client, "CONNECT_SECONDS"),
+        (agent_client, "SELFTEST_SECONDS"),
+        (jupyter_client, "LANDING_SECONDS"),
+        (jupyter_client, "STATUS_SECONDS"),
+        (local_client, "SECONDS"),
+        (kernel_session, "STOP_SECONDS"),
+    ):
+        monkeypatch.setattr(place, name, 0.05)
+    for start, again in DRIPS.values():
+        dripping = threading.Event()
+        strangers.say(slowly(start, again, dripping))
+        try:
+            strangers.hear(client, 0.05)
+        finally:
+            dripping.set()
+
+
+def slowly(start: bytes, again: bytes, until: threading.Event) -> Say:
+    """Such that no wait for the next byte is long, and without an end."""
+
+    def say(_request: bytes) -> Iterator[bytes]:
+        yield start
+        while not until.wait(0.01):
+            yield again
+
+    return say
