@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +15,25 @@ def write_text(path: Path, text: str, *, mode: int = 0o644) -> None:
     """Replace `path` as a whole; a reader sees the old text or the new, never a part.
 
     The temporary file lies beside it under a fixed name, so that a crash leaves one at most and the next write reuses
-    it. Only one process writes any of these files.
+    it. Only one process writes any of these files. What has not changed is left alone: an agent starts on a full disk
+    too, and whoever watches a file sees nothing.
 
     Raises:
         HostError: the disk did not take it; the old text is still there.
     """
     try:
+        if _holds(path, text, mode):
+            return
         _replace(path, path.with_name(f".{path.name}.new"), text, mode)
     except OSError as error:
         raise HostError(f"{path} cannot be written: {error.strerror}") from error
+
+
+def _holds(path: Path, text: str, mode: int) -> bool:
+    try:
+        return stat.S_IMODE(path.lstat().st_mode) == mode and path.read_bytes() == text.encode()
+    except FileNotFoundError:
+        return False
 
 
 def _replace(path: Path, fresh: Path, text: str, mode: int) -> None:

@@ -95,6 +95,4 @@ def write_proxy_config(settings: Settings, *, least: int = CONNECTIONS) -> None:
     connections = open_files.allowed(max(least, open_files.of_nginx(settings.slots)))
     text = nginx.render(settings, as_root=os.geteuid() == 0, connections=connections)
     Pages(settings.entry_url, settings.templates_dir).write(settings.run_dir / "pages")
-    path = settings.run_dir / "nginx.conf"
-    if not path.exists() or path.read_text(encoding="utf-8") != text:
-        durable.write_text(path, text)
+    durable.write_text(settings.run_dir / "nginx.conf", text)

@@ -26,6 +26,16 @@ def test_a_file_is_replaced_as_a_whole_with_the_mode_asked_for(tmp_path: Path) -
     assert [each.name for each in tmp_path.iterdir()] == ["token"]
 
 
+def test_a_file_that_says_so_already_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "page.html"
+    durable.write_text(path, "ä page")
+    before = path.stat()
+    durable.write_text(path, "ä page")
+    assert path.stat() == before
+    durable.write_text(path, "ä page", mode=0o600)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
 def test_a_disk_that_does_not_take_it_is_an_error_and_the_old_text_stays(tmp_path: Path) -> None:
     path = tmp_path / "intent.json"
     durable.write_text(path, "old")
