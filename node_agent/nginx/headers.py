@@ -63,6 +63,9 @@ HIDDEN = (
 )
 """What of a sandbox's answers never reaches a browser. nginx drops the X-Accel family by itself."""
 
+OF_AN_ORIGIN = ("Set-Cookie", "Service-Worker-Allowed")
+"""What of it a browser gets where the origin is the sandbox's own: sessions of applications live on it."""
+
 IGNORED = (
     "X-Accel-Redirect",
     "X-Accel-Expires",
@@ -77,7 +80,10 @@ IGNORED = (
 """What nginx would otherwise obey itself; the first would let a sandbox read another one's answers."""
 
 UNSENT = ("Cookie", "Authorization", "Proxy-Authorization", "Referer", "X-Forwarded-For", "X-Real-IP", "Forwarded")
-"""What of a visitor's request no sandbox sees: other sites' secrets, other sandboxes' addresses, the visitor's own."""
+"""What of a visitor's request no sandbox sees: other sites' secrets, other sandboxes' addresses, the visitor's own.
+
+Where the origin is the sandbox's own, its cookies are its own as well.
+"""
 
 
 CUT_OFF = r"\n\nHTTP/1.1 502 Bad Gateway\nConnection: close\nContent-Length: 0\n\n"
@@ -104,11 +110,32 @@ def common(settings: Settings) -> list[str]:
     return [*(f"add_header {header} always;" for header in headers), *tls.header_lines(settings)]
 
 
-def toward_sandbox() -> list[str]:
+def toward_sandbox(settings: Settings) -> list[str]:
+    """What is taken from a visitor's request and from a sandbox's answer on the way."""
+    apart = settings.origin == "sandbox"
+    unsent = [name for name in UNSENT if not (apart and name == "Cookie")]
+    hidden = [name for name in HIDDEN if not (apart and name in OF_AN_ORIGIN)]
     return [
-        *(f'proxy_set_header {name} "";' for name in UNSENT),
+        *(f'proxy_set_header {name} "";' for name in unsent),
         f"proxy_ignore_headers {' '.join(IGNORED)};",
-        *(f"proxy_hide_header {name};" for name in HIDDEN),
+        *(f"proxy_hide_header {name};" for name in hidden),
+        *(_own_cookies(settings) if apart else ()),
         "sub_filter_types *;",
         *(f"sub_filter ${end} '{CUT_OFF}';" for end in ("garbled_cr", "garbled_lf")),
     ]
+
+
+def no_service_worker(settings: Settings) -> list[str]:
+    """Refuse the scripts of service workers where one would act on every sandbox of the node.
+
+    It would also outlive its sandbox in the visitor's browser. JupyterLab has none.
+    """
+    if settings.origin == "sandbox":
+        return []
+    return ["if ($http_service_worker) {", "    return 403;", "}"]
+
+
+def _own_cookies(settings: Settings) -> list[str]:
+    """Keep an application's cookies to the sandbox's own host, whatever domain it names."""
+    secure = ["proxy_cookie_flags ~. secure;"] if settings.url.startswith("https:") else []
+    return ["proxy_cookie_domain ~. $host;", *secure]
