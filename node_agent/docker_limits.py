@@ -6,6 +6,7 @@ privilege, nothing writable but memory file systems of bounded size, no swap, no
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -34,6 +35,26 @@ SHARED_NETWORKS = ("host", "bridge", "default", "container")
 
 TMP = "/tmp"  # noqa: S108 - a path in the container, a file system of its own
 OPEN_FILES = 4096
+HOST_NAME = "notebook"
+OWN_ADDRESS = "127.0.1.1"
+"""Of the host name, as Debian has it: programs look themselves up, and there is nobody else to tell them."""
+THREADS_OF_A_SHARE = 2
+"""Where nothing limits a sandbox's processors but its share of them."""
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "BLIS_NUM_THREADS",
+    "NUMEXPR_MAX_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
+    "RAYON_NUM_THREADS",
+    "POLARS_MAX_THREADS",
+    "JULIA_NUM_THREADS",
+    "GOMAXPROCS",
+    "PYTHON_CPU_COUNT",
+)
+"""Libraries start a thread for each of the host's processors unless told otherwise; a sandbox may have few of both."""
 OOM_SCORE = 500
 """When the host runs out of memory, its kernel takes a sandbox rather than the engine or nginx."""
 
@@ -112,18 +133,24 @@ def problems(limits: DockerLimits) -> list[str]:
     return found
 
 
+def threads(limits: DockerLimits) -> int:
+    """How many threads a library in a sandbox is to compute with."""
+    return math.ceil(limits.cpus) or THREADS_OF_A_SHARE
+
+
 def creation(
     launch: Launch, limits: DockerLimits, *, node: str, run_dir: Path, account: Account, argv: Sequence[str]
 ) -> dict[str, Any]:
     """The body of the engine's `POST /containers/create`."""
+    few = [(variable, threads(limits)) for variable in THREAD_VARIABLES]
     return {
         "Image": launch.image,
         "Cmd": list(argv),
         # The last one of a name counts.
-        "Env": [f"{name}={value}" for name, value in (*limits.environment, ("HOME", account.home))],
+        "Env": [f"{name}={value}" for name, value in (*few, *limits.environment, ("HOME", account.home))],
         "User": f"{account.uid}:{account.gid}",
         "WorkingDir": account.home,
-        "Hostname": "notebook",
+        "Hostname": HOST_NAME,
         "Labels": {
             NODE_LABEL: node,
             RUN_LABEL: str(run_dir),
@@ -173,7 +200,7 @@ def _host_config(launch: Launch, limits: DockerLimits, account: Account) -> dict
         "Init": True,
         "RestartPolicy": {"Name": "no"},
         "LogConfig": {"Type": "json-file", "Config": {"max-size": str(limits.log_bytes), "max-file": "1"}},
-        "ExtraHosts": [f"{name}:{address}" for name, address in limits.extra_hosts],
+        "ExtraHosts": [f"{name}:{address}" for name, address in ((HOST_NAME, OWN_ADDRESS), *limits.extra_hosts)],
     }
     return config | ({"Runtime": limits.oci_runtime} if limits.oci_runtime else {})
 

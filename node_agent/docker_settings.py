@@ -102,7 +102,7 @@ TABLE: tuple[Setting, ...] = (
         "",
         "none",
         "NAME=value",
-        "Variables in every sandbox. Visitors can read them, so nothing secret.",
+        "Variables in every sandbox, where visitors can read them. OMP_NUM_THREADS and its like follow CPUS.",
     ),
     Setting(
         "extra_hosts", host_addresses, "", "none", "host=address", "Host names that every sandbox knows, without a DNS."

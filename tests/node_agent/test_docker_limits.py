@@ -110,8 +110,21 @@ def test_health_checks_of_the_image_do_not_run() -> None:
 
 def test_the_home_is_the_account_s_whatever_the_environment_says() -> None:
     made = body(DockerLimits(environment=(("HOME", "/elsewhere"), ("COURSE", "physics"))))
-    assert made["Env"] == ["HOME=/elsewhere", "COURSE=physics", "HOME=/home/ada"]
+    assert made["Env"][-3:] == ["HOME=/elsewhere", "COURSE=physics", "HOME=/home/ada"]
     assert made["WorkingDir"] == "/home/ada"
+
+
+@pytest.mark.parametrize(("cpus", "threads"), [(0.0, 2), (0.5, 1), (1.0, 1), (2.5, 3), (16.0, 16)])
+def test_libraries_compute_with_as_many_threads_as_a_sandbox_has_processors(cpus: float, threads: int) -> None:
+    made = body(DockerLimits(cpus=cpus))["Env"]
+    assert {f"{name}={threads}" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")} < set(
+        made
+    )
+
+
+def test_an_operator_s_number_of_threads_counts_before_the_agent_s() -> None:
+    made = body(DockerLimits(environment=(("OMP_NUM_THREADS", "7"),)))["Env"]
+    assert [line for line in made if line.startswith("OMP_NUM_THREADS=")] == ["OMP_NUM_THREADS=2", "OMP_NUM_THREADS=7"]
 
 
 def test_the_engine_s_own_runtime_is_used_unless_another_is_named() -> None:

@@ -91,6 +91,11 @@ def test_code_inside_sees_no_other_sandbox(host: DockerHost) -> None:
     assert code != 0
 
 
+def test_code_inside_can_look_up_its_own_host_name_without_a_network(host: DockerHost) -> None:
+    look = "import socket; print(socket.gethostbyname(socket.gethostname()))"
+    assert inside(host.start().directory, f'python3 -c "{look}"') == (0, "127.0.1.1\n")
+
+
 def test_code_inside_reaches_no_network(host: DockerHost) -> None:
     launch = host.start()
     _, interfaces = inside(launch.directory, "ls /sys/class/net")
