@@ -21,6 +21,7 @@ from gunicorn.app.base import BaseApplication
 
 from node_agent import identity, jupyter_client, kernel_session, unix_http, welcome
 from node_agent.addresses import Addresses
+from node_agent.announcement import AnnouncementStore
 from node_agent.assets import Shelf
 from node_agent.config import Settings
 from node_agent.culling import Limits
@@ -202,6 +203,7 @@ def compose(settings: Settings, runtime: Runtime) -> Agent:
         clock=clock,
         identity=who,
         intent=intent,
+        announcement=AnnouncementStore(settings.state_dir / "announcement.json", time.time),
         pools=pools,
         changes=changes,
         selftest=selftest,

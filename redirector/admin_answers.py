@@ -63,6 +63,81 @@ class SelftestView:
         return asdict(self)
 
 
+@dataclass(frozen=True, slots=True)
+class SessionView:
+    """One visitor's session. What its node does not say is None."""
+
+    node: str
+    name: str
+    pool: str
+    age_seconds: float | None
+    idle_seconds: float | None
+    busy: bool
+    memory_bytes: float | None
+    ends_in_seconds: float | None
+    ends_reason: str
+
+    def dump(self) -> dict[str, Any]:
+        """As JSON-ready values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionsView:
+    """The sessions of all nodes that answered, and why each other node did not, by its name."""
+
+    sessions: tuple[SessionView, ...]
+    unanswered: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class AnnouncedView:
+    """The nodes whose pages show what was said, and why each other node's do not, by its name."""
+
+    nodes: tuple[str, ...]
+    failed: Mapping[str, str]
+
+    def dump(self) -> dict[str, Any]:
+        """As JSON-ready values."""
+        return asdict(self)
+
+
+def parse_sessions(raw: object) -> SessionsView:
+    """Read what `GET /api/sessions` says.
+
+    Raises:
+        ViewError: it is something else.
+    """
+    fields = Fields(raw, "sessions")
+    sessions = (Fields(one, "session").into(SessionView, "node", "name") for one in fields.objects("sessions"))
+    return SessionsView(tuple(sessions), _reasons(fields, "unanswered"))
+
+
+def parse_session_end(raw: object) -> tuple[str, bool]:
+    """Read `{"node", "changed"}`: where it was, and whether it was still there.
+
+    Raises:
+        ViewError: it is something else.
+    """
+    fields = Fields(raw, "session")
+    return fields.text("node", required=True), fields.flag("changed")
+
+
+def parse_announced(raw: object) -> AnnouncedView:
+    """Read what `POST /api/say` came to.
+
+    Raises:
+        ViewError: it is something else.
+    """
+    fields = Fields(raw, "say")
+    return AnnouncedView(fields.texts("nodes"), _reasons(fields, "failed"))
+
+
+def _reasons(fields: Fields, name: str) -> dict[str, str]:
+    nodes = [Fields(each, name) for each in fields.objects(name)]
+    return {each.text("node", required=True): each.text("reason") for each in nodes}
+
+
 def parse_events(raw: object) -> list[EventView]:
     """Read `{"events": [EVENT]}`.
 

@@ -7,10 +7,10 @@ A call that did not get through says which of two things is true: nothing was as
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
 from typing import Any, TypeVar
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -20,13 +20,18 @@ from urllib3.exceptions import HTTPError, LocationValueError, MaxRetryError, New
 
 from node_agent.bounded_reading import Budget, TooLongError
 from redirector.admin_answers import (
+    AnnouncedView,
     EventView,
     PlaceView,
     SelftestView,
+    SessionsView,
+    parse_announced,
     parse_events,
     parse_place,
     parse_roll,
     parse_selftest,
+    parse_session_end,
+    parse_sessions,
 )
 from redirector.admin_errors import AdminError, NotARedirectorError, OutcomeUnknownError, RefusedError, UnreachableError
 from redirector.admin_views import FleetView, NodeView, parse_change, parse_fleet, parse_node, parse_nodes
@@ -129,6 +134,21 @@ class AdminClient:
         """Move a node's pool to another image; the image before, or None if it was there already."""
         path = f"{_node_path(name)}/pools/{quote(pool, safe='')}"
         return self._parsed(parse_roll, self._change("PUT", path, {"image": image, "reason": reason})[1])
+
+    def sessions(self, nodes: Iterable[str] = ()) -> SessionsView:
+        """The visitors' sessions on the named nodes, or on all."""
+        query = urlencode([("node", name) for name in nodes])
+        return self._parsed(parse_sessions, self._read(f"/api/sessions?{query}"))
+
+    def end_session(self, name: str, *, node: str = "", reason: str = "") -> tuple[str, bool]:
+        """End a session: the node that had it, and False beside it if it had ended meanwhile."""
+        path = f"/api/sessions/{_segment(name, 'unknown_session', 'no session is named')}"
+        return self._parsed(parse_session_end, self._change("DELETE", path, {"node": node, "reason": reason})[1])
+
+    def say(self, text: str, *, seconds: int = 0, nodes: Iterable[str] = ()) -> AnnouncedView:
+        """Let the pages of all sessions, or of the named nodes, show a line for so long; an empty one ends that."""
+        body = {"text": text, "seconds": seconds, "nodes": list(nodes)}
+        return self._parsed(parse_announced, self._change("POST", "/api/say", body)[1])
 
     def selftest(self, name: str, pool: str = "") -> SelftestView:
         """Let a node prove itself. It leaves nothing behind, so a lost answer is no more than an unreachable one."""
@@ -265,10 +285,15 @@ def checked_url(url: str) -> str:
 
 
 def _node_path(name: str) -> str:
+    return f"/api/nodes/{_segment(name, 'unknown_node', 'no node is named')}"
+
+
+def _segment(name: str, code: str, refusal: str) -> str:
+    """A name as one segment of a path."""
     if name.strip(".") == "":
         # A path of dots would be folded away on the way and lead to another call.
-        raise RefusedError("unknown_node", f"no node is named {name!r}")
-    return f"/api/nodes/{quote(name, safe='')}"
+        raise RefusedError(code, f"{refusal} {name!r}")
+    return quote(name, safe="")
 
 
 def _was_never_sent(problem: requests.RequestException | HTTPError) -> bool:

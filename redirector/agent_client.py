@@ -18,6 +18,7 @@ from node_agent.wire import Claim, NodeStats, Refusal, WireError, parse_claim, p
 from redirector.bounded_http import Answer, BoundedHttp, Request
 from redirector.node_metrics import Families, NodeMetricsError, parse_metrics
 from redirector.nodes import NAME, Failure, Node, Trouble
+from redirector.sessions import VisitorSession, parse_sessions
 
 STATS_LIMIT = 256 * 1024
 ANSWER_LIMIT = 64 * 1024
@@ -208,6 +209,34 @@ class AgentClient:
             return Failure(Trouble.GARBLED, f"it answered {answer.status} instead of its sandboxes")
         named = [(one.get("name"), one.get("state")) for one in found if isinstance(one, dict)]
         return [name for name, state in named if state == "claimed" and isinstance(name, str) and NAME.fullmatch(name)]
+
+    def session_list(self, node: Node) -> list[VisitorSession] | Failure:
+        """The sessions that visitors have there, and those that are ending."""
+        answer = self._control(node, "GET", "/api/sandboxes", limit=SANDBOXES_LIMIT)
+        if isinstance(answer, Failure):
+            return answer
+        if answer.status != HTTPStatus.OK:
+            return Failure(Trouble.GARBLED, _refusal(answer))
+        return parse_sessions(node.name, _object(answer).get("sandboxes"))
+
+    def end_session(self, node: Node, name: str) -> bool | Failure:
+        """End one session; False if it has ended meanwhile."""
+        answer = self._control(node, "DELETE", f"/api/sandboxes/{quote(name, safe='')}")
+        if isinstance(answer, Failure):
+            return answer
+        if answer.status == HTTPStatus.OK:
+            # An older node does not say whether it was ending already.
+            return _object(answer).get("changed") is not False
+        if answer.status == HTTPStatus.NOT_FOUND:
+            return False
+        return Failure(Trouble.GARBLED, _refusal(answer))
+
+    def say(self, node: Node, text: str, seconds: int) -> bool | Failure:
+        """Let the pages of its sessions show a line for so long; an empty one ends that."""
+        answer = self._control(node, "PUT", "/api/say", {"text": text, "seconds": seconds})
+        if isinstance(answer, Failure):
+            return answer
+        return True if answer.status == HTTPStatus.OK else Failure(Trouble.GARBLED, _refusal(answer))
 
     def end_sandbox(self, node: Node, name: str) -> Failure | None:
         """End one sandbox; one that is gone already is a success."""

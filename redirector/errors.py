@@ -67,6 +67,35 @@ class UnknownNodeError(FleetError):
         self.name = name
 
 
+class UnknownSessionError(FleetError):
+    """No node that answers has a session of that name: it has ended, or never was."""
+
+    code = "unknown_session"
+
+    def __init__(self, name: str, unanswered: list[str]) -> None:
+        silent = f"; but {', '.join(unanswered)} did not answer" if unanswered else ": it has ended, or never was"
+        super().__init__(f"no node has a session {name!r:.80}{silent}")
+        self.unanswered = unanswered
+
+    def fields(self) -> dict[str, Any]:
+        """Which nodes may have it all the same."""
+        return {"unanswered": self.unanswered}
+
+
+class AmbiguousSessionError(FleetError):
+    """Several nodes have a session of that name."""
+
+    code = "ambiguous_session"
+
+    def __init__(self, name: str, nodes: list[str]) -> None:
+        super().__init__(f"{name!r:.80} is a session on {' and '.join(nodes)}: say on which node")
+        self.nodes = nodes
+
+    def fields(self) -> dict[str, Any]:
+        """On which."""
+        return {"nodes": self.nodes}
+
+
 class DuplicateUrlError(FleetError):
     """The node is in the fleet already, under another name."""
 

@@ -55,6 +55,13 @@ class Fields:
             raise ViewError(f"{self._what}: {name} is neither true nor false")
         return value
 
+    def objects(self, name: str) -> list[object]:
+        """A list of what are to be objects; empty if it is missing."""
+        value = self._value(name, [])
+        if not isinstance(value, list):
+            raise ViewError(f"{self._what}: {name} is not a list")
+        return value
+
     def mapping(self, name: str) -> dict[str, Any]:
         value = self._value(name, {})
         if not isinstance(value, dict):

@@ -33,6 +33,7 @@ from redirector.fleet.placing import Placer
 from redirector.fleet.reports import Reports
 from redirector.fleet.room import Room
 from redirector.fleet.scrapes import NodeScrapes
+from redirector.fleet.session_control import SessionControl
 from redirector.fleet.upkeep import Upkeep
 from redirector.fleet.view import View
 from redirector.keeper import Keeper
@@ -208,6 +209,7 @@ def compose(settings: Settings, *, migrated: bool = True, buckets: BucketTable |
                 clock=time.time,
             ),
             live=live,
+            sessions=SessionControl(registry=registry, client=client, fan_out=fan_out, clock=time.time),
             scrapes=NodeScrapes(view, client, fan_out, time.monotonic),
             journal=journal,
             buckets=buckets,

@@ -83,6 +83,7 @@
   let askedAt = 0;
   let last = null; // What the node said last.
   let dismissed = Infinity; // Seconds that were left when the warning was sent away.
+  let heard = ""; // What operators said, once it was sent away.
   let gone = false;
 
   async function ask() {
@@ -107,15 +108,21 @@
   function look() {
     const { seconds_left: left, warn_seconds: warn, reason } = last;
     if (left > warn) {
-      hide();
       dismissed = Infinity;
+      relay(last.say);
       return Math.min(LOOK, Math.max(1, left - warn));
     }
     if (dismissed === Infinity || (dismissed > LAST_CALL && left <= LAST_CALL)) {
       dismissed = Infinity;
       warnOf(left, reason);
-    }
+    } else if (!host || host.dataset.kind === "message") relay(last.say);
     return Math.min(15, Math.max(1, left));
+  }
+
+  // What the operators say to everybody. It is text, whatever stands in it.
+  function relay(text) {
+    if (text && text !== heard) show("message", "From the operators:", text, [["Dismiss", () => { heard = text; hide(); }]]);
+    else hide();
   }
 
   function warnOf(left, reason) {

@@ -7,9 +7,11 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify
 
+from node_agent.announcement import LONGEST_SECONDS, TEXT_LIMIT, Announcement
+from node_agent.culling import last_activity, next_end
 from node_agent.intent import Intent
 from node_agent.log_lines import fields
-from node_agent.sandboxes import Sandbox
+from node_agent.sandboxes import Sandbox, redact
 from node_agent.web import incoming
 from node_agent.web.answers import BadRequest
 from node_agent.web.node import Node
@@ -18,7 +20,7 @@ from node_agent.wire import NodeState
 log = logging.getLogger(__name__)
 
 SHOWN = frozenset({"starting", "ready", "claimed"})
-"""What ends or is tried out is nobody's business."""
+"""And sessions that are ending. What is tried out is nobody's business."""
 
 
 def blueprint(node: Node) -> Blueprint:
@@ -40,21 +42,27 @@ def blueprint(node: Node) -> Blueprint:
             log.info("claims abandoned", extra=fields(released=released))
         return jsonify(released=released)
 
+    @routes.put("/say")
+    def put_announcement() -> Response:
+        incoming.require_token(node.identity)
+        announcement = announce(node, incoming.read_body())
+        return jsonify(text=announcement.text, until=announcement.until)
+
     @routes.get("/sandboxes")
     def list_sandboxes() -> Response:
         incoming.require_token(node.identity)
-        return jsonify(sandboxes=[shown(each) for each in node.pools.sandboxes() if each.state in SHOWN])
+        return jsonify(sandboxes=[shown(node, each) for each in node.pools.sandboxes() if is_shown(each)])
 
     @routes.get("/sandboxes/<name>")
     def get_sandbox(name: str) -> Response:
         incoming.require_token(node.identity)
-        return jsonify(shown(node.pools.get(name)))
+        return jsonify(shown(node, node.pools.get(name)))
 
     @routes.delete("/sandboxes/<name>")
     def end_sandbox(name: str) -> Response:
         incoming.require_token(node.identity)
-        node.pools.end(name, "operator")
-        return jsonify(ended=name)
+        changed = node.pools.end(name, "operator")
+        return jsonify(ended=name, changed=changed)
 
     @routes.delete("/pool")
     def drain_pool() -> Response:
@@ -81,8 +89,25 @@ def decide(node: Node, body: incoming.Body) -> Intent:
     return node.intent.decide_fleet(state, generation, reason, by)
 
 
-def shown(sandbox: Sandbox) -> dict[str, Any]:
-    """What operators see of a sandbox. Never its key."""
+def announce(node: Node, body: incoming.Body) -> Announcement:
+    """Say one line of text to all sandboxes' pages; an empty one ends what was said before."""
+    text, seconds = redact(body.text("text", "", limit=TEXT_LIMIT)).strip(), body.count("seconds")
+    if not text.isprintable():
+        raise BadRequest("text must be one line of printable characters")
+    if text and not (seconds and seconds <= LONGEST_SECONDS):
+        raise BadRequest(f"seconds must be a whole number from 1 to {LONGEST_SECONDS}")
+    return node.announcement.put(text, seconds or 0)
+
+
+def is_shown(sandbox: Sandbox) -> bool:
+    return sandbox.state in SHOWN or (sandbox.state == "ending" and sandbox.claimed_at is not None)
+
+
+def shown(node: Node, sandbox: Sandbox) -> dict[str, Any]:
+    """What operators see of a sandbox. Never its key.
+
+    Spans of time beside the times, so that nobody needs this host's clock to read them.
+    """
     return {
         "name": sandbox.name,
         "pool": sandbox.pool,
@@ -90,4 +115,22 @@ def shown(sandbox: Sandbox) -> dict[str, Any]:
         "created_at": sandbox.created_at,
         "claimed_at": sandbox.claimed_at,
         "last_activity": sandbox.last_activity,
+        "busy": sandbox.busy,
+        "memory_bytes": sandbox.memory,
+        **session_spans(node, sandbox),
     }
+
+
+def session_spans(node: Node, sandbox: Sandbox) -> dict[str, Any]:
+    """How long a session has lasted and rested, and in how many seconds it ends for what reason."""
+    if sandbox.claimed_at is None:
+        return {}
+    now = node.clock()
+    spans = {
+        "age_seconds": max(0.0, now - sandbox.claimed_at),
+        "idle_seconds": 0.0 if sandbox.busy else max(0.0, now - last_activity(sandbox)),
+    }
+    if sandbox.state == "ending":
+        return {**spans, "ends_in_seconds": 0.0, "ends_reason": "ending"}
+    ends_at, reason = next_end(sandbox, node.limits(sandbox.pool), now)
+    return {**spans, "ends_in_seconds": max(0.0, ends_at - now), "ends_reason": reason}

@@ -60,10 +60,12 @@ def gone() -> Response:
 def time_left(node: Node, sandbox: Sandbox) -> Response:
     now, limits = node.clock(), node.limits(sandbox.pool)
     ends_at, reason = next_end(sandbox, limits, now)
+    text = node.announcement.current.text
     limit = limits.idle if reason == "idle" else limits.max_age
     return jsonify(
         seconds_left=max(0, int(ends_at - now)),
         reason=reason,
         warn_seconds=min(node.warn_seconds, int(limit) // MOST),
         report_seconds=check_pace(limits),
+        **({"say": text} if text else {}),
     )

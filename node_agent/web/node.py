@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from node_agent.addresses import Addresses
+from node_agent.announcement import AnnouncementStore
 from node_agent.culling import Limits
 from node_agent.identity import Identity
 from node_agent.intent import IntentStore
@@ -36,6 +37,7 @@ class Node:
     clock: Callable[[], float]
     identity: Identity
     intent: IntentStore
+    announcement: AnnouncementStore
     pools: Pools
     changes: PoolChanges
     selftest: Selftest

@@ -32,7 +32,7 @@ def node_names(ctx: click.Context, _param: click.Parameter, incomplete: str) -> 
         names = [node.name for node in AdminClient(access.url, access.token, answer_seconds=2.0).nodes()]
     except (Stop, AdminError):
         return []
-    given = ctx.params.get("names") or ()
+    given = ctx.params.get("names") or ctx.params.get("nodes") or ()
     return [name for name in names if name.startswith(incomplete) and name not in given]
 
 
@@ -64,6 +64,9 @@ def reason_option(command: Command) -> Command:
 
 
 names_argument = click.argument("names", metavar="NAME...", nargs=-1, required=True, shell_complete=node_names)
+node_option = click.option(
+    "--node", "nodes", multiple=True, metavar="NAME", shell_complete=node_names, help="Only there; may be given again."
+)
 every_option = click.option(
     "--every", type=click.FloatRange(0.01), default=2.0, show_default=True, metavar="SECONDS", help="How often to look."
 )

@@ -22,6 +22,7 @@ PIPED_WIDTH = 100_000
 """Columns for output that is not a terminal: wide enough that nothing is ever folded or cut."""
 PROSE_WIDTH = 16
 """The least that is left to the last column, whose words may be addresses of any length."""
+NUMERIC = frozenset({"FREE", "CLAIMED", "STARTING", "CAPACITY", "COMING"})
 COLOURS = {"up": "green", "active": "green", "joining": "cyan", "suspect": "yellow", "down": "red"} | dict.fromkeys(
     ("draining", "drained"), "yellow"
 )
@@ -34,13 +35,15 @@ def print_json(value: object, *, one_line: bool = False) -> None:
 def print_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Columns whose heads are in capitals. No word is broken: on a narrow terminal lines run over instead."""
     lines = [[plain(cell) for cell in row] for row in rows]
+    if not sys.stdout.isatty():
+        _print_plain([list(heads), *lines], [head in NUMERIC for head in heads])
+        return
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for number, head in enumerate(heads):
-        numeric = head in ("FREE", "CLAIMED", "STARTING", "CAPACITY", "COMING")
         longest = max(cell_len(word) for cell in (head, *(line[number] for line in lines)) for word in cell.split())
         table.add_column(
             head,
-            justify="right" if numeric else "left",
+            justify="right" if head in NUMERIC else "left",
             no_wrap=number == 0,
             overflow="fold",
             min_width=min(longest, PROSE_WIDTH) if head == heads[-1] else longest,
@@ -48,6 +51,18 @@ def print_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     for line in lines:
         table.add_row(*(Text(cell, style=COLOURS.get(cell, "")) for cell in line))
     _print(table)
+
+
+def _print_plain(lines: Sequence[Sequence[str]], numeric: Sequence[bool]) -> None:
+    """The same for a pipe: nothing folds there, and thousands of lines take no second."""
+    widths = [max(map(cell_len, column)) for column in zip(*lines, strict=True)]
+
+    def padded(cell: str, width: int, right: bool) -> str:
+        space = " " * (width - cell_len(cell))
+        return space + cell if right else cell + space
+
+    for line in lines:
+        click.echo("  ".join(map(padded, line, widths, numeric)).rstrip())
 
 
 def print_pairs(pairs: Iterable[tuple[str, str]]) -> None:

@@ -19,12 +19,14 @@ from redirector.fleet.live_stats import LiveStats
 from redirector.fleet.membership import Membership
 from redirector.fleet.overview import Overview
 from redirector.fleet.scrapes import NodeScrapes
+from redirector.fleet.session_control import SessionControl
 from redirector.fleet.upkeep import Upkeep
 from redirector.fleet.view import View
 from redirector.store.journal import Journal
 from redirector.web import (
     admin_fleet,
     admin_nodes,
+    admin_sessions,
     admin_upkeep,
     auth,
     dashboard,
@@ -58,6 +60,7 @@ class Collaborators:
     overview: Overview
     live: LiveStats
     scrapes: NodeScrapes
+    sessions: SessionControl
     journal: Journal
     buckets: BucketTable
     clock: Callable[[], float]
@@ -80,6 +83,7 @@ def create_app(parts: Collaborators) -> Flask:
     app.register_blueprint(entry.blueprint(entry.Front(parts.door, parts.homecoming, parts.cookies)))
     app.register_blueprint(public.blueprint(parts.door, parts.view, parts.settings))
     app.register_blueprint(admin_nodes.blueprint(parts.control, parts.upkeep, parts.live, admins, parts.clock))
+    app.register_blueprint(admin_sessions.blueprint(parts.sessions, admins))
     app.register_blueprint(admin_upkeep.blueprint(parts.upkeep, admins))
     app.register_blueprint(admin_fleet.blueprint(parts.overview, parts.journal, parts.settings, admins, parts.rng))
     app.register_blueprint(

@@ -40,6 +40,24 @@ class Body:
             raise BadRequestError(f"{name} has to be true or false")
         return value
 
+    def count(self, name: str, most: int) -> int:
+        """A whole number from 0 to `most`; 0 if it is missing."""
+        value = self._raw.get(name)
+        if value is None:
+            return 0
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= most:
+            raise BadRequestError(f"{name} has to be a whole number from 0 to {most}")
+        return value
+
+    def texts(self, name: str) -> list[str]:
+        """A list of short texts, none twice; empty if it is missing."""
+        value = self._raw.get(name)
+        if value is None:
+            return []
+        if not isinstance(value, list) or not all(isinstance(each, str) and len(each) <= TEXT_LIMIT for each in value):
+            raise BadRequestError(f"{name} has to be a list of texts")
+        return list(dict.fromkeys(value))
+
     def moment(self, name: str) -> float:
         """A time in seconds since 1970; 0 if it is missing."""
         value = self._raw.get(name)

@@ -9,6 +9,7 @@ from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException, InternalServerError
 
 from redirector.errors import (
+    AmbiguousSessionError,
     BadRequestError,
     ChangedError,
     CopiedNodeError,
@@ -26,6 +27,7 @@ from redirector.errors import (
     TooLittleFreeError,
     UnknownNodeError,
     UnknownPoolError,
+    UnknownSessionError,
 )
 from redirector.web.pages import page
 
@@ -42,6 +44,8 @@ STATUS: dict[type[FleetError], int] = {
     NotThatNodeError: 403,
     TooLittleFreeError: 409,
     UnknownPoolError: 404,
+    UnknownSessionError: 404,
+    AmbiguousSessionError: 409,
     ChangedError: 412,
     ProbeError: 502,
     NodeFailedError: 502,

@@ -22,6 +22,9 @@ CALLS = [
     ("POST", "/api/nodes/n1/resume"),
     ("GET", "/api/fleet"),
     ("GET", "/api/events"),
+    ("GET", "/api/sessions"),
+    ("DELETE", "/api/sessions/abcdefgh"),
+    ("POST", "/api/say"),
     ("POST", "/hosts"),
     ("DELETE", "/hosts"),
 ]

@@ -73,6 +73,10 @@ class FakeNode:
     accepts_state: bool = True
     problem: str = ""
     """Why its sandboxes do not start."""
+    session: dict[str, Any] = field(default_factory=dict)
+    """What it says of each of its sessions."""
+    said: str = ""
+    accepts_say: bool = True
     metrics: str = ""
     """What it tells Prometheus."""
     bad_images: set[str] = field(default_factory=set)
@@ -192,7 +196,8 @@ class FakeNode:
         match asked.method, asked.path.split("/")[2:]:
             case "GET", ["sandboxes"]:
                 names = [*self.claims.values(), *self.nameless]
-                return 200, {"sandboxes": [{"name": name, "state": "claimed"} for name in names]}
+                sandboxes = [{"name": name, "state": "claimed", "pool": "default", **self.session} for name in names]
+                return 200, {"sandboxes": sandboxes}
             case "GET", ["sandboxes", name]:
                 lives = any(key.startswith(name) for key in self.claims.values())
                 state = "ending" if self.cannot_end else "claimed"
@@ -207,10 +212,10 @@ class FakeNode:
             case "PUT", ["pools", "default"]:
                 self.image = asked.body["image"]
                 return 200, {"name": "default", "image": self.image}
-            case "POST", ["selftest"] if self.image in self.bad_images:
-                return 503, {"status": "selftest_failed", "message": "the kernel never answered"}
+            case "PUT", ["say"]:
+                return self._say(asked.body)
             case "POST", ["selftest"]:
-                return 200, {"status": "passed", "message": "a cell ran", "start_seconds": 1.5}
+                return self._selftest()
             case "POST", ["abandon"]:
                 return self._abandon(set(asked.body["attempts"]))
             case "PUT", ["state"] if self.accepts_state:
@@ -226,6 +231,17 @@ class FakeNode:
             self.claimed -= 1
             self.ready += 1
         return 200, {"released": len(given_up)}
+
+    def _selftest(self) -> tuple[int, dict[str, Any]]:
+        if self.image in self.bad_images:
+            return 503, {"status": "selftest_failed", "message": "the kernel never answered"}
+        return 200, {"status": "passed", "message": "a cell ran", "start_seconds": 1.5}
+
+    def _say(self, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        if not self.accepts_say:
+            return 404, {"status": "not_found", "message": "nothing here"}
+        self.said = body["text"]
+        return 200, body
 
     def _end(self, name: str) -> tuple[int, dict[str, Any]]:
         for ticket, sandbox in list(self.claims.items()):

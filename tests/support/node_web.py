@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from node_agent.addresses import Addresses
+from node_agent.announcement import AnnouncementStore
 from node_agent.identity import Identity
 from node_agent.intent import IntentStore
 from node_agent.pages import Pages
@@ -32,6 +33,7 @@ def make_node(bench: Bench, state: Path) -> Node:
         clock=bench.clock,
         identity=Identity("the-node", "this-boot", (TOKEN,)),
         intent=intent,
+        announcement=AnnouncementStore(state / "announcement.json", bench.clock),
         pools=bench.pools,
         changes=bench.changes,
         selftest=bench.selftest,

@@ -247,3 +247,31 @@ def test_without_the_setting_no_other_site_may_embed(site: Site, browser: Browse
             page.goto(site.url)
         expect(page.frame_locator("#f").get_by_text("Work")).to_have_count(0)
         page.close()
+
+
+def test_what_the_operators_say_is_shown_as_text_until_it_is_sent_away(server: Server, open_page: Open) -> None:
+    server.left["say"] = "We stop at <b>18:00</b><img src=x onerror=document.title='taken'>"
+    page = open_page()
+    expect(warning(page)).to_contain_text("From the operators: We stop at <b>18:00</b><img src=x")
+    assert page.title() != "taken"
+
+    warning(page).get_by_role("button", name="Dismiss").click()
+    expect(warning(page)).to_have_count(0)
+    page.clock.run_for(MINUTE)
+    expect(warning(page)).to_have_count(0)
+
+    server.left["say"] = "We stop at 17:00"
+    page.clock.run_for(MINUTE)
+    expect(warning(page)).to_contain_text("We stop at 17:00")
+    server.left["say"] = ""
+    page.clock.run_for(MINUTE)
+    expect(warning(page)).to_have_count(0)
+
+
+def test_a_warning_goes_before_what_the_operators_say(server: Server, open_page: Open) -> None:
+    server.left |= {"say": "We stop at 18:00", "seconds_left": 200}
+    page = open_page()
+    expect(warning(page)).to_contain_text("This notebook ends in 4 minutes.")
+    warning(page).get_by_role("button", name="Dismiss").click()
+    page.clock.run_for(MINUTE)
+    expect(warning(page)).to_contain_text("We stop at 18:00")
