@@ -3,7 +3,7 @@ VENV := .venv
 PYTHON ?= python3
 ARGS ?=
 
-.PHONY: up nginx test test-deploy lint types bench docs clean
+.PHONY: up nginx test test-deploy lint types bench chaos docs clean
 .DEFAULT_GOAL := up
 
 # The main job: a redirector and two nodes with real Jupyter servers, on loopback. The shell gives way to the program,
@@ -34,6 +34,10 @@ types: $(VENV)/.test
 
 bench: nginx $(VENV)/.test
 	$(VENV)/bin/python -m tests.bench $(ARGS)
+
+# Faults on a fleet with visitors, and what they lose: make chaos ARGS="--minutes 10 --seed 7"
+chaos: nginx $(VENV)/.test
+	$(VENV)/bin/python -m tests.chaos $(ARGS)
 
 # The settings' reference, from the settings' tables.
 docs: $(VENV)/.run

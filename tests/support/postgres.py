@@ -28,7 +28,7 @@ class PostgresCluster:
     """One server. PostgreSQL refuses to run as root, so it runs as Debian's user for it then."""
 
     def __init__(self, programs: Path) -> None:
-        self._programs = programs
+        self.programs = programs
         self._directory = Path(tempfile.mkdtemp(prefix="tmpnb-pg-", dir="/tmp"))
         with socket.create_server(("127.0.0.1", 0)) as probe:
             self.port = probe.getsockname()[1]
@@ -69,7 +69,7 @@ class PostgresCluster:
     def _run(self, program: str, *arguments: str) -> None:
         as_user = ["runuser", "-u", USER, "--"] if os.geteuid() == 0 else []
         done = subprocess.run(
-            [*as_user, str(self._programs / program), *arguments],
+            [*as_user, str(self.programs / program), *arguments],
             cwd="/",
             env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"},
             stdin=subprocess.DEVNULL,
