@@ -16,8 +16,7 @@ nginx:
 	@scripts/ensure-nginx
 
 test: nginx $(VENV)/.test
-	$(VENV)/bin/coverage erase
-	$(VENV)/bin/coverage run -m pytest -m "not deploy" $(ARGS)
+	$(VENV)/bin/python -m pytest -n 3 --dist loadgroup --durations 30 --cov --cov-report= -m "not deploy" $(ARGS)
 	$(VENV)/bin/coverage report
 
 # What is shipped in deploy/, as it is meant to be used: images, compose files, units, TLS. Needs a Docker Engine.

@@ -20,8 +20,9 @@ from playwright.sync_api import BrowserContext
 from node_agent import welcome
 from tests.bench.entry import end_sessions, settle
 from tests.bench.report import Table
+from tests.support.base_ports import free_ports
 from tests.support.chromium import Traffic, chromium, run_first_cell
-from tests.support.live_fleet import LiveFleet, free_ports
+from tests.support.live_fleet import LiveFleet
 from tests.support.waiting import wait_until
 
 ROUNDS = 10

@@ -17,7 +17,7 @@ import psutil
 import requests
 
 from tests.bench.report import Table
-from tests.support.live_fleet import free_ports
+from tests.support.base_ports import free_ports
 from tests.support.served import Served
 from tests.support.swarm import Swarm
 from tests.support.waiting import wait_until

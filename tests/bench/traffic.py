@@ -18,7 +18,7 @@ import psutil
 from node_agent.assets import Shelf
 from node_agent.proxy import find_nginx
 from tests.bench.report import Table
-from tests.support.live_fleet import free_ports
+from tests.support.base_ports import free_ports
 from tests.support.node_nginx import KEY, Front, run_nginx
 from tests.support.waiting import wait_until
 

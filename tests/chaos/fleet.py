@@ -14,8 +14,9 @@ from typing import Any, Self
 import psutil
 import requests
 
+from tests.support.base_ports import free_ports
 from tests.support.fleet_nodes import FakeNodes, fake_nodes
-from tests.support.live_fleet import ADMIN_TOKEN, BIN, START_SECONDS, Component, LiveNode, free_ports
+from tests.support.live_fleet import ADMIN_TOKEN, BIN, START_SECONDS, Component, LiveNode
 from tests.support.postgres import PostgresCluster, need_postgres
 from tests.support.waiting import wait_until
 

@@ -20,7 +20,7 @@ import requests
 from node_agent import config, host
 from node_agent.errors import ConfigError
 from tests.support.authority import Authority
-from tests.support.live_fleet import free_ports
+from tests.support.base_ports import free_ports
 from tests.support.waiting import wait_until
 
 KEY = "a" * 34

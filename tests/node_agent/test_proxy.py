@@ -17,7 +17,7 @@ import pytest
 from node_agent.errors import HostError
 from node_agent.listeners import Listeners
 from node_agent.proxy import Proxy, find_nginx, port_problem
-from tests.support.live_fleet import free_ports
+from tests.support.base_ports import free_ports
 from tests.support.waiting import wait_until
 
 

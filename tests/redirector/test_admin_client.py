@@ -8,7 +8,7 @@ import pytest
 from redirector.admin_client import AdminClient, checked_url
 from redirector.admin_errors import NotARedirectorError, OutcomeUnknownError, RefusedError, UnreachableError
 from tests.redirector.cli.fake_redirector import TOKEN, Answer, FakeRedirector, node
-from tests.support.live_fleet import free_ports
+from tests.support.base_ports import free_ports
 
 
 @pytest.fixture

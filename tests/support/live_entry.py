@@ -13,9 +13,10 @@ from typing import Any
 
 import requests
 
+from tests.support.base_ports import free_ports
 from tests.support.fleet_node import FakeNode
 from tests.support.fleet_nodes import FakeNodes, fake_nodes
-from tests.support.live_fleet import ADMIN_TOKEN, BIN, START_SECONDS, Component, free_ports
+from tests.support.live_fleet import ADMIN_TOKEN, BIN, START_SECONDS, Component
 from tests.support.waiting import wait_until
 
 

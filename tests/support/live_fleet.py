@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -16,6 +15,7 @@ from typing import Any, Self
 import psutil
 import requests
 
+from tests.support.base_ports import free_ports
 from tests.support.waiting import wait_until
 
 ADMIN_TOKEN = "an-admin-token-for-tests-only-0123456789"
@@ -23,15 +23,6 @@ START_SECONDS = 90.0
 STOP_SECONDS = 30.0
 OPERATOR_SECONDS = 120.0
 BIN = Path(sys.executable).parent
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that nothing listens on at the moment."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [opened.getsockname()[1] for opened in sockets]
-    for opened in sockets:
-        opened.close()
-    return ports
 
 
 class Component:

@@ -13,7 +13,8 @@ from typing import Any
 
 import requests
 
-from tests.support.live_fleet import BIN, LiveNode, free_ports
+from tests.support.base_ports import free_ports
+from tests.support.live_fleet import BIN, LiveNode
 from tests.support.waiting import wait_until
 
 STUB = Path(__file__).parent / "stub_server.py"

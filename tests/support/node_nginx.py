@@ -14,7 +14,7 @@ from pathlib import Path
 from node_agent import config, host, open_files
 from node_agent.ledger import Ledger
 from node_agent.proxy import find_nginx
-from tests.support.live_fleet import free_ports
+from tests.support.base_ports import free_ports
 from tests.support.node_fakes import Respond, UnixServer
 from tests.support.waiting import wait_until
 

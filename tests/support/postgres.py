@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 from pathlib import Path
 
 import pytest
+
+from tests.support.base_ports import free_ports
 
 PROGRAMS = Path("/usr/lib/postgresql")
 USER = "postgres"
@@ -30,8 +31,7 @@ class PostgresCluster:
     def __init__(self, programs: Path) -> None:
         self.programs = programs
         self._directory = Path(tempfile.mkdtemp(prefix="tmpnb-pg-", dir="/tmp"))
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            self.port = probe.getsockname()[1]
+        [self.port] = free_ports(1)
         if os.geteuid() == 0:
             shutil.chown(self._directory, USER)
         self._run("initdb", "-D", self._cluster, "-U", USER, "-A", "trust", "-E", "UTF8", "--no-sync")

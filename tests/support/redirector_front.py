@@ -13,7 +13,7 @@ from pathlib import Path
 
 from node_agent.proxy import find_nginx
 from tests.support.authority import Authority
-from tests.support.live_fleet import free_ports
+from tests.support.base_ports import free_ports
 from tests.support.waiting import wait_until
 
 SHIPPED = Path(__file__).parents[2] / "deploy" / "redirector" / "nginx" / "tmpnb.conf"

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import requests
 
-from tests.support.live_fleet import free_ports
+from tests.support.base_ports import free_ports
 from tests.support.waiting import wait_until
 
 TOKEN = "an-admin-token-for-tests"

@@ -12,7 +12,7 @@ import pytest
 
 from tests.redirector.cli.conftest import Tmpnb
 from tests.redirector.cli.fake_redirector import TOKEN, Answer, FakeRedirector, node
-from tests.support.live_fleet import free_ports
+from tests.support.base_ports import free_ports
 
 
 def test_list_shows_a_line_for_each_node(tmpnb: Tmpnb) -> None:

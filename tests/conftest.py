@@ -1,0 +1,24 @@
+"""How tests share a machine: several run at a time, but never two that want the same engine, or two browsers."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+GROUPS = ("docker", "browser", "e2e")
+"""Tests that bear one of these marks run one after the other, with the others of their kind. All others stay with
+those of their file, which share its fixtures."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        kind = next((mark for mark in GROUPS if item.get_closest_marker(mark)), None)
+        item.add_marker(pytest.mark.xdist_group(kind or item.nodeid.partition("::")[0]))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _heed_ctrl_c() -> None:
+    """A shell lets what it starts in the background ignore SIGINT, and programs hand that on to theirs."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
