@@ -83,7 +83,12 @@ def _values(settings: Settings) -> dict[str, str]:
         "host_pattern": re.escape((address.hostname or "").lower()),
         "entry_url": settings.entry_url,
         "shared_base": settings.url if settings.origin == "sandbox" else "",
-        "head": f'<head><script src="{script_path("sandbox")}" data-entry="{settings.entry_url}"></script>',
+        "head": (
+            f'<head><script src="{script_path("sandbox")}" data-entry="{settings.entry_url}"'
+            f' data-origin="{settings.origin}"></script>'
+        ),
+        # Pages that another site's page, or a redirect, puts into a frame: see nginx.conf.in.
+        "framing_sites": " ".join(settings.frame_ancestors) or "'none'",
     }
 
 

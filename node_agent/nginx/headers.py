@@ -53,6 +53,7 @@ HIDDEN = (
     "Timing-Allow-Origin",
     "Content-Security-Policy",
     "X-Frame-Options",
+    "Cross-Origin-Opener-Policy",
     "Referrer-Policy",
     "X-Content-Type-Options",
     "X-Robots-Tag",
@@ -103,6 +104,8 @@ def common(settings: Settings) -> list[str]:
         # The address is the capability: it must not travel on to wherever a link leads.
         "Referrer-Policy no-referrer",
         "X-Content-Type-Options nosniff",
+        # Whoever opened a page in another window cannot look into it: not the page of another sandbox either.
+        "Cross-Origin-Opener-Policy noopener-allow-popups",
         'X-Robots-Tag "noindex, nofollow"',
     ]
     if settings.allow_origin and settings.allow_origin != ("*",):

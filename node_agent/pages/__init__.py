@@ -32,8 +32,11 @@ log = logging.getLogger(__name__)
 STATIC = ("gone", "broken", "cookies")
 """Pages that nginx serves from files."""
 
-SCRIPTS = ("sandbox", "info")
-"""Added to sandboxes' pages, and the one of /info."""
+SCRIPTS = {
+    "sandbox": ("sandbox/stores", "sandbox/presence", "sandbox/notice", "sandbox/main"),
+    "info": ("info",),
+}
+"""Added to sandboxes' pages, and the one of /info, with the files that each is made of."""
 
 
 class Pages:
@@ -89,7 +92,12 @@ def _environment(loader: BaseLoader) -> Environment:
 
 
 def script(name: str) -> str:
-    return resources.files(__name__).joinpath(f"{name}.js").read_text(encoding="utf-8")
+    """The script's text. Several files are parts of one function: they see each other's names, and pages see none."""
+    files = resources.files(__name__)
+    parts = [files.joinpath(f"{part}.js").read_text(encoding="utf-8") for part in SCRIPTS[name]]
+    if len(parts) == 1:
+        return parts[0]
+    return "\n".join(['(() => {\n"use strict";\n', *parts, "})();\n"])
 
 
 def script_path(name: str) -> str:

@@ -365,6 +365,31 @@ def test_a_sandbox_that_sends_no_policy_gets_the_nodes(front: Front) -> None:
     assert hostile(front).header("Content-Security-Policy") == FRAMES
 
 
+@pytest.mark.parametrize("destination", ["iframe", "frame", "object", "embed"])
+@pytest.mark.parametrize("origin", ["same-site", "cross-site"])
+def test_a_page_that_another_site_put_into_a_frame_has_none_of_this_origin_around_it(
+    front: Front, destination: str, origin: str
+) -> None:
+    answer = hostile(front, Sec_Fetch_Dest=destination, Sec_Fetch_Site=origin)
+    assert answer.header("Content-Security-Policy") == FRAMES.replace("'self' ", "")
+
+
+@pytest.mark.parametrize(
+    ("path", "destination", "origin"),
+    [("/lab", "iframe", "same-origin"), ("/lab", "document", "cross-site"), ("/files/a.html", "iframe", "cross-site")],
+)
+def test_a_sandboxs_own_frames_and_confined_files_may_have(
+    front: Front, path: str, destination: str, origin: str
+) -> None:
+    answer = hostile(front, path=path, Sec_Fetch_Dest=destination, Sec_Fetch_Site=origin)
+    assert (answer.header("Content-Security-Policy") or "").startswith(FRAMES)
+
+
+def test_no_opener_keeps_hold_of_a_sandboxs_page(front: Front) -> None:
+    answer = hostile(front, ("Cross-Origin-Opener-Policy", "unsafe-none"))
+    assert answer.header("Cross-Origin-Opener-Policy") == "noopener-allow-popups"
+
+
 # CORS and the Origin
 
 

@@ -111,7 +111,7 @@ def test_an_extension_that_the_visitor_installed_comes_from_the_sandbox(front: F
 
 def test_every_page_of_a_sandbox_begins_with_the_nodes_script(front: Front) -> None:
     front.sandbox(KEY, lambda request: request.answer(200, PAGE, HTML))
-    tag = f'<head><script src="{script_path("sandbox")}" data-entry="https://entry.example.org"></script><title>'
+    tag = f'<head><script src="{script_path("sandbox")}" data-entry="https://entry.example.org" data-origin="'
     assert tag.encode() in of_sandbox(front, "/lab").body
 
 

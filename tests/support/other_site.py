@@ -12,10 +12,11 @@ from typing import Any
 
 @dataclass
 class Site:
-    """One page, whose text the test sets."""
+    """One page, whose text the test sets, and a path `/elsewhere` that leads on to another address."""
 
     url: str
     page: str = ""
+    elsewhere: str = ""
 
 
 @contextmanager
@@ -23,7 +24,11 @@ def another_site() -> Iterator[Site]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             body = shown.page.encode()
-            self.send_response(200 if self.path == "/" else 404)
+            if self.path == "/elsewhere":
+                self.send_response(302)
+                self.send_header("Location", shown.elsewhere)
+            else:
+                self.send_response(200 if self.path == "/" else 404)
             self.send_header("Content-Type", "text/html; charset=utf-8")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()

@@ -243,7 +243,7 @@ def test_without_the_setting_no_other_site_may_embed(site: Site, browser: Browse
         server = Server(front)
         site.page = f'<!doctype html><iframe id="f" src="{server.url}/lab"></iframe>'
         page = browser.new_page()
-        with page.expect_console_message(lambda message: "frame-ancestors 'self'" in message.text):
+        with page.expect_console_message(lambda message: "frame-ancestors 'none'" in message.text):
             page.goto(site.url)
         expect(page.frame_locator("#f").get_by_text("Work")).to_have_count(0)
         page.close()

@@ -1,76 +1,5 @@
-// The node's nginx adds this to every page of a sandbox, before any other script and whatever the image.
-//
-// It knows nothing of JupyterLab. It lets pages work in frames of other sites, warns before the sandbox ends, and
-// says so when it has ended.
-(() => {
-  "use strict";
-
-  // Browsers that keep third parties' storage from pages in frames throw at the mere mention of it. JupyterLab takes
-  // that for a name clash with another tab and reloads under a new name, for ever. A storage that forgets will do.
-  class MemoryStorage {
-    #items = new Map();
-    get length() { return this.#items.size; }
-    key(index) { return [...this.#items.keys()][index] ?? null; }
-    getItem(name) { return this.#items.get(String(name)) ?? null; }
-    setItem(name, value) { this.#items.set(String(name), String(value)); }
-    removeItem(name) { this.#items.delete(String(name)); }
-    clear() { this.#items.clear(); }
-    // For pages that write `localStorage.name = value`.
-    static create() {
-      const own = new MemoryStorage();
-      const known = (name) => typeof name === "symbol" || name in MemoryStorage.prototype;
-      return new Proxy(own, {
-        get: (_, name) => {
-          if (!known(name)) return own.getItem(name) ?? undefined;
-          const value = Reflect.get(own, name, own);
-          return typeof value === "function" ? value.bind(own) : value;
-        },
-        set: (_, name, value) => { own.setItem(name, value); return true; },
-        has: (_, name) => known(name) || own.getItem(name) !== null,
-        deleteProperty: (_, name) => { own.removeItem(name); return true; },
-        ownKeys: () => Array.from({ length: own.length }, (_, index) => own.key(index)),
-        getOwnPropertyDescriptor: (_, name) => own.getItem(name) === null ? undefined
-          : { value: own.getItem(name), writable: true, enumerable: true, configurable: true },
-      });
-    }
-  }
-  for (const name of ["localStorage", "sessionStorage"]) {
-    let usable = false;
-    try { usable = Boolean(window[name]); } catch { /* that is the case this is for */ }
-    if (!usable) Object.defineProperty(window, name, { value: MemoryStorage.create(), configurable: true });
-  }
-
-  const [, base, key] = location.pathname.match(/^(\/user\/([a-z2-7]{34}))(?:\/|$)/) ?? [];
-  if (!key) return;
-
-  // Whoever opens a page or uses it is at work here, and a page that asks for things by itself is nobody: the node goes
-  // by what is reported here, now and again as long as it goes on. In pages within pages too, for they have the keys.
-  let reporting = 0;
-  let again = false;
-  let pause = 2; // Seconds, until the node has said how often it wants to hear of it.
-  async function report() {
-    again = Boolean(reporting);
-    if (again) return;
-    reporting = setTimeout(() => {
-      reporting = 0;
-      if (again) report();
-    }, pause * 1000);
-    try {
-      const answer = await fetch(`/-/left/${key}`, { method: "POST", cache: "no-store", credentials: "omit" });
-      if (answer.status === 410) pause = 3600;
-      else if (answer.ok) pause = (await answer.json()).report_seconds || 30;
-    } catch { /* no network, or the node is away for a moment: whoever is at work does the next thing soon */ }
-  }
-  for (const kind of ["keydown", "pointerdown", "wheel", "touchmove", "input", "paste", "drop"])
-    window.addEventListener(kind, (event) => { if (event.isTrusted) report(); }, { capture: true, passive: true });
-  report();
-
-  // A page inside a page of the same sandbox: the outer one does the talking.
-  try {
-    if (window.parent !== window && window.parent.location.pathname.startsWith(`${base}/`)) return;
-  } catch { /* the frame of another site: then this is the outer one */ }
-
-  const entry = document.currentScript.dataset.entry;
+// Warns before the sandbox ends, and says so when it has ended. Knows nothing of the program in the page.
+function tellOfTheEnd(base, key, entry, reportNow) {
   const SECOND = 1000;
   const LOOK = 60; // How often to ask at least: a sandbox may also end before its time.
   const LAST_CALL = 60; // A warning that was sent away comes back once for the last minute.
@@ -137,9 +66,7 @@
   // The click itself is a report already, if none was made a moment ago.
   function keep() {
     hide();
-    clearTimeout(reporting);
-    reporting = 0;
-    report().then(ask);
+    reportNow().then(ask);
   }
 
   function tellGone() {
@@ -236,4 +163,4 @@
   window.addEventListener("online", () => { if (!gone) ask(); });
   if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", ask);
   else ask();
-})();
+}
