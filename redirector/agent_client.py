@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
 
 from node_agent.wire import Claim, NodeStats, Refusal, WireError, parse_claim, parse_claims, parse_refusal, parse_stats
 from redirector.bounded_http import Answer, BoundedHttp, Request
+from redirector.name_lookup import is_address
 from redirector.node_metrics import Families, NodeMetricsError, parse_metrics
 from redirector.nodes import NAME, Failure, Node, Trouble
 from redirector.sessions import VisitorSession, parse_sessions
@@ -33,6 +35,9 @@ DENIED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 AWAY = (HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT)
 UNAVAILABLE = "unavailable"
 """What stands before an agent answers for it while that is away: a node's own proxy with this word, others without."""
+
+_LABELS = re.compile(r"[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})*")
+"""What stands before a node's own host where every sandbox has one of its own."""
 
 REDIRECTS = 3
 TMPNB_STATS = "/api/stats"
@@ -315,20 +320,45 @@ class AgentClient:
 
 
 def sandbox_url(node: Node, url: str) -> str:
-    """Where the visitor goes.
+    """Where the visitor goes: a path on the node's own origin, or an address on it or on a host below its own.
+
+    Invariant: scheme and port are those at which visitors reach the node, so that no node sends them anywhere else.
 
     Raises:
-        WireError: the node points to a host that is neither its own nor below its own.
+        WireError: the node points anywhere else, or to what is no address.
     """
-    if url.startswith("/"):
-        return f"{node.url}{url}"
+    shown = f"claim: url {url!r:.60}"
     try:
-        host, own = urlsplit(url).hostname or "", urlsplit(node.url).hostname or ""
+        parts, own = urlsplit(url), urlsplit(node.url)
+        path = unquote(parts.path)
+        port, own_port = _port(parts), _port(own)
     except ValueError:
-        raise WireError(f"claim: url {url!r:.60} is no address") from None
-    if host != own and not host.endswith(f".{own}"):
+        raise WireError(f"{shown} is no address") from None
+    if not url.isascii() or " " in url or "\\" in path or any(part in (".", "..") for part in path.split("/")):
+        raise WireError(f"{shown} is no address")
+    if url.startswith("/") and not parts.netloc:
+        return f"{node.url}{url}"
+    host, own_host = parts.hostname or "", own.hostname or ""
+    below = host.removesuffix(f".{own_host}") if host.endswith(f".{own_host}") and not is_address(own_host) else ""
+    if host != own_host and not _LABELS.fullmatch(below):
         raise WireError(f"claim: url leads to {host!r:.60}, which is not the node's own host")
+    if "@" in parts.netloc:
+        raise WireError(f"{shown} holds a user name")
+    if (parts.scheme, port) != (own.scheme, own_port):
+        raise WireError(f"{shown} has another scheme or port than the node's own {own.scheme}, {own_port}")
     return url
+
+
+def _port(parts: SplitResult) -> int | None:
+    """The port of an address, be it left out.
+
+    Raises:
+        ValueError: it is none.
+    """
+    port = {"http": 80, "https": 443}.get(parts.scheme) if parts.port is None else parts.port
+    if port == 0:
+        raise ValueError("nobody listens at port 0")
+    return port
 
 
 def _parts(wish: Wish) -> tuple[str, str]:

@@ -48,7 +48,7 @@ class NameLookup:
             TimeoutError: nobody answered in time, and nothing is known from before.
             OSError: the name means nothing, or not at the moment.
         """
-        if _is_address(host):
+        if is_address(host):
             return [host]
         with self._lock:
             known, asked = self._known.get(host, ()), self._under_way.get(host)
@@ -78,7 +78,8 @@ class NameLookup:
         asked.done.set()
 
 
-def _is_address(host: str) -> bool:
+def is_address(host: str) -> bool:
+    """Whether a host is an IP address rather than a name."""
     try:
         ip_address(host.strip("[]"))
     except ValueError:

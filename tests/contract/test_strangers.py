@@ -154,6 +154,9 @@ CLIENTS: dict[str, Client] = {
         ({"status": "ok", "message": "well"},),
         agent_client.ANSWER_LIMIT,
     ),
+    "a node's metrics": Client(
+        asks_node(lambda client, row: client.metrics(row)), ("# TYPE a gauge\na 1\n",), agent_client.METRICS_LIMIT
+    ),
     "an operator's list": Client(
         asks_redirector(lambda client: client.nodes()), ({"nodes": [admin_node("n1")]},), admin_client.BODY_LIMIT
     ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from node_agent.wire import Claim, NodeStats, Refusal, WireError
+from node_agent.wire import Claim, NodeStats, Refusal, WireError, parse_claim
 from redirector.agent_client import AgentClient, Wish, sandbox_url
 from redirector.nodes import Failure, Node, Trouble
 from tests.support.fleet_node import FakeNode, Mood
@@ -170,6 +170,58 @@ def test_a_sandbox_url_may_have_an_origin_below_the_nodes_own_host() -> None:
     node = a_node(url="https://n1.example.org/base")
     assert sandbox_url(node, "/user/k/lab") == "https://n1.example.org/base/user/k/lab"
     assert sandbox_url(node, "https://k.n1.example.org/lab") == "https://k.n1.example.org/lab"
+
+
+@pytest.mark.parametrize("base", ["https://n1.example.org", "http://n1.example.org:8443", "https://n1.example.org/a"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://n1.example.org/user/k/",
+        "ftp://n1.example.org/user/k/",
+        "javascript://n1.example.org/%0aalert(1)",
+        "https://n1.example.org:444/user/k/",
+        "https://n1.example.org:0/user/k/",
+        "https://n1.example.org:99999/user/k/",
+        "https://n1.example.org:-1/user/k/",
+        "https://n1.example.org:x/user/k/",
+        "https://n1.example.org:\u0664\u0664\u0663/user/k/",
+        "https://user@n1.example.org/user/k/",
+        "https://user:password@n1.example.org/user/k/",
+        "https://evil.example\\@n1.example.org/user/k/",
+        "https://evil.example\\.n1.example.org/user/k/",
+        "https://evil.example%2f.n1.example.org/user/k/",
+        "https://evil.example%00.n1.example.org/",
+        "https://..n1.example.org/",
+        "https://n1.example.org./user/k/",
+        "https://[::1].n1.example.org/",
+        "https://",
+        "https:n1.example.org/user/k",
+        "//evil.example/user/k/",
+        "///evil.example/user/k/",
+        "/\\evil.example/user/k/",
+        "/%5cevil.example/",
+        "/../admin",
+        "/user/%2e%2e/%2e%2e/admin",
+        "/user/k /lab",
+        "/user/k\x00",
+        "/user/k\r\nSet-Cookie: a=b",
+        "/user/\u043a/lab",
+        "evil.example",
+        "",
+    ],
+)
+def test_a_claim_that_leads_anywhere_but_to_the_node_is_a_failed_claim(base: str, url: str) -> None:
+    with pytest.raises(WireError):
+        sandbox_url(a_node(url=base), parse_claim({"url": url}).url)
+
+
+def test_an_absolute_sandbox_url_may_name_the_port_that_goes_without_saying() -> None:
+    node = a_node(url="https://n1.example.org")
+    assert sandbox_url(node, "https://k.n1.example.org:443/lab") == "https://k.n1.example.org:443/lab"
+    node = a_node(url="http://127.0.0.1:8101")
+    assert sandbox_url(node, "http://127.0.0.1:8101/user/k/") == "http://127.0.0.1:8101/user/k/"
+    with pytest.raises(WireError):
+        sandbox_url(node, "http://k.127.0.0.1:8101/user/k/")
 
 
 def test_a_node_cannot_send_visitors_to_another_host(nodes: FakeNodes, client: AgentClient) -> None:

@@ -47,6 +47,20 @@ def test_a_sandbox_at_what_is_no_address_is_a_failed_claim(nodes: FakeNodes, cli
     assert not [one for one in found if not isinstance(one, Failure)]
 
 
+@pytest.mark.parametrize(
+    "origin", ["http://127.0.0.1:99999", "http://127.0.0.1:1", "//evil.example", "ftp://127.0.0.1"]
+)
+def test_a_visitor_whom_a_node_would_send_elsewhere_gets_a_sandbox_at_the_next_node(
+    fleet: SteppedWorker, pair: tuple[FakeNode, FakeNode], origin: str
+) -> None:
+    hostile, honest = pair
+    hostile.origin = origin
+    answer = fleet.visit("/lab")
+    assert answer.status_code == 302
+    assert answer.headers["Location"].startswith(f"{honest.url}/user/")
+    assert hostile.spawns()
+
+
 @pytest.mark.parametrize("text", NO_TEXTS)
 def test_a_text_that_no_database_takes_is_a_failed_poll_and_no_more(
     fleet: SteppedWorker, pair: tuple[FakeNode, FakeNode], text: str
