@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from threading import Event as Flag
 from threading import Lock
 
@@ -17,8 +18,11 @@ from redirector.store.registry import Registry
 
 log = logging.getLogger(__name__)
 
-TURN_SECONDS = 0.5
-"""How late a worker learns at most what another one wrote. A turn without news is one query of two rows."""
+GLANCE_SECONDS = 0.15
+GLANCES_A_TURN = 3
+"""How late a worker learns at most what another one wrote. A glance without news is one query of two rows. What it
+collected itself is written once a turn, or at once if it is that a node failed a visitor.
+"""
 
 TURNS_A_RENEWAL = 2
 
@@ -66,7 +70,11 @@ class Keeper:
 
     def run(self, stop: Flag) -> None:
         """Turn until stopped; then write what is left and give the lease back."""
-        while not stop.wait(TURN_SECONDS):
+        while not stop.is_set():
+            for _ in range(GLANCES_A_TURN):
+                if self._reports.urgent.wait(GLANCE_SECONDS) or stop.is_set():
+                    break
+                self.glance()
             self.turn()
         self._leading.clear()
         try:
@@ -75,8 +83,14 @@ class Keeper:
         except DatabaseAwayError as error:
             log.warning("stopping without a last word: %s", error)
 
+    def glance(self) -> None:
+        """Look for news between turns."""
+        if self.prepared and not self.database_away:
+            with suppress(DatabaseAwayError):  # the next turn says so
+                self.refresh()
+
     def turn(self) -> None:
-        """One turn."""
+        """Look for news, contend for the lease, and write what was collected."""
         try:
             if self._prepare is not None:
                 self._prepare()

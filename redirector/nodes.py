@@ -21,7 +21,7 @@ DOWN_AFTER = 3
 
 DEBT_OF_POLL = 1
 DEBT_OF_RETURN = 2
-DEBT_OF_CLAIM = 5
+DEBT_OF_CLAIM = 10
 """Good polls that a suspect owes before it counts as up: after one bad poll, after having been down, and after a
 failed claim, which weighs more because polls had not noticed what visitors met."""
 

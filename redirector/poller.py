@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import math
+import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from random import Random
 from threading import Event as Flag
@@ -30,6 +31,7 @@ from redirector.nodes import (
     after_good_poll,
     pending,
 )
+from redirector.rechecks import Rechecks
 from redirector.store.boards import Boards
 from redirector.store.journal import Event, Journal
 from redirector.store.registry import Registry
@@ -55,9 +57,14 @@ DOWN_BEATS = 2
 FORGET_BEATS = 1000
 """So often old events are deleted: about twice an hour."""
 
-HURRIED_SECONDS = 1.0
-HURRIED_NODES = 200
-"""While somebody waits, a freed slot should not be idle for long. With more nodes than this it would cost too much."""
+HURRIED_SECONDS = 0.3
+HURRIED_POLLS = 200
+"""While somebody waits, a freed slot should not be idle for long: beats come as soon as this, at so many polls a second
+at most.
+"""
+
+LISTEN_SECONDS = 0.1
+"""How soon is heard, between beats, what visitors met, and that a node is back."""
 
 JITTER = 0.1
 """Part of the beat by which each one varies, so that several fleets do not knock at one node in step."""
@@ -110,6 +117,10 @@ class Poller:
         self._seen: dict[str, Seen] = {}
         self._beats = 0
         self._asked: dict[str, Future[Polled]] = {}
+        self._asked_at: dict[str, float] = {}
+        """When each node was last asked by a beat."""
+        self._began = 0.0
+        self._rechecks = Rechecks(self._ask, clock=time.monotonic)
 
     def run(self, stop: Flag) -> None:
         """Beat while this worker leads, until stopped. A late beat is skipped, not replayed."""
@@ -119,15 +130,34 @@ class Poller:
                     self._beats = 0
                     stop.wait(IDLE_SECONDS)
                     continue
-                began = self._clock()
+                began, jitter = time.monotonic(), self._rng.uniform(1 - JITTER, 1 + JITTER)
                 self.beat(executor, stop)
-                pause = self.rhythm() * self._rng.uniform(1 - JITTER, 1 + JITTER)
-                stop.wait(max(0.0, min(pause, began + pause - self._clock())))
+                while time.monotonic() < began + self.rhythm() * jitter and self._leading.is_set():
+                    if stop.wait(LISTEN_SECONDS):
+                        break
+                    self.listen(executor)
 
     def rhythm(self) -> float:
         """Seconds from one beat to the next: fewer while somebody waits for what the next one may find."""
-        hurry = len(self._view.nodes) <= HURRIED_NODES and self._anyone_waits()
-        return min(self._seconds, HURRIED_SECONDS) if hurry else self._seconds
+        hurried = max(HURRIED_SECONDS, len(self._view.nodes) / HURRIED_POLLS)
+        return min(self._seconds, hurried) if self._anyone_waits() else self._seconds
+
+    def listen(self, executor: Executor) -> None:
+        """Take in what visitors met, and who is back, and let everyone know at once if that changes anything."""
+        heard, back = self._hear_sightings(), self._learn_returns()
+        self._rechecks.begin(executor, self._view.nodes, self._seen)
+        if heard or back:
+            self._publish()
+
+    def _learn_returns(self) -> bool:
+        before = dict(self._seen)
+        for name, polled in self._rechecks.answers().items():
+            node = self._view.nodes.get(name)
+            # What was asked before the last beat may be older than what that found.
+            fresh = name in self._seen and polled.asked_at >= self._began
+            if node is not None and fresh and isinstance(polled.answer, NodeStats):
+                self._learn(node, polled)
+        return any(self._seen[name].health is not one.health for name, one in before.items())
 
     def beat(self, executor: ThreadPoolExecutor, stop: Flag) -> None:
         """Ask all nodes once, and publish as they answer."""
@@ -138,21 +168,25 @@ class Poller:
         self._beats += 1
         nodes = self._view.nodes  # one registry for the whole beat, whatever is read meanwhile
         self._seen = {name: self._seen.get(name, Seen()) for name in nodes}
+        self._asked_at = {name: at for name, at in self._asked_at.items() if name in nodes}
         self._hear_sightings()
-        due = self._due(nodes)
-        portion = max(AT_ONCE, math.ceil(len(due) * PUBLISH_SECONDS / (self._seconds * SPREAD)))
-        ends_at, published = self._clock() + self._seconds, False
-        while (due or self._asked) and self._clock() < ends_at and self._leading.is_set():
+        self._began, rhythm = self._clock(), self.rhythm()
+        due = self._due(nodes, hurried=rhythm < self._seconds)
+        portion = max(AT_ONCE, math.ceil(len(due) * PUBLISH_SECONDS / (rhythm * SPREAD)))
+        ends_at, published = time.monotonic() + rhythm, False
+        while (due or self._asked) and time.monotonic() < ends_at and self._leading.is_set():
             now, due = due[:portion], due[portion:]
             for node in now:
                 self._asked[node.name] = executor.submit(self._ask, node)
-            began = self._clock()
+                self._asked_at[node.name] = time.monotonic()
+            began = time.monotonic()
             wait(self._asked.values(), timeout=PUBLISH_SECONDS)
             if self._learn_answers():
                 self._publish()
                 published = True
+            self.listen(executor)
             if due:
-                stop.wait(max(0.0, PUBLISH_SECONDS - (self._clock() - began)))
+                stop.wait(max(0.0, PUBLISH_SECONDS - (time.monotonic() - began)))
         if not published:
             # Nobody answered, or there is nobody: that, too, is news of this beat.
             self._publish()
@@ -171,12 +205,17 @@ class Poller:
         except DatabaseAwayError:
             return  # the keeper says so; there is time
 
-    def _due(self, nodes: Mapping[str, Node]) -> list[Node]:
+    def _due(self, nodes: Mapping[str, Node], *, hurried: bool) -> list[Node]:
         due = []
         for name, node in nodes.items():
-            if name in self._asked:
+            early = hurried and time.monotonic() - self._asked_at.get(name, -math.inf) < self._seconds
+            if name in self._asked and not early:
                 # Not even the time-out came back, as when a name server hangs: one more poll without an answer.
                 self._learn(node, Polled(self._clock(), Failure(Trouble.SILENT, "no answer at all")))
+                self._asked_at[name] = time.monotonic()
+            elif name in self._asked or (early and self._seen[name].health is not Health.UP):
+                # However quick the beat: nobody is judged sooner for not answering.
+                continue
             elif self._seen[name].health is not Health.DOWN or self._beats % DOWN_BEATS == 0:
                 due.append(node)
         return due
@@ -241,12 +280,12 @@ class Poller:
             log.info("health", extra=fields(node=name, health=after.health.value, reason=after.reason))
             self._reports.event(Event(self._clock(), f"node_{after.health}", name, "poller", after.reason))
 
-    def _hear_sightings(self) -> None:
-        """Take in what visitors met at nodes, which is often sooner than a poll would tell."""
+    def _hear_sightings(self) -> bool:
+        """Take in what visitors met at nodes, which is often sooner than a poll would tell; whether it was anything."""
         try:
             sightings = self._journal.take_sightings()
         except DatabaseAwayError:
-            return  # the keeper says so
+            return False  # the keeper says so
         now = self._clock()
         for sighting in sightings:
             before = self._seen.get(sighting.node)
@@ -254,6 +293,7 @@ class Poller:
                 proved, reason = sighting.proved, sighting.reason
                 after = after_good_claim(before, now=now) if proved else after_bad_claim(before, reason, now=now)
                 self._put(sighting.node, before, after)
+        return bool(sightings)
 
     def _overtake(self, node: Node, generation: int) -> None:
         """The node holds a newer intent than the registry, as after a backup was restored: number ours above it."""

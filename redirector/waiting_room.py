@@ -11,16 +11,19 @@ from dataclasses import dataclass, field
 
 INTERVALS = 2
 SLACK_SECONDS = 1.0
-"""A ticket is live for two of its page's polling intervals, and a bit for what lies between page and database."""
+LEAST_LIVE_SECONDS = 3.0
+"""A ticket is live for two of its page's polling intervals, and a bit for what lies between page and database; and not
+for less than this, so that nobody loses the place at the front by one packet that is lost.
+"""
 
 FRONT = 8
 """So many beyond the free slots are looked up in the database itself when they ask. The rest get their position from
 what their worker read a moment ago, and cost the database nothing of their own."""
 
-QUICKEST_SECONDS = 1.0
+QUICKEST_SECONDS = 0.4
 SLOWEST_SECONDS = 5.0
 PLACES_A_SECOND = 20
-"""Who is next asks every second, so that a slot is not idle for longer; who has a hundred before them asks every five
+"""Who is next asks at this pace, so that a slot is not idle for longer; who has a hundred before them asks every five
 seconds, since a place cannot come sooner than that in any fleet that has a queue at all."""
 
 LATELY_SECONDS = 300.0
@@ -154,4 +157,4 @@ def ask_again_seconds(ahead: int) -> float:
 
 def live_seconds(interval: float) -> float:
     """How long a place lives when its page does not ask again."""
-    return INTERVALS * interval + SLACK_SECONDS
+    return max(LEAST_LIVE_SECONDS, INTERVALS * interval + SLACK_SECONDS)

@@ -68,6 +68,7 @@ class Worker:
     keeper: Keeper
     poller: Poller
     room: Room
+    reports: Reports
     abandonment: Abandonment
     client: AgentClient
     fan_out: FanOut
@@ -217,7 +218,9 @@ def compose(settings: Settings, *, migrated: bool = True, buckets: BucketTable |
             rng=rng,
         )
     )
-    return Worker(app, view, placer, control, registry, keeper, poller, room, abandonment, client, fan_out, database)
+    return Worker(
+        app, view, placer, control, registry, keeper, poller, room, reports, abandonment, client, fan_out, database
+    )
 
 
 def new_ticket() -> str:

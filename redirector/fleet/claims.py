@@ -69,8 +69,8 @@ class Claims:
 
     def failed(self, node: Node, reason: str) -> None:
         """A claim came to nothing by the node's fault: it is doubted here at once, and whoever polls hears of it."""
-        self._view.doubt(node.name)
-        self._reports.sighting(Sighting(node.name, proved=False, reason=f"a claim failed: {reason}"))
+        news = self._view.doubt(node.name)
+        self._reports.sighting(Sighting(node.name, proved=False, reason=f"a claim failed: {reason}"), urgent=news)
 
     def _call(self, node: Node, wishes: Sequence[Wish], seconds: float) -> Sequence[Answer]:
         if len(wishes) == 1:

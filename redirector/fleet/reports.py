@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from dataclasses import dataclass, field
+from threading import Event as Flag
 from threading import Lock
 
 from redirector.store.journal import Event, Sighting
@@ -32,6 +33,8 @@ class Reports:
         self._events: deque[Event] = deque(maxlen=KEPT)
         self._counts: Counter[str] = Counter()
         self._sightings: dict[tuple[str, bool], Sighting] = {}
+        self.urgent = Flag()
+        """Set while something is here that should not wait for the next turn."""
 
     def event(self, event: Event) -> None:
         """Something people may want to read about."""
@@ -43,10 +46,12 @@ class Reports:
         with self._lock:
             self._counts.update(counts)
 
-    def sighting(self, sighting: Sighting) -> None:
+    def sighting(self, sighting: Sighting, *, urgent: bool = False) -> None:
         """What a claim met at a node. A hundred visitors who met the same are one sighting."""
         with self._lock:
             self._sightings[sighting.node, sighting.proved] = sighting
+            if urgent:
+                self.urgent.set()
 
     def take(self) -> Batch:
         """Everything collected so far; it is no longer here then."""
@@ -55,6 +60,7 @@ class Reports:
             self._events.clear()
             self._counts = Counter()
             self._sightings.clear()
+            self.urgent.clear()
             return batch
 
     def put_back(self, batch: Batch) -> None:

@@ -8,7 +8,7 @@ from threading import Lock
 
 from redirector.board import Board
 from redirector.fleet.tally import Tally
-from redirector.nodes import DEFAULT_POOL, Node
+from redirector.nodes import DEFAULT_POOL, Health, Node
 from redirector.placement import Ranking, ranking_of
 
 DOUBTED_POLLS = 2
@@ -64,12 +64,14 @@ class View:
                 return self._pools.setdefault(name, pool)
             return pool
 
-    def doubt(self, name: str) -> None:
-        """Use a node only when nothing else is free, from now on and until polls say better."""
+    def doubt(self, name: str) -> bool:
+        """Use a node only when nothing else is free, from now on and until polls say better; whether that is news."""
         with self._lock:
+            news = name not in self._doubts and self.board.of(name).health is Health.UP
             self._doubts[name] = self.board.of(name).polls
             for pool in self._pools.values():
                 pool.ranking = pool.ranking.doubting(name)
+            return news
 
     def trust(self, name: str) -> None:
         """Forget a doubt: the node has given somebody a sandbox."""

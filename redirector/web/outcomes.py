@@ -16,7 +16,7 @@ FULL_SECONDS = 15
 LIMITED_SECONDS = 60
 """When to try again: what starts takes a second or two, sessions last minutes, and an allowance fills slowly."""
 
-PLAIN_SECONDS = 3
+PLAIN_SECONDS = 1
 """How often a page without a script is loaded again, at most."""
 
 SENTENCES = {

@@ -10,12 +10,13 @@ import pytest
 
 from redirector import poller
 from redirector.fleet.control import Decision
-from redirector.nodes import Health
+from redirector.nodes import DOWN_AFTER, Health
 from redirector.store.database import Database
 from redirector.store.leases import LEASE_SECONDS
 from tests.support.fleet_node import Mood
 from tests.support.fleet_nodes import FakeNodes
 from tests.support.fleet_worker import SteppedWorker, stepped_worker
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture
@@ -240,3 +241,75 @@ def test_the_beat_is_quicker_while_somebody_waits(nodes: FakeNodes, tmp_path: Pa
         fleet.visit()
         fleet.worker.room.turn()
         assert fleet.worker.poller.rhythm() == poller.HURRIED_SECONDS
+
+
+def test_while_somebody_waits_nobody_is_judged_sooner_for_not_answering(nodes: FakeNodes, tmp_path: Path) -> None:
+    with stepped_worker(tmp_path, TMPNB_POLL_SECONDS="5") as fleet:
+        node = nodes.add("n1", ready=0)
+        fleet.add(node)
+        fleet.visit()
+        fleet.worker.room.turn()
+        nodes.die(node)
+        for _ in range(DOWN_AFTER + 1):
+            fleet.worker.poller.beat(fleet.executor, threading.Event())
+        assert fleet.seen(node).health is Health.SUSPECT
+
+
+def test_what_a_visitor_met_is_known_to_all_workers_between_beats(
+    nodes: FakeNodes, fleet: SteppedWorker, second: SteppedWorker
+) -> None:
+    node = nodes.add("n1", ready=9, capacity=9)
+    fleet.add(node, nodes.add("n2", ready=3))
+    second.worker.keeper.turn()
+    nodes.die(node)
+    assert second.visit().status_code == 302
+    assert second.worker.reports.urgent.is_set(), "it is written at once"
+    second.worker.keeper.turn()
+    fleet.worker.poller.listen(fleet.executor)
+    assert fleet.seen(node).health is Health.SUSPECT
+    second.worker.keeper.glance()
+    assert second.seen(node).health is Health.SUSPECT
+
+
+def test_only_the_first_visitor_of_a_worker_who_meets_a_death_has_it_written_at_once(
+    nodes: FakeNodes, fleet: SteppedWorker
+) -> None:
+    node = nodes.add("n1", ready=9, capacity=9)
+    fleet.add(node)
+    nodes.die(node)
+    fleet.visit()
+    fleet.worker.keeper.turn()
+    fleet.visit()
+    assert not fleet.worker.reports.urgent.is_set()
+
+
+def test_a_node_that_is_back_is_known_before_the_next_beat(nodes: FakeNodes, fleet: SteppedWorker) -> None:
+    node = nodes.add("n1")
+    fleet.add(node)
+    nodes.die(node)
+    fleet.beat(3)
+    assert fleet.seen(node).health is Health.DOWN
+    node.restart()
+    nodes.start(node)
+
+    def is_up() -> bool:
+        fleet.worker.poller.listen(fleet.executor)
+        return fleet.seen(node).health is Health.UP
+
+    wait_until(is_up, 5, "its return")
+
+
+def test_a_node_that_stays_away_is_judged_by_beats_alone(nodes: FakeNodes, fleet: SteppedWorker) -> None:
+    node = nodes.add("n1")
+    fleet.add(node)
+    node.mood = "failing"
+    fleet.beat()
+    asked = len(node.asked)
+
+    def is_asked() -> bool:
+        fleet.worker.poller.listen(fleet.executor)
+        return len(node.asked) > asked + 3
+
+    wait_until(is_asked, 5, "some rechecks")
+    fleet.worker.poller.listen(fleet.executor)
+    assert fleet.seen(node).health is Health.SUSPECT

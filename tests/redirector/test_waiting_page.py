@@ -67,7 +67,7 @@ def test_an_old_browser_is_told_when_to_load_it_again_by_a_header(fleet: Stepped
 def test_a_browser_of_today_without_scripts_finds_the_same_in_the_page(fleet: SteppedWorker) -> None:
     page = fleet.visit(headers=BROWSER)
     assert "Refresh" not in page.headers, "it would load the page again beside the script too"
-    assert re.search(r'<noscript><meta http-equiv="refresh" content="3; url=/wait/[\w-]{32}/"></noscript>', page.text)
+    assert re.search(r'<noscript><meta http-equiv="refresh" content="1; url=/wait/[\w-]{32}/"></noscript>', page.text)
 
 
 def test_a_page_that_is_loaded_again_every_few_seconds_keeps_its_place(
