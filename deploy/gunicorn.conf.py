@@ -21,8 +21,8 @@ keepalive = 75
 # after which Docker and systemd use force.
 graceful_timeout = 15
 
-# A worker that has told its master nothing for so long hangs. Every wait inside is bounded by seconds, so a minute is
-# never reached by one that merely has much to do.
+# A worker that has told its master nothing for so long hangs. It tells while its threads wait, so a selftest of a node
+# may take minutes all the same.
 timeout = 60
 
 # Workers say that they live by touching a file; on a disk that is busy they would seem dead. This is memory.

@@ -29,6 +29,11 @@ TICKETS_AT_ONCE = 16
 ATTEMPTS_AT_ONCE = 64
 """Most attempts in one call that abandons them."""
 
+TRIAL_SECONDS = 200
+"""Longest that a node takes to try a pool (`POST /api/selftest`). Whoever passes it on waits longer, the further out
+the longer, so that the answer is the node's own: see "Time-outs" in docs/architecture.md.
+"""
+
 PATH_LIMIT = 3500
 """Longest path and query inside a sandbox, in bytes: `TICKETS_AT_ONCE` of them fit into the body of one claim call,
 since none of the characters that they may hold is longer in JSON.

@@ -19,6 +19,7 @@ from urllib3 import ProxyManager
 from urllib3.exceptions import HTTPError, LocationValueError, MaxRetryError, NewConnectionError, ProxyError
 
 from node_agent.bounded_reading import Budget, TooLongError
+from node_agent.wire import TRIAL_SECONDS
 from redirector.admin_answers import (
     AnnouncedView,
     EventView,
@@ -39,10 +40,10 @@ from redirector.bounded_http import BOUNDED_POOLS, within_budget
 from redirector.json_fields import ViewError
 
 CONNECT_SECONDS = 5.0
-ANSWER_SECONDS = 30.0
-"""Adding a node lets the redirector try it first, so an answer may take a while."""
-SELFTEST_SECONDS = 150.0
-"""A selftest starts a sandbox and a kernel, perhaps after an image was pulled."""
+ANSWER_SECONDS = 40.0
+"""Adding a node lets the redirector try it first, so an answer may take a while; the front waits 30 seconds for it."""
+SELFTEST_SECONDS = TRIAL_SECONDS + 40.0
+"""Longer than the front waits for a selftest, and that waits longer than the redirector."""
 BODY_LIMIT = 16 * 2**20
 """Bytes; a thousand nodes with their pools stay far below."""
 LOOPBACK = ("127.0.0.1", "localhost", "::1")

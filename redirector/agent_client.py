@@ -15,7 +15,17 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
 
-from node_agent.wire import Claim, NodeStats, Refusal, WireError, parse_claim, parse_claims, parse_refusal, parse_stats
+from node_agent.wire import (
+    TRIAL_SECONDS,
+    Claim,
+    NodeStats,
+    Refusal,
+    WireError,
+    parse_claim,
+    parse_claims,
+    parse_refusal,
+    parse_stats,
+)
 from redirector.bounded_http import Answer, BoundedHttp, Request
 from redirector.name_lookup import is_address
 from redirector.node_metrics import Families, NodeMetricsError, parse_metrics
@@ -45,8 +55,8 @@ MESSAGE_LIMIT = 500
 CONTROL_SECONDS = 3.0
 """For calls that an operator waits for."""
 
-SELFTEST_SECONDS = 120.0
-"""A selftest starts a sandbox and a kernel, on a node that may be busy or has to pull the image first."""
+SELFTEST_SECONDS = TRIAL_SECONDS + 20.0
+"""Longer than the node's own nginx waits for the trial."""
 
 
 @dataclass(frozen=True, slots=True)

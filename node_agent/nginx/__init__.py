@@ -16,6 +16,7 @@ from node_agent.config import Settings
 from node_agent.nginx import headers, tls
 from node_agent.nginx.shares import shares
 from node_agent.pages import script_path
+from node_agent.wire import TRIAL_SECONDS
 
 
 class _NginxTemplate(Template):
@@ -71,6 +72,7 @@ def _values(settings: Settings) -> dict[str, str]:
     address = urlsplit(settings.url)
     return {
         "run_dir": str(settings.run_dir),
+        "trial_seconds": str(TRIAL_SECONDS + 10),
         "max_age_seconds": str(settings.max_age_seconds),
         "frame_ancestors": " ".join(("'self'", *settings.frame_ancestors)),
         "common_headers": "\n".join(headers.common(settings)),

@@ -1,0 +1,74 @@
+"""Time-outs nest, over both programs and the shipped files: whoever passes work on outwaits the one who does it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from node_agent import config, jupyter_client, kernel_session, nginx, selftest
+from node_agent.wire import TRIAL_SECONDS
+from redirector import admin_client, agent_client
+from redirector import config as redirector_config
+
+ROOT = Path(__file__).parents[2]
+FRONT = (ROOT / "deploy" / "redirector" / "nginx" / "tmpnb.conf").read_text()
+REQUIRED = {"TMPNB_NODE_IMAGE": "an-image", "TMPNB_NODE_URL": "https://node1.example.org"}
+
+
+def node_nginx() -> str:
+    return nginx.render(config.load(REQUIRED), as_root=True, connections=8192)
+
+
+def read_timeout(text: str, path: str) -> float:
+    """Seconds that the location for this path waits for an answer, by nginx's own rules for the two kinds used here."""
+    locations = re.findall(r"^( *)location (=|~) (\S+) \{\n(.*?)^\1\}", text, re.DOTALL | re.MULTILINE)
+    exact = [body for _, kind, place, body in locations if kind == "=" and place == path]
+    matching = [
+        body
+        for _, kind, place, body in locations
+        if kind == "~" and re.search(place.strip('"').replace("(?<", "(?P<"), path)
+    ]
+    for body in (exact + matching)[:1]:
+        if own := re.search(r"proxy_read_timeout (\d+)s;", body):
+            return float(own[1])
+    default = re.search(r"^    proxy_read_timeout (\d+)s;", text, re.MULTILINE)
+    assert default, path
+    return float(default[1])
+
+
+def test_each_step_of_a_selftest_outwaits_the_one_within() -> None:
+    work = (
+        selftest.START_SECONDS + jupyter_client.LANDING_SECONDS + selftest.CELL_SECONDS + kernel_session.STOP_SECONDS,
+        TRIAL_SECONDS,
+        read_timeout(node_nginx(), "/api/selftest"),
+        agent_client.SELFTEST_SECONDS,
+        read_timeout(FRONT, "/api/nodes/n1/selftest"),
+        admin_client.SELFTEST_SECONDS,
+    )
+    assert list(work) == sorted(set(work)), work
+    assert read_timeout(FRONT, "/dashboard/nodes/n1/selftest") == read_timeout(FRONT, "/api/nodes/n1/selftest")
+
+
+def test_an_operators_order_is_answered_by_the_redirector_before_anybody_gives_up() -> None:
+    work = (agent_client.CONTROL_SECONDS, read_timeout(FRONT, "/api/nodes/n1/drain"), admin_client.ANSWER_SECONDS)
+    assert list(work) == sorted(set(work)), work
+
+
+def test_a_visitor_is_answered_by_the_redirector_before_the_front_gives_up() -> None:
+    longest = redirector_config.read(
+        {"TMPNB_ADMIN_TOKEN": "a-token-of-32-characters-or-more", "TMPNB_PLACE_SECONDS": "60"}
+    )
+    assert longest.place_seconds < read_timeout(FRONT, "/")
+
+
+def test_the_documented_numbers_are_these() -> None:
+    rows = (ROOT / "docs" / "architecture.md").read_text().splitlines()
+    [selftests] = [row for row in rows if row.startswith("| a selftest |")]
+    numbers = [float(number) for number in re.findall(r"(\d+) s", selftests)]
+    assert numbers == [
+        TRIAL_SECONDS,
+        read_timeout(node_nginx(), "/api/selftest"),
+        agent_client.SELFTEST_SECONDS,
+        read_timeout(FRONT, "/api/nodes/n1/selftest"),
+        admin_client.SELFTEST_SECONDS,
+    ]
