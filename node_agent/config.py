@@ -35,6 +35,7 @@ from node_agent.setting_values import (
     optional_file,
     optional_http_url,
     origins,
+    prefixes,
     run_directory,
     sites,
     size,
@@ -67,6 +68,7 @@ class Settings:
     image: str
     command: str
     landing: str
+    landing_prefixes: tuple[str, ...]
     warm: int
     capacity: int
     fleet_only: bool
@@ -243,6 +245,14 @@ TABLE: tuple[Setting, ...] = (
         "/lab",
         "path",
         "The page in a sandbox that visitors get when they ask for none. It is asked once before anyone gets it.",
+    ),
+    Setting(
+        "landing_prefixes",
+        prefixes,
+        "",
+        "none",
+        "path parts",
+        "First parts of further addresses at which visitors may come in, at the fleet's entry too. Spaces between.",
     ),
     Setting(
         "capacity",

@@ -15,6 +15,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from node_agent import command
+from node_agent.landing import MOST_PREFIXES
+from node_agent.landing import PREFIX as PREFIX_OF_PATH
 from node_agent.sandboxes import KEY_LENGTH
 
 SOCKET_PATH_LIMIT = 107
@@ -80,6 +82,14 @@ def one_of(*words: str) -> Callable[[str], str]:
 
 def switch(text: str) -> bool:
     return one_of("0", "1")(text) == "1"
+
+
+def prefixes(text: str) -> tuple[str, ...]:
+    """First parts of paths, with spaces between."""
+    parts = tuple(text.split())
+    if len(parts) > MOST_PREFIXES or not all(PREFIX_OF_PATH.fullmatch(part) for part in parts):
+        raise ValueError(f"has to be at most {MOST_PREFIXES} first parts of paths such as voila, with spaces between")
+    return parts
 
 
 def matching(pattern: str, what: str, *, shown: bool = True) -> Callable[[str], str]:

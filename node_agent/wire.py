@@ -14,6 +14,8 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, TypeGuard
 from urllib.parse import quote, unquote_to_bytes
 
+from node_agent.landing import MOST_PREFIXES, PREFIX
+
 PROTOCOL = 1
 """Version of this format. Raised only by a change that an older reader would misunderstand."""
 
@@ -96,10 +98,12 @@ class NodeStats:
     max_age_seconds: int = 0
     """After this age a session ends at the latest; 0: unknown or no limit."""
     pools: Mapping[str, PoolStats] = field(default_factory=dict)
+    landing_prefixes: tuple[str, ...] = ()
+    """First parts of addresses at which visitors may come in, beyond those that everybody knows."""
 
     def dump(self) -> dict[str, Any]:
         """As JSON-ready values, tmpnb's four keys first."""
-        return asdict(self)
+        return asdict(self) | {"landing_prefixes": list(self.landing_prefixes)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +177,15 @@ def parse_stats(raw: object) -> NodeStats:
         refused_total=reader.count("refused_total", 0),
         max_age_seconds=reader.count("max_age_seconds", 0),
         pools=pools,
+        landing_prefixes=_landing_prefixes(reader),
     )
+
+
+def _landing_prefixes(reader: _Reader) -> tuple[str, ...]:
+    prefixes = reader.sequence("landing_prefixes") if reader.has("landing_prefixes") else []
+    if len(prefixes) > MOST_PREFIXES or not all(isinstance(each, str) and PREFIX.fullmatch(each) for each in prefixes):
+        raise WireError("stats: landing_prefixes are not a few short first parts of paths")
+    return tuple(prefixes)
 
 
 def parse_claim(raw: object) -> Claim:

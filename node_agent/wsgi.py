@@ -194,6 +194,7 @@ def compose(settings: Settings, runtime: Runtime) -> Agent:
         name=settings.name,
         version=importlib.metadata.version("tmpnb-fleet"),
         landing=settings.landing,
+        landing_prefixes=settings.landing_prefixes,
         entry_url=settings.entry_url,
         fleet_only=settings.fleet_only,
         addresses=addresses,

@@ -44,6 +44,7 @@ LAYERS = {
         ["cli"],
     ],
     "node_agent": [
+        ["landing"],
         ["wire", "log_lines", "lab_launcher", "lazy_group", "steady_clock", "bounded_reading"],
         ["errors"],
         ["sandboxes", "command", "durable", "browser_files", "docker_seccomp"],
@@ -135,7 +136,7 @@ def test_the_agent_never_imports_the_redirector() -> None:
 
 
 def test_the_redirector_imports_only_what_both_share_of_the_agent() -> None:
-    shared = ("node_agent.wire", "node_agent.log_lines", "node_agent.lazy_group", "node_agent.bounded_reading")
+    shared = tuple(f"node_agent.{name}" for name in ("landing", "wire", "log_lines", "lazy_group", "bounded_reading"))
     for path in modules("redirector"):
         foreign = {name for _, name in imported(path) if name.split(".")[0] == "node_agent"}
         assert all(name == "node_agent" or name.startswith(shared) for name in foreign), (path, foreign)

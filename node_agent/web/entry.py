@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Container
 
 from flask import Blueprint, Response, request
 from werkzeug.exceptions import NotFound
 
+from node_agent.landing import path_inside
 from node_agent.pool_settings import DEFAULT
 from node_agent.web import answers, incoming
 from node_agent.web.node import Node
 from node_agent.wire import Refusal, as_written
 
-LANDING = re.compile(r"/(?:lab|tree|notebooks|files|edit|consoles|terminals|doc|nbclassic)(?:/(?!/|%2[fF])|$)")
-"""Paths that make sense in a fresh sandbox. Any other is a 404 and takes nothing: scanners ask for a lot. One with an
-empty part after the first does not, since Jupyter takes it for a file outside the visitor's directory.
-"""
+EMPTY_PART = re.compile(r"(?:/[^/]*)?/(?:/|%2[fF])")
+"""Begins a path that makes no sense in a sandbox: Jupyter would take it for a file outside the visitor's directory."""
 
 RETRY_SECONDS = {"full": 5, "starting": 1}
 """How often the page of this name tries again by itself."""
@@ -27,7 +27,7 @@ def blueprint(node: Node) -> Blueprint:
     @routes.get("/", defaults={"path": ""})
     @routes.get("/<path:path>")
     def enter(path: str) -> Response:  # noqa: ARG001 - the address is read as it was sent, not as it was decoded
-        wanted = asked_for(node.landing)
+        wanted = asked_for(node.landing, node.all_prefixes(node.pools.stats()))
         if node.fleet_only:
             return elsewhere(node)
         if request.method == "HEAD":
@@ -43,19 +43,20 @@ def blueprint(node: Node) -> Blueprint:
     return routes
 
 
-def asked_for(landing: str) -> str:
-    """The path and query inside a sandbox that the visitor wants.
+def asked_for(landing: str, prefixes: Container[str] = ()) -> str:
+    """The path and query inside a sandbox that the visitor wants; `landing` if none, `prefixes` lead inside as well.
 
     Raises:
         NotFound: this is no path that leads into a sandbox.
     """
     raw = as_written(request.environ["RAW_URI"].encode("latin-1"))
     path, mark, query = raw.partition("?")
-    if path == "/":
+    inner = path_inside(path, prefixes)
+    if inner == "":
         return landing + (("&" if "?" in landing else mark) + query if query else "")
-    if not LANDING.match(path):
+    if inner is None or EMPTY_PART.match(inner):
         raise NotFound("there is nothing here")
-    return incoming.checked_path(raw)
+    return incoming.checked_path(inner + mark + query)
 
 
 def no_room(node: Node, refused: Refusal) -> Response:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from node_agent.addresses import Addresses
@@ -12,6 +12,7 @@ from node_agent.announcement import AnnouncementStore
 from node_agent.culling import Limits
 from node_agent.identity import Identity
 from node_agent.intent import IntentStore
+from node_agent.landing import prefixes_beyond
 from node_agent.pages import Pages
 from node_agent.pool import Pools
 from node_agent.pool_changes import PoolChanges
@@ -27,6 +28,7 @@ class Node:
     name: str
     version: str
     landing: str
+    landing_prefixes: tuple[str, ...]
     entry_url: str
     fleet_only: bool
     addresses: Addresses
@@ -50,6 +52,10 @@ class Node:
         """The page that visitors of a pool get who ask for none."""
         spec = self.pools.spec(pool)
         return spec.landing if spec and spec.landing else self.landing
+
+    def all_prefixes(self, pools: Iterable[str]) -> tuple[str, ...]:
+        """First parts of addresses at which visitors may come in, beyond those that everybody knows."""
+        return prefixes_beyond(self.landing_prefixes, map(self.landing_of, pools))
 
     def stats(self) -> NodeStats:
         """From memory. `seq` grows with every answer, so that a late one cannot pass for a fresh one."""
@@ -77,4 +83,5 @@ class Node:
             refused_total=refused,
             max_age_seconds=int(self.limits(DEFAULT).max_age),
             pools=pools,
+            landing_prefixes=self.all_prefixes(pools),
         )

@@ -76,11 +76,13 @@ def create_app(parts: Collaborators) -> Flask:
     app.url_map.strict_slashes = False
     # Paths go on to the sandbox as they came.
     app.url_map.merge_slashes = False
+    app.url_map.converters["landing"] = entry.LandingConverter
     admins = auth.admins(parts.settings, parts.buckets)
     pages.prepare(app, parts.settings)
     failures.register(app)
     app.after_request(_keep_nowhere)
-    app.register_blueprint(entry.blueprint(entry.Front(parts.door, parts.homecoming, parts.cookies)))
+    prefixes = entry.FleetPrefixes(parts.view)
+    app.register_blueprint(entry.blueprint(entry.Front(parts.door, parts.homecoming, parts.cookies, prefixes)))
     app.register_blueprint(public.blueprint(parts.door, parts.view, parts.settings))
     app.register_blueprint(admin_nodes.blueprint(parts.control, parts.upkeep, parts.live, admins, parts.clock))
     app.register_blueprint(admin_sessions.blueprint(parts.sessions, admins))

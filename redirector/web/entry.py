@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Container
 from dataclasses import dataclass
 
 from flask import Blueprint, Response, abort, request
+from werkzeug.routing import BaseConverter
 
+from node_agent.landing import path_inside
 from node_agent.wire import PATH_LIMIT, as_written, path_problem
 from redirector.fleet.door import Door
 from redirector.fleet.homecoming import Homecoming
 from redirector.fleet.placing import Placed
+from redirector.fleet.view import View
 from redirector.fleet.visits import Outcome, Refused, Visit, Waiting
 from redirector.nodes import DEFAULT_POOL
 from redirector.returning import Home, Visitor, base_of
 from redirector.web.cookies import Cookies
 from redirector.web.failures import SENTENCES, failure, prefers_page
-from redirector.web.landing import PREFIXES, inner_path
+from redirector.web.landing import inner_path
 from redirector.web.lookers import PURPOSES, is_bot, prefetches
 from redirector.web.outcomes import PLAIN_SECONDS, refused_json, refused_page, waiting_json, waiting_page
 from redirector.web.pages import ALONE, page_with_way_in
 from redirector.web.spawn import TICKET, ready
 
-STEMS = ("/user/<key>", *(f"/{prefix}" for prefix in PREFIXES))
-RULES = ("/", *STEMS, *(f"{stem}/<path:rest>" for stem in STEMS))
+RULES = ("/", "/<landing:first>", "/<landing:first>/", "/<landing:first>/<path:rest>")
+
+TAKEN = ("api", "dashboard", "healthz", "hosts", "metrics", "robots.txt", "static", "stats", "status", "wait")
+"""First parts of paths that are the redirector's own: whatever a node says, nobody comes in there."""
 
 OURS = ("pool", "fresh")
 """Parts of the query that are meant for the redirector; the pool at the entry itself only."""
@@ -45,12 +52,24 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
+class FleetPrefixes:
+    """First parts of paths at which some node lets visitors in, beyond those that everybody knows."""
+
+    view: View
+
+    def __contains__(self, first: object) -> bool:
+        boards = self.view.board.seen.values()
+        return any(seen.stats is not None and first in seen.stats.landing_prefixes for seen in boards)
+
+
+@dataclass(frozen=True, slots=True)
 class Front:
     """Receives visitors."""
 
     door: Door
     homecoming: Homecoming
     cookies: Cookies
+    prefixes: Container[str]
 
     def enter(self, wanted: Wanted) -> Response:
         """Somebody opens the entry or a landing path."""
@@ -85,12 +104,18 @@ class Front:
         return response
 
 
+class LandingConverter(BaseConverter):
+    """The first part of a path, unless it is the redirector's own."""
+
+    regex = rf"(?!(?:{'|'.join(map(re.escape, TAKEN))})$).+"
+
+
 def blueprint(front: Front) -> Blueprint:
     """The visitor's way in."""
     routes = Blueprint("entry", __name__)
 
     def enter(**_parts: str) -> Response:
-        wanted = _wanted(request.path)
+        wanted = _wanted(request.path, front.prefixes)
         return front.only_looking() or front.enter(wanted)
 
     for rule in RULES:
@@ -101,7 +126,7 @@ def blueprint(front: Front) -> Blueprint:
     def wait(ticket: str, _rest: str = "") -> Response:
         if not TICKET.fullmatch(ticket):
             abort(404)
-        wanted = _wanted(request.path.removeprefix(f"/wait/{ticket}") or "/")
+        wanted = _wanted(request.path.removeprefix(f"/wait/{ticket}") or "/", front.prefixes)
         return front.only_looking() or front.receive(wanted, front.cookies.read(), ticket)
 
     @routes.get("/robots.txt")
@@ -130,14 +155,14 @@ def _go(url: str) -> Response:
     return Response(status=303 if request.method == "POST" else 302, headers=headers)
 
 
-def _wanted(path: str) -> Wanted:
+def _wanted(path: str, prefixes: Container[str]) -> Wanted:
     """Read a path and the request's query; whatever is no visitor's is answered here."""
     query = as_written(request.query_string)
     parts = [part for part in query.split("&") if part]
     pool = request.args.get("pool") or DEFAULT_POOL if path == "/" else DEFAULT_POOL
     ours = OURS if path == "/" else OURS[1:]
     kept = [part for part in parts if part.partition("=")[0] not in ours]
-    inner = inner_path(path, query if len(kept) == len(parts) else "&".join(kept))
+    inner = inner_path(path, query if len(kept) == len(parts) else "&".join(kept), prefixes)
     if inner is None:
         abort(404)
     if len(inner) > PATH_LIMIT:
@@ -145,7 +170,9 @@ def _wanted(path: str) -> Wanted:
     if path_problem(inner if inner.startswith("/") else f"/{inner}"):
         abort(404)
     # The query goes along whole: the pool is part of what they wait for.
-    suffix = (inner_path(path, "") or "/") + (f"?{query}" if query else "")
+    suffix = (inner_path(path, "", prefixes) or "/") + (f"?{query}" if query else "")
+    if path_inside(suffix, prefixes) is None:
+        suffix = f"/fresh{suffix}"  # a place that only the address of a former sandbox could name
     fresh = any(part.partition("=")[0] == "fresh" for part in parts)
     interval = 0.0 if _is_program() else PLAIN_SECONDS
     return Wanted(Visit(inner, pool, request.remote_addr or "", interval=interval), suffix, fresh)

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Container
 from urllib.parse import quote
 
+from node_agent.landing import path_inside
 from node_agent.wire import path_problem
-
-PREFIXES = ("lab", "tree", "notebooks", "files", "edit", "consoles", "terminals", "doc", "nbclassic")
-"""First parts of the paths under which Jupyter's pages live."""
-
-STALE = re.compile(r"/user/[^/]+(?P<inner>/.*)?", re.DOTALL)
 
 NOT_UTF8 = "\ufffd"
 """Stands where the server could not decode an address."""
@@ -19,21 +15,17 @@ SAFE = "/~!$&'()*+,;=:@"
 """What stands for itself in a path, beside letters, digits and `_.-`."""
 
 
-def inner_path(path: str, query: str) -> str | None:
+def inner_path(path: str, query: str, further: Container[str] = ()) -> str | None:
     """The path and query to open inside the sandbox; None if no visitor means this path. Its form is not judged here.
 
     Args:
         path: as the server decoded it, such as `/lab/tree/Ä.ipynb`. A `/user/<key>/…` of a sandbox that is no more
             stands for the same place in a fresh one.
         query: as an address holds it, without the question mark.
+        further: first parts of paths that lead inside as well.
     """
-    stale = STALE.fullmatch(path)
-    inner = path if stale is None else stale["inner"] or ""
-    if NOT_UTF8 in inner:
-        return None
-    if inner in ("", "/"):
-        return f"?{query}" if query else ""
-    if stale is None and inner.split("/")[1] not in PREFIXES:
+    inner = path_inside(path, further)
+    if inner is None or NOT_UTF8 in inner:
         return None
     return quote(inner, safe=SAFE) + (f"?{query}" if query else "")
 

@@ -188,7 +188,7 @@ def test_a_zero_byte_is_a_400(front: Front) -> None:
 def test_a_sandbox_that_is_gone_is_a_410_that_offers_a_fresh_one_at_the_same_path(front: Front) -> None:
     answer = front.ask(f"{BASE}/lab/tree/a%20b.ipynb?x=1&y=2")
     assert answer.status == 410
-    assert b'href="https://entry.example.org/lab/tree/a%20b.ipynb?x=1&amp;y=2"' in answer.body
+    assert b'href="https://entry.example.org/fresh/lab/tree/a%20b.ipynb?x=1&amp;y=2"' in answer.body
     assert answer.header("Cache-Control") == "no-store"
     assert str(answer.header("Content-Type")).startswith("text/html")
 

@@ -202,6 +202,11 @@ def test_a_disk_that_fails_is_a_503_that_readers_take_for_an_unwell_node(client:
         ("/?", "/lab"),
         ("/?reset&x=1", "/lab?reset&x=1"),
         ("/lab", "/lab"),
+        ("/fresh/", "/lab"),
+        ("/fresh/odd/app?x=1", "/odd/app?x=1"),
+        ("/hub/user-redirect/git-pull?repo=x", "/git-pull?repo=x"),
+        ("/voila/render/a%20b.ipynb", "/voila/render/a%20b.ipynb"),
+        ("/course/1", "/course/1"),
         ("/lab/tree/Welcome.ipynb?reset", "/lab/tree/Welcome.ipynb?reset"),
         ("/notebooks/a%20b%C3%A4%2Fc.ipynb?x=%22", "/notebooks/a%20b%C3%A4%2Fc.ipynb?x=%22"),
         ("/files/a//x", "/files/a//x"),
@@ -221,7 +226,18 @@ def test_a_landing_path_leads_into_a_sandbox_with_path_and_query_kept(
 
 @pytest.mark.parametrize(
     "path",
-    ["/favicon.ico", "/wp-login.php", "/laboratory", "/user", "/api", "/api/nothing", "/files//x", "/files/%2fx"],
+    [
+        "/favicon.ico",
+        "/wp-login.php",
+        "/laboratory",
+        "/user",
+        "/api",
+        "/api/nothing",
+        "/files//x",
+        "/files/%2fx",
+        "/fresh//x",
+        "/fresh/%2fx",
+    ],
 )
 def test_any_other_path_is_a_404_and_takes_nothing(client: FlaskClient, path: str) -> None:
     answer = client.get(path)

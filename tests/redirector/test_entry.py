@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from redirector.web.entry import TAKEN
 from tests.support.fleet_nodes import FakeNodes
 from tests.support.fleet_worker import SteppedWorker, stepped_worker
 
@@ -188,3 +189,30 @@ def test_a_person_gets_a_page_for_a_404_and_a_program_json(fleet: SteppedWorker)
 
 def test_robots_are_asked_to_stay_away(fleet: SteppedWorker) -> None:
     assert fleet.visit("/robots.txt").text == "User-agent: *\nDisallow: /\n"
+
+
+def test_the_entry_knows_where_its_nodes_let_visitors_in(nodes: FakeNodes, fleet: SteppedWorker) -> None:
+    node = nodes.add("n1", landing_prefixes=["course", "api", "dashboard"])
+    assert fleet.visit("/course/1").status_code == 404
+    fleet.add(node)
+    assert fleet.visit("/course/1?x=1").headers["Location"].endswith("/course/1?x=1")
+    assert fleet.visit("/courses").status_code == 404
+    assert fleet.visit("/api/nodes").status_code == 401, "what is the redirector's own stays so"
+    assert fleet.visit("/api/nothing").status_code == 404
+    assert fleet.visit("/dashboard/nothing").status_code == 404
+    assert len(node.spawns()) == 1
+
+
+def test_every_path_of_the_redirectors_own_is_kept_from_visitors(fleet: SteppedWorker) -> None:
+    rules = [rule for rule in fleet.worker.app.url_map.iter_rules() if rule.endpoint != "entry.enter"]
+    assert {rule.rule.split("/")[1] for rule in rules} <= set(TAKEN)
+
+
+def test_a_place_that_only_a_former_sandbox_had_is_waited_for_as_well(nodes: FakeNodes, fleet: SteppedWorker) -> None:
+    node = nodes.add("n1", ready=0, claimed=5)
+    fleet.add(node)
+    room = fleet.visit("/user/abc/odd/app?x=1", headers={"Accept": "application/json"}).get_json()
+    node.ready, node.claimed = 5, 0
+    fleet.beat(2)
+    answer = fleet.visit(room["next"], headers={"Accept": "application/json"})
+    assert answer.get_json()["url"].endswith("/odd/app?x=1")

@@ -29,16 +29,31 @@ from redirector.web.landing import inner_path, is_inner_path
         ("/user/abc/", "x=1", "?x=1"),
         ("/user/abc/lab/tree/Plot.ipynb", "x=1", "/lab/tree/Plot.ipynb?x=1"),
         ("/user/abc/voila/render/a.ipynb", "", "/voila/render/a.ipynb"),
+        ("/fresh", "", ""),
+        ("/fresh/", "x=1", "?x=1"),
+        ("/fresh/anything/at/all", "", "/anything/at/all"),
+        ("/hub/user-redirect/git-pull", "repo=x", "/git-pull?repo=x"),
+        ("/voila/render/app.ipynb", "", "/voila/render/app.ipynb"),
+        ("/proxy/8501/", "", "/proxy/8501/"),
+        (
+            "/git-pull",
+            "repo=https%3A%2F%2Fa.org%2Fy&urlpath=lab",
+            "/git-pull?repo=https%3A%2F%2Fa.org%2Fy&urlpath=lab",
+        ),
+        ("/course/1", "", "/course/1"),
     ],
 )
 def test_a_visitors_path_is_kept(path: str, query: str, inner: str) -> None:
-    assert inner_path(path, query) == inner
+    assert inner_path(path, query, {"course"}) == inner
 
 
 @pytest.mark.parametrize(
     "path",
     [
         "/labyrinth",
+        "/hub/home",
+        "/freshly/lab",
+        "/course",
         "/wp-login.php",
         "/user",
         "/api/spawn",

@@ -77,6 +77,8 @@ class FakeNode:
     """What it says of each of its sessions."""
     said: str = ""
     accepts_say: bool = True
+    landing_prefixes: list[str] = field(default_factory=list)
+    """Where it lets visitors in, beyond what everybody knows."""
     metrics: str = ""
     """What it tells Prometheus."""
     bad_images: set[str] = field(default_factory=set)
@@ -129,6 +131,7 @@ class FakeNode:
             "claimed": self.claimed,
             "claims_total": len(self.claims),
             "pools": pools,
+            "landing_prefixes": self.landing_prefixes,
         }
 
     def claim(self, asked: Asked) -> tuple[int, dict[str, Any]]:

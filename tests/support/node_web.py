@@ -24,6 +24,7 @@ def make_node(bench: Bench, state: Path) -> Node:
         name="n1",
         version="1.2.3",
         landing="/lab",
+        landing_prefixes=("course",),
         entry_url="https://entry.example.org",
         fleet_only=False,
         addresses=Addresses("https://node1.example.org", own_origins=False),

@@ -76,7 +76,7 @@ function tellOfTheEnd(base, key, entry, reportNow) {
     const inside = location.pathname.slice(base.length) || "/";
     show("gone", "This notebook has ended.",
       `${why} What you see can still be read and copied, but it cannot be run or saved any more.`.trim(),
-      [["Open a fresh one", entry + inside + location.search], ["Dismiss", hide]]);
+      [["Open a fresh one", `${entry}/fresh${inside}${location.search}`], ["Dismiss", hide]]);
   }
 
   // The words, in a tree of their own, so that no style of the page reaches them and none of theirs the page.

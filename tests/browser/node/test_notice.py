@@ -198,7 +198,7 @@ def test_an_open_page_says_that_its_sandbox_has_ended_and_offers_a_fresh_one_at_
     page.clock.run_for(MINUTE)
 
     fresh = ended(page).get_by_role("link", name="Open a fresh one")
-    expect(fresh).to_have_attribute("href", "https://entry.example.org/lab/tree/Plot.ipynb?x=1")
+    expect(fresh).to_have_attribute("href", "https://entry.example.org/fresh/lab/tree/Plot.ipynb?x=1")
     expect(page.get_by_text("Work")).to_be_visible()
 
 

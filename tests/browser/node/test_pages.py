@@ -106,7 +106,7 @@ def test_the_way_out_of_the_gone_page_is_the_first_thing_a_keyboard_meets(shown:
     page.keyboard.press("Tab")
     fresh = page.get_by_role("link", name="Open a fresh one")
     expect(fresh).to_be_focused()
-    expect(fresh).to_have_attribute("href", f"{shown.node.url}/lab/tree/Plot.ipynb")
+    expect(fresh).to_have_attribute("href", f"{shown.node.url}/fresh/lab/tree/Plot.ipynb")
 
 
 def test_the_full_page_goes_on_to_a_notebook_by_itself_once_there_is_one(shown: Shown, page: Page) -> None:
