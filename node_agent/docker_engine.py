@@ -30,6 +30,8 @@ SOCKET = Path("/var/run/docker.sock")
 
 CALL_SECONDS = 30
 """For one call. Creating and removing wait for the disk, and a busy host's is slow."""
+PULL_SECONDS = 300
+"""Of silence in a pull. The engine says nothing while it verifies a large layer, nor of a registry that hangs."""
 ANSWER_SECONDS = 5
 """For the question whether the engine is there at all."""
 CONFLICT = 409
@@ -71,11 +73,14 @@ class DockerEngine:
 
     def pull(self, image: str) -> Iterator[Mapping[str, Any]]:
         """Fetch an image; yields the engine's messages on the way."""
-        events = self._ask("pull an image", lambda client: client.pull(image, stream=True, decode=True))
+        begin = lambda client: client.pull(image, stream=True, decode=True)  # noqa: E731 - as in all calls here
+        events = self._ask("pull an image", begin, within=PULL_SECONDS)
         try:
             yield from events
         except NO_ANSWER as error:
-            raise EngineError(f"the engine broke off ({type(error).__name__})") from None
+            silent = "timed out" in str(error)
+            why = f"nothing came for {PULL_SECONDS} s" if silent else f"the engine broke off ({type(error).__name__})"
+            raise EngineError(why) from None
 
     def info(self) -> Mapping[str, Any]:
         """What the engine says of itself and of its kernel."""

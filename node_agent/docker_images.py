@@ -12,12 +12,15 @@ from typing import Any
 
 from node_agent.docker_limits import MIB, TMP, Account, DockerLimits
 from node_agent.errors import EngineError
+from node_agent.runtime import ImageState
 from node_agent.sandboxes import redact
 
 ORDINARY_USER = 1000
 HOME = "/home/visitor"
 """For images that run as root: the home of their root is none for a visitor."""
 
+QUIET_SECONDS = 30.0
+"""After so long without a word of a pull it is said."""
 AGAIN_SECONDS = 60.0
 """After a pull that failed. A registry that is asked more often only gets slower."""
 STALLED_SECONDS = 600.0
@@ -86,6 +89,12 @@ class _Pull:
     heard: float
     progress: Progress = field(default_factory=Progress)
     failure: str = ""
+    failure_before: str = ""
+    """Of the try before, which stands until this one has come further than a question."""
+
+    @property
+    def problem(self) -> str:
+        return self.failure or ("" if self.progress.total else self.failure_before)
 
 
 class ImagePulls:
@@ -101,19 +110,27 @@ class ImagePulls:
         self._pulls: dict[str, _Pull] = {}
         self._lock = threading.Lock()
 
-    def reason(self, image: str) -> str:
-        """Why this image is not there yet. Asking for it begins to fetch it, or tries again when it is time."""
+    def state(self, image: str) -> ImageState:
+        """How far this image is, which is not there. Asking begins to fetch it, or tries again when it is time."""
         if not self._allowed:
-            return f"image {image} is not on this host, and pulling is switched off"
+            return ImageState(there=False, problem=f"image {image} is not on this host, and pulling is switched off")
         with self._lock:
             current = self._pulls.get(image)
             now = self._clock()
             if current is None or now - current.heard >= (AGAIN_SECONDS if current.failure else STALLED_SECONDS):
-                current = self._pulls[image] = _Pull(now)
+                current = self._pulls[image] = _Pull(now, failure_before=current.problem if current else "")
                 threading.Thread(target=self._run, args=(image, current), name="pull", daemon=True).start()
-            if current.failure:
-                return f"image {image} is not on this host and cannot be pulled: {current.failure}"
-            return f"image {image} is being pulled: {current.progress}"
+            if current.problem:
+                problem = f"image {image} is not on this host and cannot be pulled: {current.problem}"
+                return ImageState(there=False, problem=problem)
+            quiet = now - current.heard
+            progress = f"{current.progress}, nothing for {quiet:.0f} s" if quiet >= QUIET_SECONDS else current.progress
+            return ImageState(there=False, progress=str(progress))
+
+    def reason(self, image: str) -> str:
+        """The same in a sentence: why no sandbox of this image starts."""
+        state = self.state(image)
+        return state.problem or f"image {image} is being pulled: {state.progress}"
 
     def _run(self, image: str, this: _Pull) -> None:
         try:

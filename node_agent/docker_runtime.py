@@ -26,7 +26,7 @@ from node_agent.docker_limits import (
     creation,
 )
 from node_agent.errors import EngineError
-from node_agent.runtime import Instance, Launch, Usage
+from node_agent.runtime import ImageState, Instance, Launch, Usage
 from node_agent.sandboxes import base_path, redact
 from node_agent.setting_values import SOCKET_NAME
 
@@ -78,6 +78,9 @@ class DockerRuntime:
         self._unkept = unkept
         self._warned: set[str] = set()
         self._proven = False
+
+    def image_state(self, image: str) -> ImageState:
+        return ImageState(there=True) if self._engine.image(image) is not None else self._pulls.state(image)
 
     def start(self, launch: Launch) -> None:
         limits = self._limits_by_pool.get(launch.pool, self._limits)

@@ -14,6 +14,7 @@ from node_agent.errors import HostError, UnknownPool
 from node_agent.ledger import Ledger, Standing
 from node_agent.planning import UNLIMITED, Counts, Health, after_failure, retired, room_for, startable, starts, surplus
 from node_agent.roster import Roster
+from node_agent.runtime import ImageState
 from node_agent.sandboxes import Sandbox, name_of
 from node_agent.tally import Tally
 from node_agent.wire import PoolStats, Refusal
@@ -48,6 +49,12 @@ class _Pool:
     spec: PoolSpec
     health: Health
     problem: str = ""
+    image: ImageState | None = None
+    """As last observed; None: not looked at yet."""
+
+    @property
+    def has_image(self) -> bool:
+        return self.image is not None and self.image.there
 
 
 class Pools:
@@ -159,6 +166,8 @@ class Pools:
     def _refusal(self, pool: _Pool) -> Refusal:
         if self._counts(pool).starting or self._startable(pool):
             return Refusal("starting", "a sandbox is being started; ask again in a moment")
+        if pool.image is not None and pool.image.progress:
+            return Refusal("full", "the image of this pool is still being fetched")
         if pool.problem or self._halted:
             return Refusal("full", "sandboxes do not start on this node at the moment")
         if self._counts(pool).total < pool.spec.capacity:
@@ -186,7 +195,7 @@ class Pools:
             if pool is None:
                 raise UnknownPool(spec.name)
             if spec.image != pool.spec.image:
-                pool.health, pool.problem = Health(), ""
+                pool.health, pool.problem, pool.image = Health(), "", None
                 for sandbox in self._roster.all():
                     if (sandbox.pool, sandbox.state) == (spec.name, "starting") and sandbox.image != spec.image:
                         self._end(sandbox, "rolled")
@@ -281,13 +290,15 @@ class Pools:
             image=pool.spec.image,
             problem=pool.problem,
             stale=counts.stale,
+            ending=counts.ending,
+            fetching=pool.image.progress if pool.image is not None else "",
         )
 
     def _counts(self, pool: _Pool) -> Counts:
         return self._roster.counts(pool.spec.name, pool.spec.image)
 
     def _startable(self, pool: _Pool) -> int:
-        if self._halted:
+        if self._halted or (pool.image is not None and not pool.image.there):
             return 0
         return startable(self._counts(pool), capacity=pool.spec.capacity, health=pool.health, room=self._room())
 
@@ -305,6 +316,8 @@ class Pools:
             if self._draining() or self._halted:
                 return 0
             entry = self._pools[pool]
+            if not entry.has_image:
+                return 0
             return starts(
                 self._counts(entry),
                 warm=entry.spec.warm,
@@ -322,7 +335,12 @@ class Pools:
                 return
             for pool in self._pools.values():
                 warm, capacity, room = pool.spec.warm, pool.spec.capacity, self._room()
-                gone = retired(self._counts(pool), warm=warm, capacity=capacity, health=pool.health, room=room)
+                # Nothing that is ready is given up for an image that may never come.
+                gone = (
+                    retired(self._counts(pool), warm=warm, capacity=capacity, health=pool.health, room=room)
+                    if pool.has_image
+                    else surplus(self._counts(pool), warm=warm, capacity=capacity)
+                )
                 self._end_ready(pool, gone)
 
     def _end_ready(self, pool: _Pool, count: int) -> None:
@@ -330,6 +348,24 @@ class Pools:
         ready = sorted(self._roster.ready(pool.spec.name), key=lambda each: each.image == pool.spec.image)
         for sandbox in ready[:count]:
             self._end(sandbox, "rolled" if sandbox.image != pool.spec.image else "surplus")
+
+    def images_to_look_at(self) -> list[str]:
+        """Images of pools that nobody has looked at since they were wanted."""
+        with self._lock:
+            return [pool.spec.image for pool in self._pools.values() if pool.image is None and pool.spec.capacity]
+
+    def note_image(self, image: str, state: ImageState) -> None:
+        """Note whether an image is there. To be fetched is no problem, but nothing starts before it is there."""
+        with self._lock:
+            for pool in self._pools.values():
+                if pool.spec.image != image or pool.image == state:
+                    continue
+                came = state.there and not pool.has_image
+                pool.image = state
+                if came or not state.there:
+                    pool.health, pool.problem = Health(), state.problem
+                if came:
+                    self.changed.set()
 
     def has_room(self) -> bool:
         """Whether the node's memory holds one more sandbox, whatever the capacities say."""

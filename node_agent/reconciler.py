@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,6 +123,7 @@ class Reconciler:
             self._adopt(seen, now)
             self._bury(seen)
             self._sweep(seen)
+            self._look_for({spec.image for spec in self._pools.specs() if spec.capacity})
         except (EngineError, HostError) as error:
             # Nobody is judged by what does not answer: sessions go on, and visitors get what is ready.
             self._say(str(error))
@@ -133,6 +134,7 @@ class Reconciler:
 
     def act(self, now: float) -> None:
         """End what is to end and start what is missing."""
+        self._look_for_new_images()
         self._pools.retire()
         self._finish_ending()
         self._refill(now)
@@ -163,6 +165,18 @@ class Reconciler:
             log.info("adopted sandbox=%s state=%s", sandbox.name, sandbox.state)
             if sandbox.state == "starting":
                 self._starting[sandbox.name] = self._starts.submit(self._starter.see_through, sandbox)
+
+    def _look_for(self, images: Iterable[str]) -> None:
+        """Look whether images are there, and have those fetched that are not."""
+        for image in images:
+            self._pools.note_image(image, self._runtime.image_state(image))
+
+    def _look_for_new_images(self) -> None:
+        """A pool that was moved does not wait for the beat."""
+        try:
+            self._look_for(set(self._pools.images_to_look_at()))
+        except EngineError as error:
+            self._say(str(error))
 
     # Judge
 

@@ -33,6 +33,17 @@ class Launch:
 
 
 @dataclass(frozen=True, slots=True)
+class ImageState:
+    """Whether sandboxes of an image can start here."""
+
+    there: bool
+    progress: str = ""
+    """Of one that is being fetched: how far that has come, in words."""
+    problem: str = ""
+    """Why it is not there and does not come; it is tried again by itself. Empty while it is fetched."""
+
+
+@dataclass(frozen=True, slots=True)
 class Instance:
     """One container or process tree that bears this node's label, as observed."""
 
@@ -62,6 +73,9 @@ class Runtime(Protocol):
     Every call raises `errors.EngineError`, with a reason fit for an operator's eyes, when the engine does not do as
     asked.
     """
+
+    def image_state(self, image: str) -> ImageState:
+        """Whether an image is there. One that is not begins to be fetched, and nobody waits for that."""
 
     def start(self, launch: Launch) -> None:
         """Start a sandbox and return once it exists; whether it is ready shows at its socket."""

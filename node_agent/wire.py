@@ -69,6 +69,10 @@ class PoolStats:
     """Why sandboxes of this pool do not start, in words; empty while they do."""
     stale: int = 0
     """Of the ready ones those of an image that the pool has left: they go as their successors come."""
+    ending: int = 0
+    """Out of use and not removed yet: they take up slots until they are."""
+    fetching: str = ""
+    """How far the pool's image, which is not there yet, has been fetched, in words; empty once it is there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +159,8 @@ def parse_stats(raw: object) -> NodeStats:
             image=pool_reader.text("image", ""),
             problem=pool_reader.text("problem", ""),
             stale=pool_reader.count("stale", 0),
+            ending=pool_reader.count("ending", 0),
+            fetching=pool_reader.text("fetching", ""),
         )
     available, capacity = reader.count("available"), reader.count("capacity")
     return NodeStats(

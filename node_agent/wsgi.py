@@ -208,6 +208,7 @@ def compose(settings: Settings, runtime: Runtime) -> Agent:
         pools=pools,
         changes=changes,
         selftest=selftest,
+        image_state=runtime.image_state,
         problem=reconciler.problem,
     )
     return Agent(create_app(node), reconciler)

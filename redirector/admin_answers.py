@@ -138,6 +138,24 @@ def _reasons(fields: Fields, name: str) -> dict[str, str]:
     return {each.text("node", required=True): each.text("reason") for each in nodes}
 
 
+@dataclass(frozen=True, slots=True)
+class FetchView:
+    """How far a node is with an image."""
+
+    there: bool
+    progress: str
+    problem: str
+
+
+def parse_fetch(raw: object) -> FetchView:
+    """Read how far a node is with an image.
+
+    Raises:
+        ViewError: it is something else.
+    """
+    return Fields(raw, "fetch").into(FetchView)
+
+
 def parse_events(raw: object) -> list[EventView]:
     """Read `{"events": [EVENT]}`.
 

@@ -23,11 +23,13 @@ from node_agent.wire import TRIAL_SECONDS
 from redirector.admin_answers import (
     AnnouncedView,
     EventView,
+    FetchView,
     PlaceView,
     SelftestView,
     SessionsView,
     parse_announced,
     parse_events,
+    parse_fetch,
     parse_place,
     parse_roll,
     parse_selftest,
@@ -150,6 +152,14 @@ class AdminClient:
         """Let the pages of all sessions, or of the named nodes, show a line for so long; an empty one ends that."""
         body = {"text": text, "seconds": seconds, "nodes": list(nodes)}
         return self._parsed(parse_announced, self._change("POST", "/api/say", body)[1])
+
+    def fetch_image(self, name: str, pool: str, image: str) -> FetchView:
+        """Have a node fetch an image, and hear how far that is. Nothing moves, so it may be asked again and again."""
+        path = f"{_node_path(name)}/pools/{quote(pool, safe='')}/fetch"
+        try:
+            return self._parsed(parse_fetch, self._call("POST", path, {"image": image})[1])
+        except OutcomeUnknownError as problem:
+            raise UnreachableError(str(problem)) from problem
 
     def selftest(self, name: str, pool: str = "") -> SelftestView:
         """Let a node prove itself. It leaves nothing behind, so a lost answer is no more than an unreachable one."""

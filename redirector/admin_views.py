@@ -24,6 +24,10 @@ class PoolView:
     """Where it was moved from last; empty if it never was."""
     stale: int = 0
     """Ready sandboxes of an image that the pool has left."""
+    ending: int = 0
+    """Out of use and not removed yet."""
+    fetching: str = ""
+    """How far the pool's image has been fetched; empty once it is there."""
     starting: int = 0
     startable: int = 0
     unusable: int = 0

@@ -55,6 +55,8 @@ MESSAGE_LIMIT = 500
 CONTROL_SECONDS = 3.0
 """For calls that an operator waits for."""
 
+PROGRESS_LIMIT = 1000
+"""Characters of what a node says of an image that it fetches."""
 SELFTEST_SECONDS = TRIAL_SECONDS + 20.0
 """Longer than the node's own nginx waits for the trial."""
 
@@ -68,6 +70,16 @@ class Wish:
     pool: str = ""
     attempt: str = ""
     """The search that this claim belongs to: what it got is given back by this, whenever the node gets to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """How far a node is with an image that a pool is to be moved to."""
+
+    there: bool
+    progress: str = ""
+    problem: str = ""
+    """Why it does not come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,6 +283,20 @@ class AgentClient:
             return Failure(Trouble.GARBLED, _refusal(answer))
         return None
 
+    def fetch_image(self, node: Node, pool: str, image: str) -> Fetch | Failure:
+        """Have a node fetch an image, and hear how far that is. Nothing moves."""
+        answer = self._control(node, "POST", f"/api/pools/{quote(pool, safe='')}/fetch", {"image": image})
+        if isinstance(answer, Failure):
+            return answer
+        if _unknown_call(answer):
+            # An older node fetches an image when its pool moves.
+            return Fetch(there=True)
+        if answer.status != HTTPStatus.OK:
+            return Failure(Trouble.GARBLED, _refusal(answer))
+        fields = _object(answer)
+        texts = {name: value for name in ("progress", "problem") if isinstance(value := fields.get(name), str)}
+        return Fetch(fields.get("there") is True, **{name: text[:PROGRESS_LIMIT] for name, text in texts.items()})
+
     def selftest(self, node: Node, pool: str) -> Selftest | Failure:
         """Let a trial sandbox run a cell."""
         body = {"pool": pool} if pool else {}
@@ -423,9 +449,13 @@ def _said(answer: Answer) -> str:
     return message[:MESSAGE_LIMIT] if isinstance(message, str) else ""
 
 
+def _unknown_call(answer: Answer) -> bool:
+    return answer.status == HTTPStatus.METHOD_NOT_ALLOWED or _object(answer).get("status") == "not_found"
+
+
 def _refusal(answer: Answer) -> str:
     """Why a node did not do as it was told."""
-    if answer.status == HTTPStatus.METHOD_NOT_ALLOWED or _object(answer).get("status") == "not_found":
+    if _unknown_call(answer):
         return "it does not know this call: its software is older than the redirector's"
     return _said(answer) or f"it answered {answer.status}"
 

@@ -58,7 +58,7 @@ def plan(nodes: Iterable[NodeView], pool: str, image: str, *, back: bool) -> Pla
 def arrived(node: NodeView, pool: str, image: str) -> bool:
     """Whether the node reports that image, with a sandbox of it ready if it takes visitors."""
     found = node.pools.get(pool)
-    if found is None or found.image != image or found.problem:
+    if found is None or found.image != image or found.problem or found.fetching:
         return False
     return not node.eligible or found.available > 0 or found.claimed >= found.capacity
 

@@ -17,6 +17,7 @@ from node_agent.pages import Pages
 from node_agent.pool import Pools
 from node_agent.pool_changes import PoolChanges
 from node_agent.pool_settings import DEFAULT
+from node_agent.runtime import ImageState
 from node_agent.selftest import Selftest
 from node_agent.wire import PROTOCOL, NodeStats
 
@@ -43,6 +44,8 @@ class Node:
     pools: Pools
     changes: PoolChanges
     selftest: Selftest
+    image_state: Callable[[str], ImageState]
+    """Whether an image is there; asking has one that is not fetched."""
     problem: Callable[[], str]
     """Why the node is not well; empty while it is."""
     _seq: itertools.count[int] = field(default_factory=lambda: itertools.count(1))

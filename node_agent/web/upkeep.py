@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, jsonify
 
+from node_agent.errors import UnknownPool
 from node_agent.metrics import CONTENT_TYPE, Sample, exposition
 from node_agent.pool_settings import DEFAULT
 from node_agent.setting_values import IMAGE_NAME
@@ -28,6 +29,18 @@ def blueprint(node: Node) -> Blueprint:
         except ValueError as error:
             raise BadRequest(str(error)) from error
         return jsonify(name=spec.name, image=spec.image, warm=spec.warm, capacity=spec.capacity)
+
+    @routes.post("/api/pools/<name>/fetch")
+    def fetch(name: str) -> Response:
+        """Have an image fetched for a pool that is to be moved to it, and say how far that is: moves nothing."""
+        incoming.require_token(node.identity)
+        if node.pools.spec(name) is None:
+            raise UnknownPool(name)
+        image = image_of(incoming.read_body())
+        if image is None:
+            raise BadRequest("image is missing: what is to be fetched")
+        state = node.image_state(image)
+        return jsonify(there=state.there, progress=state.progress, problem=state.problem)
 
     @routes.post("/api/selftest")
     def selftest() -> Response:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,6 +17,9 @@ from redirector.cli.options import Source, beside_a_fleet, every_option, reason_
 from redirector.cli.texts import examples, plain
 from redirector.cli.watching import Watch
 from redirector.rolling import Move, Plan, arrived, plan, replaced, stuck
+
+PROGRESS_SECONDS = 10.0
+"""Between two lines about an image that is being fetched."""
 
 
 @click.command(
@@ -127,6 +131,8 @@ class _Rolling:
     def _move(self, move: Move) -> str:
         watch = Watch(self._source, every=self._every, timeout=self._timeout, stop=self._stop)
         if not move.there:
+            if problem := self._fetch(watch, move):
+                return problem
             before = watch.client.put_image(move.node, self._pool, move.image, reason=self._reason)
             if before is not None:
                 self._say(move.node, f"moves to {move.image}")
@@ -141,6 +147,20 @@ class _Rolling:
         if not problem:
             self._say(move.node, f"runs {move.image}" + (f": {tested.message}" if tested.message else ""))
         return problem
+
+    def _fetch(self, watch: Watch, move: Move) -> str:
+        """Let the node fetch the image while it goes on with what it has; why it does not get it, or empty."""
+        progress, told_at = "", 0.0
+        while True:
+            fetch = watch.look(lambda client: client.fetch_image(move.node, self._pool, move.image))
+            if fetch is not None and (fetch.there or fetch.problem):
+                return f"{fetch.problem}; it was not moved" if fetch.problem else ""
+            progress = fetch.progress if fetch is not None else progress
+            if progress and time.monotonic() - told_at >= PROGRESS_SECONDS:
+                told_at = time.monotonic()
+                self._say(move.node, f"fetches {move.image}: {progress}")
+            if not watch.pause():
+                return f"had not fetched {move.image} within {self._timeout:.0f} s ({progress}), and was not moved"
 
     def _wait(self, watch: Watch, move: Move, there: Callable[[NodeView], bool], *, reported: bool = False) -> str:
         """Look until the node is there; why it will not be, or empty."""

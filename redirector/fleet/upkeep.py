@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from redirector.agent_client import AgentClient, Selftest
+from redirector.agent_client import AgentClient, Fetch, Selftest
 from redirector.errors import NodeFailedError, UnknownNodeError, UnknownPoolError
 from redirector.fleet.control import Decision
 from redirector.nodes import DEFAULT_POOL, Failure, Node
@@ -47,6 +47,13 @@ class Upkeep:
         reason = f"{pool}: {before} -> {image}" + (f"; {decision.reason}" if decision.reason else "")
         self._rolls.remember(name, pool, before, Event(self._clock(), "roll", name, decision.by, reason))
         return before
+
+    def fetch(self, name: str, pool: str, image: str) -> Fetch:
+        """Have a node fetch an image that its pool is to be moved to, so that nothing moves before it is there."""
+        found = self._client.fetch_image(self._node(name), pool, image)
+        if isinstance(found, Failure):
+            raise NodeFailedError(name, found.reason)
+        return found
 
     def selftest(self, name: str, pool: str = DEFAULT_POOL) -> Selftest:
         """Let a trial sandbox run a cell on that node."""

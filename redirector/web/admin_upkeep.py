@@ -26,6 +26,14 @@ def blueprint(upkeep: Upkeep, admins: Keyholders) -> Blueprint:
         before = upkeep.roll(name, pool, image, decision_of(body, admins))
         return jsonify({"changed": before is not None, "image_before": before})
 
+    @admin.post("/<name>/pools/<pool>/fetch")
+    def fetch(name: str, pool: str) -> Response:
+        image = read_body().text("image")
+        if not image:
+            raise BadRequestError("image is missing: what is to be fetched")
+        found = upkeep.fetch(name, pool, image)
+        return jsonify({"there": found.there, "progress": found.progress, "problem": found.problem})
+
     @admin.post("/<name>/selftest")
     def selftest(name: str) -> Response:
         found = upkeep.selftest(name, read_body().text("pool") or DEFAULT_POOL)

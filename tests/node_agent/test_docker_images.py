@@ -11,6 +11,7 @@ import pytest
 from node_agent.docker_images import AGAIN_SECONDS, STALLED_SECONDS, ImagePulls, Progress, account, refuse_volumes
 from node_agent.docker_limits import Account, DockerLimits, Mount
 from node_agent.errors import EngineError
+from node_agent.runtime import ImageState
 from tests.support.node_fakes import Clock
 from tests.support.waiting import wait_until
 
@@ -155,3 +156,26 @@ def test_nothing_is_pulled_where_that_is_switched_off(registry: Registry) -> Non
     pulls = ImagePulls(registry.pull, Clock(), allowed=False)
     assert pulls.reason("big") == "image big is not on this host, and pulling is switched off"
     assert registry.pulls == 0
+
+
+def test_a_pull_that_has_gone_quiet_is_told_as_such(registry: Registry) -> None:
+    registry.events = [downloading("a", 1 << 20, 2 << 20)]
+    clock = Clock()
+    pulls = ImagePulls(registry.pull, clock)
+    pulls.state("big")
+    assert registry.heard.wait(10)
+    clock.advance(90)
+    assert pulls.state("big") == ImageState(there=False, progress="50 % of 2 MiB, nothing for 90 s")
+
+
+def test_a_failure_stands_until_the_next_try_has_come_further(registry: Registry) -> None:
+    """Or it would look mended, for a moment, at every try."""
+    registry.refusal = "cannot pull"
+    clock = Clock()
+    pulls = ImagePulls(registry.pull, clock)
+    wait_until(lambda: pulls.state("big").problem, 10, "the failure")
+    registry.refusal = ""
+    clock.advance(AGAIN_SECONDS)
+    assert "cannot pull big" in pulls.state("big").problem
+    assert registry.heard.wait(10)
+    assert "cannot pull big" in pulls.state("big").problem

@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from node_agent.pool import Memory, PoolSpec
 from node_agent.pool_settings import DEFAULT
+from node_agent.runtime import ImageState
 from node_agent.web import create_app
 from tests.support.node_pools import Bench, one_bench
 from tests.support.node_web import AUTH, make_node
@@ -111,3 +112,51 @@ def test_the_metrics_count_ends_by_reason_and_starts_that_failed(client: FlaskCl
     assert 'tmpnb_agent_ends_total{reason="operator"} 4.0' in text
     assert 'tmpnb_agent_starts_total{pool="default",result="failed"}' in text
     assert 'tmpnb_agent_pool_problem{pool="default"} 1.0' in text
+
+
+COMING = ImageState(there=False, progress="40 % of 300 MiB")
+NOWHERE = ImageState(there=False, problem="image new is not on this host and cannot be pulled: manifest unknown")
+
+
+def move(client: FlaskClient, bench: Bench, state: ImageState) -> None:
+    bench.engine.images["new"] = state
+    assert client.put(f"/api/pools/{DEFAULT}", json={"image": "new"}, headers=AUTH).status_code == 200
+    for _ in range(3):
+        bench.turn()
+
+
+def test_an_image_that_is_being_fetched_is_no_problem_and_costs_nothing_that_is_ready(
+    client: FlaskClient, bench: Bench
+) -> None:
+    move(client, bench, COMING)
+    pool = client.get("/stats").get_json()["pools"][DEFAULT]
+    assert (pool["fetching"], pool["problem"], pool["available"]) == ("40 % of 300 MiB", "", 3)
+    assert client.get("/healthz").status_code == 200
+    bench.engine.images.clear()
+    bench.settle(lambda: bench.stats().available == 3 and not bench.stats().stale, "the pool to move")
+    assert bench.stats().fetching == ""
+
+
+def test_an_image_that_cannot_be_fetched_is_a_problem_and_costs_nothing_that_is_ready(
+    client: FlaskClient, bench: Bench
+) -> None:
+    move(client, bench, NOWHERE)
+    pool = client.get("/stats").get_json()["pools"][DEFAULT]
+    assert (pool["fetching"], pool["problem"], pool["available"]) == ("", NOWHERE.problem, 3)
+    assert client.get("/healthz").status_code == 503
+    bench.engine.images.clear()
+    bench.settle(lambda: bench.stats().available == 3 and not bench.stats().stale, "the pool to move")
+    assert client.get("/healthz").status_code == 200
+
+
+def test_an_image_can_be_fetched_before_anything_moves(client: FlaskClient, bench: Bench) -> None:
+    bench.engine.images["new"] = COMING
+    path = f"/api/pools/{DEFAULT}/fetch"
+    answer = client.post(path, json={"image": "new"}, headers=AUTH).get_json()
+    assert answer == {"there": False, "progress": "40 % of 300 MiB", "problem": ""}
+    bench.engine.images.clear()
+    assert client.post(path, json={"image": "new"}, headers=AUTH).get_json()["there"] is True
+    assert bench.pools.stats()[DEFAULT].image == "an-image"
+    assert client.post("/api/pools/none/fetch", json={"image": "new"}, headers=AUTH).status_code == 404
+    assert client.post(path, json={}, headers=AUTH).status_code == 400
+    assert client.post(path, json={"image": "new"}).status_code == 403

@@ -56,6 +56,18 @@ def test_a_move_that_cannot_be_is_refused(
     assert (answer.status_code, answer.get_json()["status"]) == refusal
 
 
+def test_an_image_is_fetched_before_anything_moves(fleet: SteppedWorker, nodes: FakeNodes) -> None:
+    coming = {"there": False, "progress": "40 % of 300 MiB", "problem": ""}
+    node = nodes.add("n1", image="old", fetches={"new": [coming]})
+    fleet.add(node, nodes.add("n2"))
+    path = "/api/nodes/n1/pools/default/fetch"
+    assert fleet.admin("POST", path, json={"image": "new"}).get_json() == coming
+    assert node.image == "old"
+    assert fleet.admin("POST", path, json={}).status_code == 400
+    older = fleet.admin("POST", "/api/nodes/n2/pools/default/fetch", json={"image": "new"}).get_json()
+    assert older["there"], "it does not know the call, and fetches when it is moved"
+
+
 def test_a_selftest_says_what_it_measured(fleet: SteppedWorker, nodes: FakeNodes) -> None:
     node = nodes.add("n1", image="fine", bad_images={"broken"})
     fleet.add(node)

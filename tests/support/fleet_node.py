@@ -83,6 +83,8 @@ class FakeNode:
     """What it tells Prometheus."""
     bad_images: set[str] = field(default_factory=set)
     """Images whose selftest fails."""
+    fetches: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    """What it says, one after the other, to whoever has it fetch an image; of others it does not know the call."""
 
     @property
     def url(self) -> str:
@@ -212,9 +214,8 @@ class FakeNode:
 
     def _command(self, asked: Asked) -> tuple[int, dict[str, Any]]:
         match asked.method, asked.path.split("/")[2:]:
-            case "PUT", ["pools", "default"]:
-                self.image = asked.body["image"]
-                return 200, {"name": "default", "image": self.image}
+            case _, ["pools", *parts]:
+                return self._pools(parts, asked.body["image"])
             case "PUT", ["say"]:
                 return self._say(asked.body)
             case "POST", ["selftest"]:
@@ -234,6 +235,15 @@ class FakeNode:
             self.claimed -= 1
             self.ready += 1
         return 200, {"released": len(given_up)}
+
+    def _pools(self, parts: list[str], image: str) -> tuple[int, dict[str, Any]]:
+        if parts == ["default"]:
+            self.image = image
+            return 200, {"name": "default", "image": self.image}
+        answers = self.fetches.get(image, [])
+        if not answers:
+            return 404, {"status": "not_found", "message": "there is no such call"}
+        return 200, answers.pop(0) if len(answers) > 1 else answers[0]
 
     def _selftest(self) -> tuple[int, dict[str, Any]]:
         if self.image in self.bad_images:

@@ -13,7 +13,7 @@ from typing import Any
 
 from node_agent.browser_files import BrowserFiles
 from node_agent.errors import EngineError
-from node_agent.runtime import Instance, Launch, Usage
+from node_agent.runtime import ImageState, Instance, Launch, Usage
 from node_agent.sandboxes import base_path
 
 
@@ -134,6 +134,8 @@ class FakeEngine:
     def __init__(self, clock: Callable[[], float]) -> None:
         self.clock = clock
         self.running: dict[str, _Running] = {}
+        self.images: dict[str, ImageState] = {}
+        """Those that are not there, or not yet; all others are."""
         self.refuses = ""
         """Why no sandbox starts; empty while they do."""
         self.away = False
@@ -175,6 +177,10 @@ class FakeRuntime:
 
     def __init__(self, engine: FakeEngine) -> None:
         self._engine = engine
+
+    def image_state(self, image: str) -> ImageState:
+        self._ask()
+        return self._engine.images.get(image, ImageState(there=True))
 
     def start(self, launch: Launch) -> None:
         self._ask()

@@ -10,6 +10,7 @@ from node_agent.identity import Identity
 from node_agent.intent import IntentStore
 from node_agent.pages import Pages
 from node_agent.web.node import Node
+from tests.support.node_fakes import FakeRuntime
 from tests.support.node_pools import LIMITS, Bench
 
 TOKEN = "a-token-of-the-node-0123456789"
@@ -37,6 +38,7 @@ def make_node(bench: Bench, state: Path) -> Node:
         announcement=AnnouncementStore(state / "announcement.json", bench.clock),
         pools=bench.pools,
         changes=bench.changes,
+        image_state=FakeRuntime(bench.engine).image_state,
         selftest=bench.selftest,
         problem=bench.reconciler.problem,
     )

@@ -46,6 +46,8 @@ def node(name: str, port: int = 8101, **changes: Any) -> dict[str, Any]:
                 "image": "old",
                 "image_before": "",
                 "stale": 0,
+                "ending": 0,
+                "fetching": "",
                 "starting": 0,
                 "startable": 0,
                 "unusable": 0,
@@ -98,6 +100,8 @@ class FakeRedirector:
         self.events: list[dict[str, Any]] = []
         self.bad_images: set[str] = set()
         """Images whose selftest fails."""
+        self.fetches: dict[str, list[dict[str, Any]]] = {}
+        """What nodes say, one after the other, to whoever has them fetch an image; those without an entry are there."""
         self.on_look: Callable[[FakeRedirector], None] = _leave_alone
         """What happens in the fleet each time before somebody looks."""
         self.answers: Callable[[Request], Answer] = self.answer
@@ -165,6 +169,9 @@ class FakeRedirector:
                 failed = image in self.bad_images
                 message = "the kernel never answered" if failed else "a cell ran"
                 return Answer(200, {"passed": not failed, "message": message, "measured": {"start_seconds": 1.5}})
+            case "POST", [_, "pools", _, "fetch"]:
+                answers = self.fetches.get(request.body["image"], [{"there": True}])
+                return Answer(200, answers.pop(0) if len(answers) > 1 else answers[0])
             case "PUT", [name, "pools", pool]:
                 return self._roll(name, pool, request.body["image"])
         name, verb = parts

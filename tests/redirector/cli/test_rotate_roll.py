@@ -111,6 +111,30 @@ def test_a_roll_moves_one_node_after_the_other_and_proves_each(tmpnb: Tmpnb, fak
     assert "nothing to do" in tmpnb("roll", "new", *QUICK).stdout
 
 
+def test_a_roll_waits_for_an_image_that_is_fetched_and_moves_nothing_before(tmpnb: Tmpnb, fake: FakeRedirector) -> None:
+    coming = {"there": False, "progress": "40 % of 300 MiB", "problem": ""}
+    fake.fetches["new"] = [coming, coming, {"there": True}]
+    done = tmpnb("roll", "new", *QUICK)
+    assert done.exit_code == 0
+    assert done.stdout.splitlines()[:2] == ["n1: fetches new: 40 % of 300 MiB", "n1: moves to new"]
+
+
+def test_a_roll_moves_nothing_to_an_image_that_cannot_be_fetched(tmpnb: Tmpnb, fake: FakeRedirector) -> None:
+    fake.fetches["new"] = [{"there": False, "problem": "manifest unknown"}]
+    done = tmpnb("roll", "new", *QUICK)
+    assert done.exit_code == 1
+    assert "n1: manifest unknown; it was not moved" in done.stderr
+    assert {each["pools"]["default"]["image"] for each in fake.nodes.values()} == {"old"}
+
+
+def test_a_roll_whose_image_does_not_come_in_time_moves_nothing(tmpnb: Tmpnb, fake: FakeRedirector) -> None:
+    fake.fetches["new"] = [{"there": False, "progress": "40 % of 300 MiB, nothing for 50 s"}]
+    done = tmpnb("roll", "new", *QUICK, "--timeout", "0.2")
+    assert done.exit_code == 1
+    assert "had not fetched new within 0 s (40 % of 300 MiB, nothing for 50 s), and was not moved" in done.stderr
+    assert {each["pools"]["default"]["image"] for each in fake.nodes.values()} == {"old"}
+
+
 def test_a_roll_stops_at_the_first_failure_and_offers_the_way_back(tmpnb: Tmpnb, fake: FakeRedirector) -> None:
     fake.bad_images.add("new")
     done = tmpnb("roll", "new", *QUICK)
