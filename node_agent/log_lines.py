@@ -19,6 +19,22 @@ _BARE = re.compile(r"[^\s\"'=\\]+")
 """What needs no quotes as a value."""
 
 
+_REQUESTS = (
+    # gunicorn's, of a request that is none: what it takes for the reason ends where it begins to quote.
+    (re.compile(r"(Invalid request from ip=\S*)( [A-Za-z0-9/ ]*[A-Za-z0-9])?.*", re.DOTALL), r"\1\2"),
+    # gunicorn's, with method and address.
+    (re.compile(r"(Error handling request) [^(].*", re.DOTALL), r"\1"),
+)
+
+
+def without_request(message: str) -> str:
+    """`message` without the request that gunicorn quotes in it: line, headers or address, whatever they hold."""
+    for pattern, rest in _REQUESTS:
+        if pattern.match(message):
+            return pattern.sub(rest, message)
+    return message
+
+
 def fields(**values: object) -> dict[str, Any]:
     """For `extra` of a log call: what the line says beside its message."""
     return {"fields": values}
@@ -39,7 +55,7 @@ class LineFormatter(logging.Formatter):
             .replace("+00:00", "Z"),
             "level": record.levelname.lower(),
             "from": record.name,
-            "message": record.getMessage(),
+            "message": without_request(record.getMessage()),
             **getattr(record, "fields", {}),
         }
         if record.exc_info:

@@ -37,6 +37,26 @@ def test_a_line_of_json_is_one_object_with_the_same_words() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("message", "shown"),
+    [
+        (
+            "Invalid request from ip=2001:db8::1: Invalid HTTP request line: 'GET /wait/hush?hush'",
+            "Invalid request from ip=2001:db8::1: Invalid HTTP request line",
+        ),
+        ("Invalid request from ip=: Invalid HTTP method: 'HUSH'", "Invalid request from ip=: Invalid HTTP method"),
+        ("Invalid request from ip=: Request Line is too large (9000 > 8190)", None),
+        ("Invalid request from ip=1.2.3.4: 'hush'\nhush", "Invalid request from ip=1.2.3.4:"),
+        ("Error handling request GET /wait/hush?hush", "Error handling request"),
+        ("Error handling request /-/left/hush", "Error handling request"),
+        ("Error handling request (no URI read)", "Error handling request (no URI read)"),
+    ],
+)
+def test_what_gunicorn_quotes_of_a_request_is_left_out(message: str, shown: str | None) -> None:
+    said = json.loads(line("json", message))["message"]
+    assert said == (shown or "Invalid request from ip=: Request Line is too large")
+
+
 @pytest.mark.parametrize("evil", ["two words", "a\nlevel=critical", 'say "no"', "\x1b[2J", "", "a=b", "\u2028"])
 def test_no_value_can_pass_for_another_line_or_word(evil: str) -> None:
     text = line("text", "seen", reason=evil)

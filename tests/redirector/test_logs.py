@@ -17,6 +17,7 @@ KEY = "abcdefgh" + "234567" * 4 + "xy"
         (f"GET /user/{KEY}/lab?x=1", "GET /user/abcdefgh[key]/lab?x=1"),
         (f"https://{KEY}.node1.example.org/lab", "https://abcdefgh[key].node1.example.org/lab"),
         ("Exception on /user/Zm9vYmFyLXNlY3JldA/tree [GET]", "Exception on /user/[key]/tree [GET]"),
+        ("Exception on /wait/0123abcd-a-ticket/lab [GET]", "Exception on /wait/[ticket]/lab [GET]"),
         ("the path /user/ is fine", "the path /user/ is fine"),
         ("digest 0123456789abcdef0123456789abcdef01", "digest 0123456789abcdef0123456789abcdef01"),
     ],

@@ -46,6 +46,29 @@ def test_no_request_gets_a_line_with_its_address_or_query_in_it(served: Served) 
     assert "on-purpose" not in served.log.read_text()
 
 
+MALFORMED = [
+    b"GET /wait/on-purpose?on-purpose",
+    b"GET /wait/on-purpose on-purpose HTTP/1.1",
+    b"GET /wait/on-purpose HTTP/9.9",
+    b"get /wait/on-purpose HTTP/1.1",
+    b"ON-PURPOSE: on-purpose",
+    b"GET / HTTP/1.1\r\non-purpose",
+    b"GET / HTTP/1.1\r\non purpose: /wait/on-purpose",
+]
+
+
+def test_malformed_requests_get_lines_without_what_they_hold(served: Served) -> None:
+    host, _, port = served.url.removeprefix("http://").rpartition(":")
+    for line in MALFORMED:
+        with socket.create_connection((host, int(port)), timeout=10) as connection:
+            connection.sendall(line + b"\r\n\r\n")
+            assert b" 400 " in connection.recv(4096), line
+    assert served.stop() == 0
+    log = served.log.read_text()
+    assert log.count("Invalid request from") == len(MALFORMED)
+    assert "purpose" not in log.lower()
+
+
 def test_a_killed_poller_is_followed_by_another_worker(nodes: FakeNodes, served: Served) -> None:
     node = nodes.add("n1", ready=3)
     served.admin("POST", "/api/nodes", json={"url": node.url, "token": node.token})

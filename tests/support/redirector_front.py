@@ -22,7 +22,8 @@ SHIPPED = Path(__file__).parents[2] / "deploy" / "redirector" / "nginx" / "tmpnb
 class Front:
     """nginx with the shipped configuration, at ports and paths of the test's own."""
 
-    def __init__(self, root: Path, redirector: int) -> None:
+    def __init__(self, root: Path, redirector: int | str) -> None:
+        """Write the configuration below `root` and start nginx before a port, or before what nginx calls a server."""
         root.chmod(0o755)
         plain, self.port = free_ports(2)
         authority = Authority(root / "authority")
@@ -30,7 +31,9 @@ class Front:
         self._context = ssl.create_default_context(cafile=str(authority.certificate))
         shipped = SHIPPED.read_text()
         for ours, here in {
-            "unix:/run/tmpnb-redirector/http.sock": f"127.0.0.1:{redirector}",
+            "unix:/run/tmpnb-redirector/http.sock": redirector
+            if isinstance(redirector, str)
+            else f"127.0.0.1:{redirector}",
             "    listen [::]:80 default_server;\n": "",
             "    listen [::]:443 ssl http2 default_server;\n": "",
             "listen 80 default_server": f"listen 127.0.0.1:{plain}",
