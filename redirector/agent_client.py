@@ -52,6 +52,9 @@ _LABELS = re.compile(r"[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})*")
 REDIRECTS = 3
 TMPNB_STATS = "/api/stats"
 MESSAGE_LIMIT = 500
+HOME_SECONDS = 0.8
+"""For the question whether a visitor's sandbox lives: they get another one where that is not known soon."""
+
 CONTROL_SECONDS = 3.0
 """For calls that an operator waits for."""
 
@@ -205,7 +208,8 @@ class AgentClient:
     def lives(self, node: Node, name: str) -> bool | Failure:
         """Whether a sandbox is still its visitor's. One that is ending may be known to its node for long."""
         url = f"{node.address}/api/sandboxes/{quote(name, safe='')}"
-        answer = self._send(Request("GET", url, ANSWER_LIMIT, headers=_authorization(node.token)), self._claim_seconds)
+        request = Request("GET", url, ANSWER_LIMIT, headers=_authorization(node.token))
+        answer = self._send(request, min(HOME_SECONDS, self._claim_seconds))
         if isinstance(answer, Failure):
             return answer
         if answer.status == HTTPStatus.NOT_FOUND:

@@ -26,6 +26,9 @@ collected itself is written once a turn, or at once if it is that a node failed 
 
 TURNS_A_RENEWAL = 2
 
+TURNS_AN_ADJUSTMENT = 10
+"""So often the shared clock is read: quartz loses less than a millisecond meanwhile."""
+
 
 class Keeper:
     """Turns until it is stopped. While the database is away it changes nothing: what is known stays known."""
@@ -41,6 +44,7 @@ class Keeper:
         leases: Leases,
         journal: Journal,
         leading: Flag,
+        adjust_clock: Callable[[], None],
         prepare: Callable[[], None] | None = None,
     ) -> None:
         self._holder = holder
@@ -51,6 +55,7 @@ class Keeper:
         self._leases = leases
         self._journal = journal
         self._leading = leading
+        self._adjust_clock = adjust_clock
         self._prepare = prepare
         self._reading = Lock()
         self._editions = Editions(-1, -1)
@@ -95,6 +100,8 @@ class Keeper:
             if self._prepare is not None:
                 self._prepare()
                 self._prepare = None
+            if self._turns % TURNS_AN_ADJUSTMENT == 0:
+                self._adjust_clock()
             self.refresh()
             self._contend()
             self._flush()

@@ -90,7 +90,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What was observed of one node. Times are seconds since 1970 on the clock of whoever polls."""
+    """What was observed of one node. Times are seconds since 1970 on the clock that all workers share."""
 
     health: Health = Health.JOINING
     reason: str = "waits for its first good poll"

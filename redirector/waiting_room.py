@@ -63,7 +63,7 @@ def may_enter(facts: Facts, offers: Sequence[Offer]) -> bool:
 
 
 def free_slots(facts: Facts, offers: Sequence[Offer]) -> int:
-    """What nodes said, without what was handed out since each of them said it. Clocks of hosts are taken to agree."""
+    """What nodes said, without what was handed out since each of them said it, by the database's clock."""
     return sum(
         max(0, offer.free - sum(node == offer.node and at > offer.asked_at for node, at in facts.let_in))
         for offer in offers

@@ -46,6 +46,7 @@ from redirector.store.leases import Leases
 from redirector.store.registry import Registry
 from redirector.store.rolls import Rolls
 from redirector.store.schema import migrate
+from redirector.store.shared_clock import SharedClock
 from redirector.store.tickets import Tickets
 from redirector.web import Collaborators, create_app
 from redirector.web.cookies import Cookies
@@ -102,19 +103,27 @@ class Worker:
         self.database.close()
 
 
-def compose(settings: Settings, *, migrated: bool = True, buckets: BucketTable | None = None) -> Worker:
+def compose(
+    settings: Settings,
+    *,
+    migrated: bool = True,
+    buckets: BucketTable | None = None,
+    own_clock: Callable[[], float] = time.time,
+) -> Worker:
     """Put one worker together. Nothing runs yet.
 
     Args:
         settings: the redirector's.
         migrated: the database has this version's schema; else the worker sees to that once it can be reached.
         buckets: what it shares with this host's other workers of what clients have had; None: it has no others.
+        own_clock: this host's, which counts until the database's has been read.
     """
     buckets = buckets or BucketTable()
     holder = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
     rng = Random()  # noqa: S311  # breaks ties, keeps no secret
     leading = Flag()
     database = Database(settings.database_url)
+    clock = SharedClock(database, own=own_clock)
     registry, boards, journal = Registry(database), Boards(database), Journal(database)
     tickets = Tickets(database)
     room = Room(tickets)
@@ -133,6 +142,7 @@ def compose(settings: Settings, *, migrated: bool = True, buckets: BucketTable |
         leases=Leases(database),
         journal=journal,
         leading=leading,
+        adjust_clock=clock.adjust,
         prepare=None if migrated else partial(migrate, database),
     )
     poller = Poller(
@@ -144,7 +154,7 @@ def compose(settings: Settings, *, migrated: bool = True, buckets: BucketTable |
         boards=boards,
         journal=journal,
         leading=leading,
-        clock=time.time,
+        clock=clock,
         rng=rng,
         seconds=settings.poll_seconds,
         anyone_waits=lambda: bool(room.queue.tickets),
@@ -155,18 +165,18 @@ def compose(settings: Settings, *, migrated: bool = True, buckets: BucketTable |
         client=client,
         reports=reports,
         abandonment=abandonment,
-        clock=time.time,
+        clock=clock,
         rng=rng,
         new_ticket=new_ticket,
         seconds=settings.place_seconds,
     )
     fan_out = FanOut()
-    live = LiveStats(client, fan_out, time.time)
+    live = LiveStats(client, fan_out, clock)
     control = Control(
         registry=registry,
         boards=boards,
         client=client,
-        clock=time.time,
+        clock=clock,
         changed=keeper.refresh,
         min_free_percent=settings.min_free_percent,
     )
@@ -199,7 +209,7 @@ def compose(settings: Settings, *, migrated: bool = True, buckets: BucketTable |
             homecoming=Homecoming(view=view, client=client, reports=reports),
             cookies=Cookies(settings, lambda: settings.signing_keys or room.signing_keys),
             control=control,
-            upkeep=Upkeep(registry=registry, rolls=Rolls(database), client=client, clock=time.time),
+            upkeep=Upkeep(registry=registry, rolls=Rolls(database), client=client, clock=clock),
             overview=Overview(
                 registry=registry,
                 boards=boards,
@@ -207,14 +217,14 @@ def compose(settings: Settings, *, migrated: bool = True, buckets: BucketTable |
                 tickets=tickets,
                 view=view,
                 live=live,
-                clock=time.time,
+                clock=clock,
             ),
             live=live,
-            sessions=SessionControl(registry=registry, client=client, fan_out=fan_out, clock=time.time),
+            sessions=SessionControl(registry=registry, client=client, fan_out=fan_out, clock=clock),
             scrapes=NodeScrapes(view, client, fan_out, time.monotonic),
             journal=journal,
             buckets=buckets,
-            clock=time.time,
+            clock=clock,
             rng=rng,
         )
     )

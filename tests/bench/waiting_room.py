@@ -148,6 +148,7 @@ def run() -> Table:
             ["went in a moment before somebody with a slot of their own", str(jumped)],
             ["idle time of a freed slot, median", f"{percentile(idle, 50):.2f} s"],
             ["idle time of a freed slot, p90", f"{percentile(idle, 90):.2f} s"],
+            ["idle time of a freed slot, longest", f"{percentile(idle, 100):.2f} s"],
             ["requests a second for the whole room", f"{crowd.requests / seconds:.0f}"],
             ["requests a visitor", f"{crowd.requests / VISITORS:.1f}"],
             ["of one core, all workers", f"{100 * cpu_used / seconds:.0f} %"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from tests.support.fleet_nodes import FakeNodes
 from tests.support.fleet_worker import SteppedWorker, stepped_worker
+from tests.support.waiting import wait_until
 
 
 @contextmanager
@@ -73,3 +75,28 @@ def test_news_of_the_registry_reach_a_worker_at_its_next_turn(nodes: FakeNodes, 
         assert second.worker.view.nodes == {}
         second.worker.keeper.turn()
         assert list(second.worker.view.nodes) == ["n1"]
+
+
+@pytest.mark.parametrize("ahead", [-600, 600])
+def test_workers_whose_hosts_clocks_are_minutes_apart_count_by_one_clock(
+    nodes: FakeNodes, tmp_path: Path, ahead: float
+) -> None:
+    """What one of them polled is neither old nor from the future for the others, nor for those who wait."""
+    node = nodes.add("n1", ready=2)
+    with stepped_worker(tmp_path, lambda: time.time() + ahead) as polls, stepped_worker(tmp_path) as serves:
+        polls.add(node)
+        serves.worker.keeper.turn()
+        fleet = serves.admin("GET", "/api/fleet").get_json()
+        assert fleet["alarms"] == []
+        assert 0 <= fleet["poller"]["age_seconds"] < 60
+        assert serves.visit().status_code == 302
+        node.ready = 5
+
+        def is_believed() -> bool:
+            polls.beat()
+            serves.worker.keeper.turn()
+            return serves.worker.view.pool().tally.free == {"n1": 5}
+
+        wait_until(is_believed, 10, "the poll, which is newer than the claim")
+        events = serves.admin("GET", "/api/events").get_json()["events"]
+        assert all(abs(event["at"] - time.time()) < 60 for event in events)

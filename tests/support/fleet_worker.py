@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,7 +27,9 @@ ADMIN_TOKEN = "an-admin-token-for-tests"
 class SteppedWorker:
     """A worker with a database of its own or a shared one."""
 
-    def __init__(self, state: Path, executor: ThreadPoolExecutor, **environ: str) -> None:
+    def __init__(
+        self, state: Path, executor: ThreadPoolExecutor, own_clock: Callable[[], float] = time.time, **environ: str
+    ) -> None:
         self.settings = config.read(
             {
                 "TMPNB_STATE": str(state),
@@ -40,7 +43,7 @@ class SteppedWorker:
         database = Database(self.settings.database_url)
         migrate(database)
         database.close()
-        self.worker: Worker = compose(self.settings)
+        self.worker: Worker = compose(self.settings, own_clock=own_clock)
         self.executor = executor
         self.web = self.worker.app.test_client()
         self.worker.keeper.turn()
@@ -82,9 +85,11 @@ class SteppedWorker:
 
 
 @contextmanager
-def stepped_worker(state: Path, **environ: str) -> Iterator[SteppedWorker]:
+def stepped_worker(
+    state: Path, own_clock: Callable[[], float] = time.time, /, **environ: str
+) -> Iterator[SteppedWorker]:
     with ThreadPoolExecutor(8) as executor:
-        stepped = SteppedWorker(state, executor, **environ)
+        stepped = SteppedWorker(state, executor, own_clock, **environ)
         try:
             yield stepped
         finally:
