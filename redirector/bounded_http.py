@@ -38,6 +38,8 @@ POOLS = 4096
 POOL_SIZE = 32
 """Connections to one host that are kept open: as many as one worker has threads."""
 
+CONNECTION_SECONDS = 30.0
+"""The longest age of a connection that is used again: by then a name that has moved leads to its new address."""
 
 NAMES = NameLookup()
 """One for the whole process: what one caller learns serves all."""
@@ -207,13 +209,36 @@ BOUNDED_POOLS = {"http": _PlainPool, "https": _TlsPool}
 
 
 class _PromptPlainConnection(_PlainConnection):
+    """Looks names up in bounded time, and anew when it is old."""
+
+    _opened = 0.0
+
     def _new_conn(self) -> socket.socket:
+        self._opened = time.monotonic()
         return _connected(self)
+
+    @property
+    def is_connected(self) -> bool:
+        return super().is_connected and not _is_old(self._opened)
 
 
 class _PromptTlsConnection(_TlsConnection):
+    """Likewise, behind TLS."""
+
+    _opened = 0.0
+
     def _new_conn(self) -> socket.socket:
+        self._opened = time.monotonic()
         return _connected(self)
+
+    @property
+    def is_connected(self) -> bool:
+        return super().is_connected and not _is_old(self._opened)
+
+
+def _is_old(opened: float) -> bool:
+    """Whether a connection that was opened then, by the monotonic clock, has to be made anew."""
+    return time.monotonic() - opened >= CONNECTION_SECONDS
 
 
 class _PromptPlainPool(HTTPConnectionPool):

@@ -16,7 +16,7 @@ from node_agent.wire import NodeStats
 from redirector.agent_client import AgentClient
 from redirector.board import Board, cut_off
 from redirector.errors import DatabaseAwayError
-from redirector.fleet.deadlines import end_sessions, is_due
+from redirector.fleet.deadlines import OLDER_REGISTRY, end_sessions, is_due, watched_since, why_void
 from redirector.fleet.reports import Reports
 from redirector.fleet.view import View
 from redirector.nodes import (
@@ -114,6 +114,7 @@ class Poller:
         self._rng = rng
         self._seconds = seconds
         self._version = 0
+        self._since = math.inf
         self._seen: dict[str, Seen] = {}
         self._beats = 0
         self._asked: dict[str, Future[Polled]] = {}
@@ -198,6 +199,7 @@ class Poller:
         except DatabaseAwayError:
             board = self._view.board
         self._version, self._seen = board.version, dict(board.seen)
+        self._since = watched_since(board, self._clock())
 
     def _forget(self) -> None:
         try:
@@ -228,23 +230,37 @@ class Poller:
         if isinstance(answer, NodeStats) and answer.protocol and answer.generation < node.generation:
             failed = self._client.put_state(node)
             complaint = failed.reason if failed is not None else ""
-        if isinstance(answer, NodeStats) and self._ends_now(node, answer.claimed, asked_at):
+        if isinstance(answer, NodeStats) and self._ends_now(node, answer, asked_at):
             ended = end_sessions(self._client, node)
             reason = f"{len(ended)} of {answer.claimed} sessions, as its drain was told to"
             self._reports.event(Event(self._clock(), "sessions_ended", node.name, node.intent_by, reason))
         return Polled(asked_at, answer, complaint)
 
-    def _ends_now(self, node: Node, sessions: int, now: float) -> bool:
+    def _ends_now(self, node: Node, stats: NodeStats, now: float) -> bool:
         """Whether the node's sessions have to end. What is ended does not come back, so the registry is asked again: a
         worker that is cut off from it, or has just lost the lease, may not know that an operator thought better of it.
         """
-        if not is_due(node, sessions, now):
+        if not is_due(node, stats.claimed, now):
             return False
         try:
             current = self._registry.all().get(node.name)
+            if current is None or not is_due(current, stats.claimed, now):
+                return False
+            reason = why_void(current, stats, since=self._since)
+            if reason:
+                self._drop_end(current, reason)
         except DatabaseAwayError:
             return False
-        return current is not None and is_due(current, sessions, now)
+        return not reason
+
+    def _drop_end(self, node: Node, reason: str) -> None:
+        """Let the sessions of a drain live on, and say so: an operator may set another hour."""
+        with self._registry.changing() as change:
+            current = change.all().get(node.name)
+            if current is not None and current.version == node.version:
+                change.put(replace(current, end_sessions_at=0.0))
+                change.note(Event(self._clock(), "end_dropped", node.name, "poller", reason))
+        log.warning("sessions live on", extra=fields(node=node.name, reason=reason))
 
     def _learn_answers(self) -> bool:
         answered = {name: future for name, future in self._asked.items() if future.done()}
@@ -296,12 +312,17 @@ class Poller:
         return bool(sightings)
 
     def _overtake(self, node: Node, generation: int) -> None:
-        """The node holds a newer intent than the registry, as after a backup was restored: number ours above it."""
+        """The node holds a newer intent than the registry, as after a backup was restored: number ours above it.
+
+        What can be undone is put to the node again. An hour for the end of its sessions cannot, and is dropped.
+        """
         try:
             with self._registry.changing() as change:
                 current = change.all().get(node.name)
                 if current is not None and current.generation <= generation:
-                    change.put(replace(current, generation=generation + 1))
+                    change.put(replace(current, generation=generation + 1, end_sessions_at=0.0))
+                    if current.end_sessions_at:
+                        change.note(Event(self._clock(), "end_dropped", node.name, "poller", OLDER_REGISTRY))
         except DatabaseAwayError:
             return  # the keeper says so; the next poll tries again
 

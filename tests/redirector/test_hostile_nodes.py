@@ -112,7 +112,10 @@ def test_sandboxes_without_a_name_are_passed_over_when_a_drain_ends_them(
     hostile, honest = pair
     hostile.claimed, hostile.nameless = 1, names
     with fleet.worker.registry.changing() as change:
-        change.put(replace(fleet.row(hostile), intent="draining", generation=2, end_sessions_at=time.time() - 1))
+        now = time.time()
+        change.put(
+            replace(fleet.row(hostile), intent="draining", intent_since=now, generation=2, end_sessions_at=now - 1)
+        )
     fleet.beat()
     assert fleet.seen(honest).health is Health.UP
     assert not [asked for asked in hostile.asked if asked.method == "DELETE"]

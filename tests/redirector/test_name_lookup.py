@@ -9,6 +9,7 @@ from threading import Event
 
 import pytest
 
+from node_agent.wire import NodeStats
 from redirector import bounded_http
 from redirector.agent_client import AgentClient
 from redirector.name_lookup import NameLookup, resolve
@@ -114,3 +115,19 @@ def test_the_next_address_of_a_name_is_tried_when_the_first_refuses(
     node = nodes.add("n1")
     server.answer = ["127.0.0.9", "127.0.0.1"]
     assert not isinstance(client.stats(f"http://n1.example.org:{node.port}"), Failure)
+
+
+def test_a_name_that_moves_is_followed_though_the_old_machine_lives_on(
+    nodes: FakeNodes, client: AgentClient, server: NameServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bounded_http, "NAMES", NameLookup(server.ask))
+    old = nodes.add("old")
+    url = f"http://n1.example.org:{old.port}"
+    for _ in range(3):
+        assert isinstance(client.stats(url), NodeStats)
+    assert len(server.asked) == 1, "its connection is kept open"
+    server.answer = ["127.0.0.9"]
+    assert isinstance(client.stats(url), NodeStats)
+    assert bounded_http.CONNECTION_SECONDS < 60
+    monkeypatch.setattr(bounded_http, "CONNECTION_SECONDS", 0.0)
+    assert client.stats(url) == Failure(Trouble.REFUSED, "connection refused")

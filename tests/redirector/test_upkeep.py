@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from threading import Event as Flag
 
 import pytest
 from sqlalchemy import text
 
-from redirector.fleet.deadlines import is_due
+from node_agent.wire import NodeStats
+from redirector.board import Board
+from redirector.fleet.deadlines import is_due, watched_since, why_void
 from tests.support.fleet_nodes import FakeNodes
 from tests.support.fleet_values import a_node
 from tests.support.fleet_worker import SteppedWorker, stepped_worker
+from tests.support.waiting import wait_until
 
 
 def test_a_pool_moves_to_another_image_and_the_way_back_is_known(fleet: SteppedWorker, nodes: FakeNodes) -> None:
@@ -129,6 +133,61 @@ def test_a_drain_without_an_hour_never_ends_a_session() -> None:
     assert not is_due(draining, sessions=3, now=2e9)
     assert not is_due(a_node(end_sessions_at=1.0), sessions=3, now=2e9), "it takes visitors"
     assert is_due(a_node(intent="draining", end_sessions_at=1.0), sessions=3, now=2.0)
+
+
+def test_an_hour_counts_while_somebody_polls_and_after_an_order_that_is_newer() -> None:
+    stats = NodeStats(available=0, capacity=3, protocol=1, generation=4)
+    order = a_node(intent="draining", intent_since=100.0, end_sessions_at=200.0, generation=4)
+    assert why_void(order, stats, since=150.0) == ""
+    assert why_void(order, stats, since=201.0) == "its hour passed while no redirector polled"
+    assert why_void(replace(order, intent_since=300.0), stats, since=250.0) == "", "an operator meant at once"
+    assert "older" in why_void(replace(order, generation=3), stats, since=150.0)
+
+
+def test_a_handover_is_no_gap_in_polling_and_a_night_is_one() -> None:
+    assert watched_since(Board(1, published_at=100.0), 110.0) == 100.0
+    assert watched_since(Board(1, published_at=100.0), 200.0) == 200.0
+    assert watched_since(Board(1, published_at=100.0), 50.0) == 50.0, "a clock was set back"
+
+
+@pytest.mark.parametrize("passed", [True, False], ids=["its hour has passed", "its hour comes later"])
+def test_a_registry_from_a_backup_ends_no_session_of_a_node_that_was_resumed_since(
+    fleet: SteppedWorker, nodes: FakeNodes, passed: bool
+) -> None:
+    node = nodes.add("n1")
+    fleet.add(node, nodes.add("n2", ready=9, capacity=9))
+    hour = time.time() + (-1 if passed else 0.5)
+    fleet.admin("POST", "/api/nodes/n1/drain", json={"end_sessions_at": hour})
+    backup = fleet.row(node)
+    fleet.admin("POST", "/api/nodes/n1/resume", json={})
+    fleet.beat(2)
+    node.claims, node.claimed = {"a-ticket": "one", "another": "two"}, 2
+    with fleet.worker.registry.changing() as change:
+        change.put(backup)
+    fleet.beat(2)
+    wait_until(lambda: time.time() > hour, 5, "the old hour")
+    fleet.beat(3)
+    assert node.claimed == 2
+    assert (node.fleet_state, fleet.row(node).end_sessions_at) == ("draining", 0.0)
+    events = fleet.admin("GET", "/api/events").get_json()["events"]
+    [dropped] = [event["reason"] for event in events if event["kind"] == "end_dropped"]
+    assert "backup" in dropped
+
+
+def test_an_hour_that_passed_while_nobody_polled_ends_no_session(
+    fleet: SteppedWorker, nodes: FakeNodes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = nodes.add("n1")
+    fleet.add(node, nodes.add("n2", ready=9, capacity=9))
+    node.claims, node.claimed = {"a-ticket": "one"}, 1
+    fleet.admin("POST", "/api/nodes/n1/drain", json={"end_sessions_at": time.time() + 60})
+    fleet.beat()
+    # As when the redirector was off for the night: whoever polls begins anew, with a board of yesterday.
+    monkeypatch.setattr(fleet.worker.poller, "_clock", lambda: time.time() + 3600)
+    fleet.worker.poller._beats = 0
+    fleet.beat(3)
+    assert node.claimed == 1
+    assert (node.fleet_state, fleet.row(node).end_sessions_at) == ("draining", 0.0)
 
 
 def test_resuming_forgets_the_hour(fleet: SteppedWorker, nodes: FakeNodes) -> None:

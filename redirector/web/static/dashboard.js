@@ -16,7 +16,7 @@
   const WORDS = {
     node_added: "added", node_changed: "changed", node_moved: "moved", node_removed: "removed", node_up: "is up", node_down: "is down",
     node_suspect: "is suspect", node_joining: "is joining", drain: "draining", drain_with_end: "draining, with an end",
-    resume: "resumed", roll: "new image", sessions_ended: "sessions ended",
+    resume: "resumed", roll: "new image", sessions_ended: "sessions ended", end_dropped: "sessions live on",
   };
   const SVG = "http://www.w3.org/2000/svg";
   const root = document.body.dataset.root;
