@@ -76,6 +76,8 @@ class Settings:
     max_age_seconds: int
     unvisited_seconds: int
     start_seconds: int
+    trial_cell: str
+    trial_seconds: int
     parallel_starts: int
     allow_origin: tuple[str, ...]
     frame_ancestors: tuple[str, ...]
@@ -309,6 +311,23 @@ TABLE: tuple[Setting, ...] = (
         "60",
         "seconds",
         "A sandbox that is not ready this long after its start is ended.",
+    ),
+    Setting(
+        "trial_cell",
+        matching(r"[^\x00]{0,2000}", "at most 2000 characters"),
+        "",
+        "any kernel that answers",
+        "code",
+        "A trial sandbox has to run this without an error; without one it is enough that a kernel answers.",
+    ),
+    Setting(
+        "trial_seconds",
+        count(0, 10_000_000),
+        "21600",
+        "21600",
+        "seconds",
+        "How often the node tries a sandbox of each pool as a visitor would, beside once for a new image. A pool that "
+        "fails gets visitors only where nothing else is free. 0: never, as for images without kernels.",
     ),
     Setting(
         "parallel_starts",

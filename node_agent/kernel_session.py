@@ -29,10 +29,17 @@ class KernelError(Exception):
     """The code did not run; the text says in words what was in the way."""
 
 
+class CellError(KernelError):
+    """A kernel ran the code and says that it failed."""
+
+
 def run(path: Path, base_path: str, code: str, *, within: float) -> str:
-    """Run code in a new kernel of the default kind and return what it printed and its value, as text.
+    """Run code in a new kernel and return what it printed and its value, as text.
+
+    The kernel is of the default kind, or of the first that there is where that is missing.
 
     Raises:
+        CellError: the kernel ran the code, which failed.
         KernelError: no kernel started, it died, or it did not answer within so many seconds.
     """
     budget = Budget(within, MAX_OUTPUT)
@@ -58,13 +65,28 @@ def run(path: Path, base_path: str, code: str, *, within: float) -> str:
 
 def _start(path: Path, base_path: str, within: float) -> str:
     try:
-        answer = request(path, "POST", f"{base_path}api/kernels", within=within, body=b"{}")
+        name = kernel_name(request(path, "GET", f"{base_path}api/kernelspecs", within=within).body)
+        wish = json.dumps({"name": name} if name else {}).encode()
+        answer = request(path, "POST", f"{base_path}api/kernels", within=within, body=wish)
         made = json.loads(answer.body) if answer.status == CREATED else None
     except (NoAnswerError, ValueError, RecursionError) as error:
         raise KernelError(f"asking for a kernel failed: {error}") from error
     if not isinstance(made, dict) or not isinstance(made.get("id"), str):
         raise KernelError(f"asking for a kernel was answered with status {answer.status}, not with a kernel")
     return str(made["id"])
+
+
+def kernel_name(body: bytes) -> str:
+    """The kernel to start, of those that a server says it has; empty: it says none, so it may choose."""
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError):
+        return ""
+    specs = found.get("kernelspecs") if isinstance(found, dict) else None
+    if not isinstance(specs, dict) or not specs:
+        return ""
+    default = found.get("default")
+    return str(default if isinstance(default, str) and default in specs else next(iter(specs)))
 
 
 def _stop(path: Path, base_path: str, kernel: str) -> None:
@@ -93,7 +115,7 @@ def _execute(channel: websocket.WebSocket, code: str) -> str:
             case "execute_result":
                 printed.append(str(content["data"]["text/plain"]))
             case "error":
-                raise KernelError(f"the code failed: {content['ename']}: {content['evalue']}")
+                raise CellError(f"the code failed: {content['ename']}: {content['evalue']}")
             case "status" if content["execution_state"] == "idle":
                 return "".join(printed).strip()
 

@@ -62,13 +62,15 @@ def _pools(pools: Mapping[str, PoolStats]) -> Iterator[Metric]:
     )
     capacity = GaugeMetricFamily("tmpnb_agent_capacity", "Sandboxes that there may be at most.", labels=["pool"])
     problem = GaugeMetricFamily("tmpnb_agent_pool_problem", "1 while sandboxes do not start.", labels=["pool"])
+    unfit = GaugeMetricFamily("tmpnb_agent_pool_unfit", "1 while sandboxes start and do not serve.", labels=["pool"])
     for name, pool in pools.items():
         counts = (pool.available, pool.starting, pool.claimed, pool.startable)
         for state, count in zip(STATES, counts, strict=True):
             sandboxes.add_metric([name, state], count)
         capacity.add_metric([name], pool.capacity)
         problem.add_metric([name], bool(pool.problem))
-    yield from (sandboxes, capacity, problem)
+        unfit.add_metric([name], bool(pool.unfit))
+    yield from (sandboxes, capacity, problem, unfit)
 
 
 def _counters(tally: Tally) -> Iterator[Metric]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import copy
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from node_agent.abandoned import Abandoned
@@ -17,6 +18,7 @@ from node_agent.roster import Roster
 from node_agent.runtime import ImageState
 from node_agent.sandboxes import Sandbox, name_of
 from node_agent.tally import Tally
+from node_agent.trials import ENDS_KEPT, End, Trial, trial_due, unfit
 from node_agent.wire import PoolStats, Refusal
 
 log = logging.getLogger(__name__)
@@ -34,6 +36,8 @@ class PoolSpec:
     """The page that visitors get who ask for none; empty: the node's own."""
     command: str = ""
     """The template that starts its servers; empty: the runtime's own."""
+    cell: str = ""
+    """The code that has to run in a trial sandbox; empty: any kernel that answers will do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,9 @@ class _Pool:
     problem: str = ""
     image: ImageState | None = None
     """As last observed; None: not looked at yet."""
+    trial: Trial | None = None
+    ends: deque[End] = field(default_factory=lambda: deque(maxlen=ENDS_KEPT))
+    unfit: str = ""
 
     @property
     def has_image(self) -> bool:
@@ -289,6 +296,7 @@ class Pools:
             claimed=counts.claimed,
             image=pool.spec.image,
             problem=pool.problem,
+            unfit=pool.unfit,
             stale=counts.stale,
             ending=counts.ending,
             fetching=pool.image.progress if pool.image is not None else "",
@@ -462,6 +470,41 @@ class Pools:
         with self._lock:
             if sandbox := self._roster.find(name):
                 self._roster.put(replace(sandbox, memory=used))
+
+    def due_trial(self, every: float, now: float) -> str | None:
+        """The pool to try out now, by a clock that only runs forward; none while that would take from anybody."""
+        with self._lock:
+            if self._draining() or self._halted or self._room() < 1:
+                return None
+            for name, pool in self._pools.items():
+                spec = pool.spec
+                behind = starts(
+                    self._counts(pool), warm=spec.warm, capacity=spec.capacity, hands=1, health=Health(), now=now
+                )
+                if pool.health.failing or behind:
+                    continue
+                if trial_due(self._counts(pool), pool.trial, image=spec.image, every=every, now=now):
+                    return name
+            return None
+
+    def note_trial(self, pool: str, trial: Trial) -> None:
+        """A sandbox of a pool was tried out."""
+        with self._lock:
+            self._pools[pool].trial = trial
+
+    def note_end(self, pool: str, end: End) -> None:
+        """A visitor's session ended."""
+        with self._lock:
+            self._pools[pool].ends.append(end)
+
+    def judge(self, now: float) -> None:
+        """Say of each pool whether it serves its visitors, by the same clock as trials and ends."""
+        with self._lock:
+            for name, pool in self._pools.items():
+                reason = unfit(pool.trial, pool.ends, image=pool.spec.image, now=now)
+                if bool(reason) != bool(pool.unfit):
+                    log.log(logging.WARNING if reason else logging.INFO, "pool=%s: %s", name, reason or "serves again")
+                pool.unfit = reason
 
     def forget(self, name: str) -> None:
         """A sandbox's processes are gone: so is its directory now, and its slot is free."""

@@ -13,7 +13,7 @@ from node_agent.setting_values import PREFIX, Setting
 DEFAULT = "default"
 """The pool that serves the entry URL."""
 
-OWN = frozenset({"image", "command", "landing", "warm", "capacity"}) | docker_settings.FIELDS
+OWN = frozenset({"image", "command", "landing", "warm", "capacity", "trial_cell"}) | docker_settings.FIELDS
 """Fields of the settings table that a pool may have of its own."""
 
 
@@ -27,6 +27,7 @@ class PoolSettings:
     landing: str
     warm: int
     capacity: int
+    trial_cell: str
     limits: DockerLimits
 
 
@@ -73,5 +74,6 @@ def _pool(name: str, values: Mapping[str, Any]) -> PoolSettings:
         values["landing"],
         values["warm"],
         values["capacity"],
+        values["trial_cell"],
         docker_settings.limits(values),
     )

@@ -16,6 +16,7 @@ from node_agent.pool import Pools
 from node_agent.runtime import Instance, Runtime
 from node_agent.sandboxes import Sandbox, State, base_path, name_of, redact
 from node_agent.starter import Starter
+from node_agent.trials import EARLY_SECONDS, End
 
 log = logging.getLogger(__name__)
 
@@ -59,8 +60,14 @@ class Reconciler:
         monotonic: Callable[[], float],
         stop: threading.Event,
         tidy: Callable[[set[str]], None] = lambda _names: None,
+        try_out: Callable[[str], object] | None = None,
+        trial_seconds: float = 0.0,
     ) -> None:
-        """A reconciler; `limits` are a pool's, `tidy` removes what sandboxes other than those of these names shared."""
+        """A reconciler; `limits` are a pool's, `tidy` removes what sandboxes other than those of these names shared.
+
+        `try_out` tries a pool with a sandbox of its own, which takes a while, and notes what came of it: at its first
+        start and again after `trial_seconds`; 0: never.
+        """
         self._runtime = runtime
         self._pools = pools
         self._starter = starter
@@ -71,6 +78,9 @@ class Reconciler:
         self._monotonic = monotonic
         self._stop = stop
         self._tidy = tidy
+        self._try_out = try_out
+        self._trial_seconds = trial_seconds
+        self._trial: threading.Thread | None = None
         self._starts = ThreadPoolExecutor(hands, "start")
         self._ends = ThreadPoolExecutor(ENDS, "end")
         self._checks = ThreadPoolExecutor(CHECKS, "check")
@@ -131,6 +141,7 @@ class Reconciler:
             self._say("")
         self._check(now)
         self._cull(now)
+        self._pools.judge(self._monotonic())
 
     def act(self, now: float) -> None:
         """End what is to end and start what is missing."""
@@ -138,6 +149,7 @@ class Reconciler:
         self._pools.retire()
         self._finish_ending()
         self._refill(now)
+        self._begin_trial()
         self._turned_at = self._monotonic()
 
     # Observe
@@ -239,6 +251,9 @@ class Reconciler:
 
     def _end(self, sandbox: Sandbox, reason: str, detail: str) -> None:
         if sandbox.state != "ending" and self._pools.end(sandbox.name, reason):
+            if sandbox.claimed_at is not None:
+                early = reason == "dead" and self._clock() - sandbox.claimed_at < EARLY_SECONDS
+                self._pools.note_end(sandbox.pool, End(self._monotonic(), early))
             log.info("ended sandbox=%s reason=%s detail=%r", sandbox.name, reason, redact(detail))
 
     # Act
@@ -267,6 +282,15 @@ class Reconciler:
                 task = self._starting[sandbox.name] = self._starts.submit(self._starter.start, sandbox)
                 # A free hand starts the next one, and does not wait for the beat.
                 task.add_done_callback(lambda _task: self._pools.changed.set())
+
+    def _begin_trial(self) -> None:
+        if self._try_out is None or (self._trial is not None and self._trial.is_alive()):
+            return
+        pool = self._pools.due_trial(self._trial_seconds, self._monotonic())
+        if pool is not None:
+            # An agent that stops does not wait for it: the next one takes the sandbox for one that starts.
+            self._trial = threading.Thread(target=self._try_out, args=[pool], name="trial", daemon=True)
+            self._trial.start()
 
 
 def adopted(key: str, instance: Instance, standing: Standing, limits: Limits, now: float) -> Sandbox:

@@ -67,6 +67,8 @@ class PoolStats:
     image: str = ""
     problem: str = ""
     """Why sandboxes of this pool do not start, in words; empty while they do."""
+    unfit: str = ""
+    """Why visitors should rather go elsewhere, in words: its sandboxes start and do not serve. Empty: none known."""
     stale: int = 0
     """Of the ready ones those of an image that the pool has left: they go as their successors come."""
     ending: int = 0
@@ -158,6 +160,7 @@ def parse_stats(raw: object) -> NodeStats:
             claimed=pool_reader.count("claimed", 0),
             image=pool_reader.text("image", ""),
             problem=pool_reader.text("problem", ""),
+            unfit=pool_reader.text("unfit", ""),
             stale=pool_reader.count("stale", 0),
             ending=pool_reader.count("ending", 0),
             fetching=pool_reader.text("fetching", ""),

@@ -142,7 +142,15 @@ def compose(settings: Settings, runtime: Runtime) -> Agent:
         settings.state_dir / "pools.json",
         [
             # What the process runtime runs is no image, but it has a name where others have theirs.
-            PoolSpec(pool.name, pool.image or settings.runtime, pool.warm, pool.capacity, pool.landing, pool.command)
+            PoolSpec(
+                pool.name,
+                pool.image or settings.runtime,
+                pool.warm,
+                pool.capacity,
+                pool.landing,
+                pool.command,
+                pool.trial_cell,
+            )
             for pool in settings.pools
         ],
     )
@@ -168,6 +176,16 @@ def compose(settings: Settings, runtime: Runtime) -> Agent:
         stop=stop,
         lend=library.lend,
     )
+    selftest = Selftest(
+        runtime,
+        pools,
+        starter,
+        landing_problem,
+        lambda socket, base, code, within: kernel_session.run(socket, base, code, within=within),
+        start_seconds=settings.start_seconds,
+        monotonic=time.monotonic,
+        stop=stop,
+    )
     reconciler = Reconciler(
         runtime,
         pools,
@@ -179,16 +197,8 @@ def compose(settings: Settings, runtime: Runtime) -> Agent:
         monotonic=time.monotonic,
         stop=stop,
         tidy=lambda living: library.sweep(living, {spec.image for spec in pools.specs()}),
-    )
-    selftest = Selftest(
-        runtime,
-        pools,
-        starter,
-        landing_problem,
-        lambda socket, base, code, within: kernel_session.run(socket, base, code, within=within),
-        start_seconds=settings.start_seconds,
-        monotonic=time.monotonic,
-        stop=stop,
+        try_out=selftest.run,
+        trial_seconds=settings.trial_seconds,
     )
     node = Node(
         name=settings.name,

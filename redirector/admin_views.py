@@ -19,6 +19,8 @@ class PoolView:
     claimed: int
     problem: str
     """Why sandboxes of this pool do not start; empty while they do."""
+    unfit: str = ""
+    """Why it gets visitors only where nothing else is free; empty while nothing speaks against it."""
     image: str = ""
     image_before: str = ""
     """Where it was moved from last; empty if it never was."""

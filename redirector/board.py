@@ -59,6 +59,8 @@ def alarms(nodes: Mapping[str, Node], board: Board, *, now: float, stale_after: 
         for pool, stats in seen.stats.pools.items() if seen.stats is not None else ():
             if stats.problem:
                 found.append(f"{name} cannot start sandboxes of pool {pool}: {stats.problem}")
+            if stats.unfit:
+                found.append(f"{name} gets visitors of pool {pool} only where nothing else is free: {stats.unfit}")
     return found
 
 

@@ -116,6 +116,9 @@ def _nodes(sample: Sample) -> Iterator[Metric]:
     problem = GaugeMetricFamily(
         "tmpnb_node_pool_problem", "1 while a pool's sandboxes do not start.", labels=["node", "pool"]
     )
+    unfit = GaugeMetricFamily(
+        "tmpnb_node_pool_unfit", "1 while a pool's sandboxes start and do not serve.", labels=["node", "pool"]
+    )
     age = GaugeMetricFamily("tmpnb_node_stats_age_seconds", "Age of what is known of a node.", labels=["node"])
     polls = CounterMetricFamily("tmpnb_node_polls", "Times that a node was asked for its stats.", labels=["node"])
     errors = CounterMetricFamily("tmpnb_node_poll_errors", "Polls that failed.", labels=["node", "reason"])
@@ -138,6 +141,7 @@ def _nodes(sample: Sample) -> Iterator[Metric]:
             counts = counts_of(stats, takes_visitors=order != "never") if current else SlotCounts()
             capacity.add_metric([name, pool], counts.capacity)
             problem.add_metric([name, pool], bool(stats.problem))
+            unfit.add_metric([name, pool], bool(stats.unfit))
             for use in SLOTS:
                 slots.add_metric([name, pool, use], getattr(counts, use))
-    yield from (state, routable, waits, empty, slots, capacity, problem, age, polls, errors)
+    yield from (state, routable, waits, empty, slots, capacity, problem, unfit, age, polls, errors)

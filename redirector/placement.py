@@ -34,7 +34,7 @@ class Ranking:
 
     first: tuple[str, ...] = ()
     last: tuple[str, ...] = ()
-    """Suspects: asked only when nothing else is free."""
+    """Suspects, and those that say that they are unfit: asked only when nothing else is free."""
     free: Mapping[str, int] = field(default_factory=dict)
     coming: Mapping[str, int] = field(default_factory=dict)
     """Slots in which a sandbox starts or could start."""
@@ -61,7 +61,8 @@ def ranking_of(nodes: Mapping[str, Node], board: Board, pool: str = DEFAULT_POOL
         if offered is None:
             continue
         free[name], coming[name] = offered.available, offered.starting + offered.startable
-        order[standing(node, seen).order].append(name)
+        place = standing(node, seen).order
+        order["last" if place == "first" and offered.unfit else place].append(name)
     return Ranking(tuple(order["first"]), tuple(order["last"]), free, coming, joining)
 
 

@@ -54,6 +54,7 @@ LAYERS = {
         ["docker_settings"],
         ["pool_settings"],
         ["culling", "planning"],
+        ["trials"],
         ["config"],
         ["ledger", "intent", "identity", "announcement"],
         ["unix_http", "processes", "library"],

@@ -69,4 +69,4 @@ def drawn(name: str, pool: PoolStats, *, draining: bool) -> Drawn:
         "draining": left if draining else 0,
         "free": 0 if draining else left,
     }
-    return Drawn(name, pool.image, pool.problem, slots)
+    return Drawn(name, pool.image, pool.problem or pool.unfit, slots)

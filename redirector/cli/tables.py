@@ -140,7 +140,7 @@ def _pool(pool: PoolView, *, current: bool) -> str:
     numbers = f"{pool.available} of {pool.capacity} free, {pool.claimed} claimed" if current else ""
     ending = f"{pool.ending} ending" if current and pool.ending else ""
     fetching = f"fetches its image: {pool.fetching}" if current and pool.fetching else ""
-    return "; ".join(filter(None, (numbers, ending, pool.problem, fetching, pool.image)))
+    return "; ".join(filter(None, (numbers, ending, pool.problem, pool.unfit, fetching, pool.image)))
 
 
 def print_fleet(fleet: FleetView, url: str) -> None:

@@ -83,7 +83,7 @@ def _state(node: Node, seen: Seen) -> str:
 def _problems(stats: NodeStats | None) -> list[str]:
     if stats is None:
         return []
-    return [f"{name}: {pool.problem}" for name, pool in stats.pools.items() if pool.problem]
+    return [f"{name}: {why}" for name, pool in stats.pools.items() for why in (pool.problem, pool.unfit) if why]
 
 
 def _last_end(node: Node, stats: NodeStats | None) -> float | None:

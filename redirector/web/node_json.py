@@ -42,7 +42,7 @@ def node_json(
         "pending": pending(node, seen),
         "drained": drained(node, seen),
         "health": seen.health,
-        "reason": place.reason,
+        "reason": place.reason or next((pool.unfit for pool in stats.pools.values() if pool.unfit), ""),
         "since": seen.since or node.added_at,
         "eligible": place.order == "first",
         "health_reason": seen.reason,

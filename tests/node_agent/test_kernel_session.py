@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from node_agent.kernel_session import KernelError, run
+from node_agent.kernel_session import CellError, KernelError, kernel_name, run
 from node_agent.unix_http import listens, request
 from tests.support.node_fakes import Request, UnixServer
 from tests.support.waiting import wait_until
@@ -52,7 +52,7 @@ def test_no_kernel_is_left(server: Path) -> None:
 
 
 def test_code_that_fails_is_told(server: Path) -> None:
-    with pytest.raises(KernelError, match="the code failed: ZeroDivisionError: division by zero"):
+    with pytest.raises(CellError, match="the code failed: ZeroDivisionError: division by zero"):
         run(server, BASE, "1/0", within=60)
 
 
@@ -87,3 +87,20 @@ def test_a_server_that_gives_no_kernel_is_told(status: int, body: bytes, words: 
         with pytest.raises(KernelError, match=words):
             run(Path(directory) / "s", BASE, "1", within=5)
         server.stop()
+
+
+@pytest.mark.parametrize(
+    ("body", "name"),
+    [
+        (b'{"default": "python3", "kernelspecs": {"ir": {}, "python3": {}}}', "python3"),
+        (b'{"default": "python3", "kernelspecs": {"ir": {}, "julia": {}}}', "ir"),
+        (b'{"default": 3, "kernelspecs": {"ir": {}}}', "ir"),
+        (b'{"default": "python3", "kernelspecs": {}}', ""),
+        (b'{"default": "python3", "kernelspecs": []}', ""),
+        (b"[]", ""),
+        (b"", ""),
+        (b"[" * 100_000, ""),
+    ],
+)
+def test_the_kernel_is_the_default_one_or_else_the_first_that_there_is(body: bytes, name: str) -> None:
+    assert kernel_name(body) == name

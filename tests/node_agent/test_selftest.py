@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from node_agent.errors import UnknownPool
-from node_agent.pool import Memory
+from node_agent.kernel_session import CellError, KernelError
+from node_agent.pool import Memory, PoolSpec
 from node_agent.pool_settings import DEFAULT
 from tests.support.node_pools import Bench, one_bench
 
@@ -45,15 +46,32 @@ def test_a_trial_is_never_handed_out_nor_swept_away(bench: Bench) -> None:
     assert [(stats.available, stats.claimed, stats.starting) for stats in seen] == [(3, 0, 0), (0, 3, 0)]
 
 
-def test_a_cell_that_prints_something_else_does_not_pass(bench: Bench) -> None:
-    bench.kernel.prints = "41"
+@pytest.mark.parametrize("prints", ["[1] 42", "ans = 42", ""])
+def test_a_kernel_of_another_language_passes_whatever_it_makes_of_the_common_cell(bench: Bench, prints: str) -> None:
+    bench.kernel.prints = prints
     outcome = bench.selftest.run(DEFAULT)
-    assert not outcome.passed
-    assert "printed '41', not 42" in outcome.message
+    assert outcome.passed
+    assert outcome.measured["printed"] == prints
+
+
+def test_a_kernel_that_does_not_understand_the_common_cell_has_computed_all_the_same(bench: Bench) -> None:
+    bench.kernel.error = CellError("the code failed: 6: command not found")
+    assert bench.selftest.run(DEFAULT).passed
+
+
+def test_a_cell_of_the_pools_own_has_to_succeed() -> None:
+    with one_bench(specs=[PoolSpec(DEFAULT, "an-image", 1, 1, cell="library(ggplot2)")]) as bench:
+        bench.fill()
+        assert bench.selftest.run(DEFAULT).passed
+        assert bench.kernel.cells == ["library(ggplot2)"]
+        bench.kernel.error = CellError("the code failed: there is no package called ggplot2")
+        outcome = bench.selftest.run(DEFAULT)
+        assert not outcome.passed
+        assert "there is no package called ggplot2" in outcome.message
 
 
 def test_a_kernel_that_dies_does_not_pass_and_says_why_with_the_servers_last_words(bench: Bench) -> None:
-    bench.kernel.error = "no kernel started"
+    bench.kernel.error = KernelError("no kernel started")
     outcome = bench.selftest.run(DEFAULT)
     assert not outcome.passed
     assert "no kernel started; it said last: the last words of" in outcome.message

@@ -9,6 +9,7 @@ import pytest
 from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 
+from node_agent.kernel_session import KernelError
 from node_agent.pool import Memory, PoolSpec
 from node_agent.pool_settings import DEFAULT
 from node_agent.runtime import ImageState
@@ -67,7 +68,7 @@ def test_a_trial_that_passes_answers_200_with_what_was_measured(client: FlaskCli
 
 
 def test_a_trial_that_fails_answers_503_with_the_reason(client: FlaskClient, bench: Bench) -> None:
-    bench.kernel.error = "the kernel died"
+    bench.kernel.error = KernelError("the kernel died")
     answer = client.post("/api/selftest", headers=AUTH)
     assert (answer.status_code, answer.get_json()["status"]) == (503, "selftest_failed")
     assert "the kernel died" in answer.get_json()["message"]

@@ -53,7 +53,7 @@ def test_a_healthy_fleet_raises_no_alarm() -> None:
 
 
 def test_alarms_name_the_node_and_the_reason() -> None:
-    sick = stats(pools={"default": PoolStats(0, 5, problem="exit code 1")})
+    sick = stats(pools={"default": PoolStats(0, 5, problem="exit code 1"), "r": PoolStats(5, 5, unfit="no kernel")})
     found = alarms(
         {name: a_node(name) for name in ("n1", "n2", "n3")},
         board(
@@ -68,6 +68,7 @@ def test_alarms_name_the_node_and_the_reason() -> None:
         "n1 is down: connection refused",
         "n2 does not take over its intent: it does not accept its token",
         "n3 cannot start sandboxes of pool default: exit code 1",
+        "n3 gets visitors of pool r only where nothing else is free: no kernel",
     ]
 
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from node_agent.wire import PoolStats
 from redirector.nodes import Health, Seen
 from redirector.placement import SAMPLE, Outcome, Ranking, choose, ranking_of, verdict
 from tests.support.fleet_values import a_node, board, pools, seen, stats
@@ -122,6 +123,17 @@ def test_the_fleet_is_sorted_by_standing_with_the_slots_of_the_pool() -> None:
     )
     assert (found.first, found.last, found.joining) == (("a",), ("b",), False)
     assert (found.free["a"], found.coming["a"]) == (2, 3)
+
+
+def test_a_node_that_says_that_a_pool_is_unfit_is_asked_for_that_one_when_nothing_else_is_free() -> None:
+    sick = stats(pools={"default": PoolStats(5, 5, unfit="no kernel starts"), "r": PoolStats(5, 5)})
+    well = stats(pools={"default": PoolStats(1, 5), "r": PoolStats(1, 5)})
+    nodes, seen_of = {name: a_node(name) for name in ("n1", "n2")}, board(n1=seen(said=sick), n2=seen(said=well))
+    fleet = ranking_of(nodes, seen_of)
+    assert (fleet.first, fleet.last) == (("n2",), ("n1",))
+    assert pick(fleet, {"n1": 5, "n2": 1}) == "n2"
+    assert pick(fleet, {"n1": 5, "n2": 0}) == "n1"
+    assert set(ranking_of(nodes, seen_of, "r").first) == {"n1", "n2"}
 
 
 def test_a_node_without_the_pool_is_not_asked_for_it() -> None:

@@ -93,6 +93,8 @@ class LiveNode:
             "TMPNB_NODE_RUN_DIR": str(self.run_dir),
             "TMPNB_NODE_STATE_DIR": str(self.state_dir),
             "TMPNB_NODE_RUNTIME": "process",
+            # The small sandboxes of many tests have no kernels to try.
+            **({"TMPNB_NODE_TRIAL_SECONDS": "0"} if "stub_server" in settings.get("TMPNB_NODE_COMMAND", "") else {}),
             **settings,
         }
         self.agent = Component([str(BIN / "tmpnb-agent"), "serve"], self.settings, root / f"{name}-agent.log")

@@ -63,7 +63,7 @@ def live_node(**settings: str) -> Iterator[LiveNode]:
     with tempfile.TemporaryDirectory(prefix="t", dir="/tmp") as root:
         Path(root).chmod(0o755)
         [port] = free_ports(1)
-        given = {"CAPACITY": "2", "COMMAND": STUB_COMMAND, **settings}
+        given = {"CAPACITY": "2", "COMMAND": STUB_COMMAND, "TRIAL_SECONDS": "0", **settings}
         node = LiveNode("n1", Path(root) / "state", Path(root), port, {f"TMPNB_NODE_{k}": v for k, v in given.items()})
         try:
             yield node

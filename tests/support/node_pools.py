@@ -35,13 +35,15 @@ class FakeKernel:
 
     def __init__(self) -> None:
         self.prints = "42"
-        self.error = ""
+        self.error: KernelError | None = None
+        self.cells: list[str] = []
 
     def run(self, socket: Path, base_path: str, code: str, within: float) -> str:
         assert unix_http.listens(socket)
-        assert (base_path[:6], code, within > 1) == ("/user/", "print(6 * 7)", True)
+        assert (base_path[:6], within > 1) == ("/user/", True)
+        self.cells.append(code)
         if self.error:
-            raise KernelError(self.error)
+            raise self.error
         return self.prints
 
 
@@ -97,6 +99,7 @@ def make_bench(
     start_seconds: float = 60,
     specs: Sequence[PoolSpec] = (),
     memory: Memory | None = None,
+    trial_seconds: float = 0.0,
 ) -> Bench:
     """A bench with these pools, or with the default one of that size."""
     ledger = Ledger(run_dir)
@@ -127,17 +130,6 @@ def make_bench(
         stop=stop,
     )
     monotonic = Clock(time.monotonic())
-    reconciler = Reconciler(
-        runtime,
-        pools,
-        starter,
-        jupyter_client.activity,
-        limits=lambda _pool: LIMITS,
-        hands=4,
-        clock=clock,
-        monotonic=monotonic,
-        stop=stop,
-    )
     kernel = FakeKernel()
     selftest = Selftest(
         runtime,
@@ -148,6 +140,19 @@ def make_bench(
         start_seconds=start_seconds,
         monotonic=monotonic,
         stop=stop,
+    )
+    reconciler = Reconciler(
+        runtime,
+        pools,
+        starter,
+        jupyter_client.activity,
+        limits=lambda _pool: LIMITS,
+        hands=4,
+        clock=clock,
+        monotonic=monotonic,
+        stop=stop,
+        try_out=selftest.run,
+        trial_seconds=trial_seconds,
     )
     return Bench(run_dir, engine, clock, pools, reconciler, draining, stop, changes, selftest, kernel, monotonic)
 
@@ -160,6 +165,7 @@ def one_bench(
     start_seconds: float = 60,
     specs: Sequence[PoolSpec] = (),
     memory: Memory | None = None,
+    trial_seconds: float = 0.0,
 ) -> Iterator[Bench]:
     """A bench on a host of its own; what runs there ends with it."""
     # Short: socket paths end at 107 bytes, and pytest's own directories are long.
@@ -175,6 +181,7 @@ def one_bench(
             start_seconds=start_seconds,
             specs=specs,
             memory=memory,
+            trial_seconds=trial_seconds,
         )
         try:
             yield bench
