@@ -24,6 +24,9 @@ STOP_SECONDS = 10.0
 MAX_OUTPUT = 1 << 20
 """Bytes that come over the websocket, all messages together: far more than a trial prints."""
 
+DEATHS = ("autorestarting", "restarting", "dead")
+"""States in which a server says that a kernel has ended. Nobody need wait until it has given up."""
+
 
 class KernelError(Exception):
     """The code did not run; the text says in words what was in the way."""
@@ -106,6 +109,8 @@ def _execute(channel: websocket.WebSocket, code: str) -> str:
             message = json.loads(channel.recv())
         except (ValueError, RecursionError) as error:
             raise KernelError("what the kernel sent makes no sense") from error
+        if message.get("msg_type") == "status" and message["content"]["execution_state"] in DEATHS:
+            raise KernelError("the kernel died")
         if message.get("parent_header", {}).get("msg_id") != order["header"]["msg_id"]:
             continue
         content = message["content"]

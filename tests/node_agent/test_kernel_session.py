@@ -27,6 +27,7 @@ def server() -> Iterator[Path]:
             "--no-browser",
             "--allow-root",
             f"--ServerApp.sock={socket}",
+            "--KernelRestarter.time_to_dead=0.3",
             f"--ServerApp.base_url={BASE}",
             "--IdentityProvider.token=",
             "--ServerApp.disable_check_xsrf=True",
@@ -60,6 +61,11 @@ def test_a_kernel_that_does_not_answer_in_time_is_told(server: Path) -> None:
     with pytest.raises(KernelError):
         run(server, BASE, "import time; time.sleep(60)", within=4)
     assert request(server, "GET", f"{BASE}api/kernels", within=10).body == b"[]"
+
+
+def test_a_kernel_that_dies_is_not_waited_for(server: Path) -> None:
+    with pytest.raises(KernelError, match="the kernel died"):
+        run(server, BASE, "import os; os._exit(1)", within=3600)
 
 
 def test_a_server_that_is_not_there_is_told(tmp_path: Path) -> None:
