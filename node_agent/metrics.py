@@ -17,7 +17,7 @@ from node_agent.wire import NodeStats, PoolStats
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
-STATES = ("ready", "starting", "claimed", "startable")
+STATES = ("ready", "starting", "claimed", "startable", "ending")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ def _pools(pools: Mapping[str, PoolStats]) -> Iterator[Metric]:
     problem = GaugeMetricFamily("tmpnb_agent_pool_problem", "1 while sandboxes do not start.", labels=["pool"])
     unfit = GaugeMetricFamily("tmpnb_agent_pool_unfit", "1 while sandboxes start and do not serve.", labels=["pool"])
     for name, pool in pools.items():
-        counts = (pool.available, pool.starting, pool.claimed, pool.startable)
+        counts = (pool.available, pool.starting, pool.claimed, pool.startable, pool.ending)
         for state, count in zip(STATES, counts, strict=True):
             sandboxes.add_metric([name, state], count)
         capacity.add_metric([name], pool.capacity)

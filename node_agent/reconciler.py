@@ -13,6 +13,7 @@ from node_agent.culling import Activity, Limits, Look, at_work, check_due, why_c
 from node_agent.errors import EngineError, HostError
 from node_agent.ledger import Standing
 from node_agent.pool import Pools
+from node_agent.removals import Removals
 from node_agent.runtime import Instance, Runtime
 from node_agent.sandboxes import Sandbox, State, base_path, name_of, redact
 from node_agent.starter import Starter
@@ -89,6 +90,7 @@ class Reconciler:
         self._checking: dict[str, Future[None]] = {}
         self._looks: dict[str, Look] = {}
         """The last one at each session."""
+        self._removals = Removals()
         self._engine_problem = "the engine has not been asked yet"
         self._turned_at = monotonic()
 
@@ -124,7 +126,11 @@ class Reconciler:
         late = self._monotonic() - self._turned_at
         if late > STALLED_SECONDS:
             return f"the agent's loop has not turned for {late:.0f} s"
-        return "; ".join(filter(None, [self._engine_problem, *self._pools.problems()]))
+        return "; ".join(filter(None, [self._engine_problem, *self._pools.problems(), self.removal_problem()]))
+
+    def removal_problem(self) -> str:
+        """What has been in the way of removals for minutes; empty while nothing has."""
+        return self._removals.problem(self._monotonic())
 
     def beat(self, now: float) -> None:
         """Look at everything once, and judge it."""
@@ -214,7 +220,7 @@ class Reconciler:
                 log.info("removing the directory of a sandbox that is gone, sandbox=%s", name_of(key))
                 self._pools.discard(key)
         for name in seen.instances:
-            if name not in known and name not in self._ending:
+            if name not in known and name not in self._ending and self._removals.due(name, self._monotonic()):
                 log.info("ending a leftover, sandbox=%s", name)
                 self._ending[name] = self._ends.submit(self._end_instance, name)
         self._tidy(known)
@@ -262,16 +268,22 @@ class Reconciler:
         _settle(self._ending)
         if self._engine_problem:
             return
+        now = self._monotonic()
+        if line := self._removals.line(now):
+            log.warning("%s", line)
         for sandbox in self._pools.sandboxes():
-            if sandbox.state == "ending" and sandbox.name not in self._ending:
-                self._ending[sandbox.name] = self._ends.submit(self._end_instance, sandbox.name)
+            name = sandbox.name
+            if sandbox.state == "ending" and name not in self._ending and self._removals.due(name, now):
+                self._ending[name] = self._ends.submit(self._end_instance, name)
 
     def _end_instance(self, name: str) -> None:
         try:
             self._runtime.end(name)
             self._pools.forget(name)
         except (EngineError, HostError) as error:
-            log.warning("cannot end sandbox=%s, trying again: %s", name, error)
+            self._removals.failed(name, str(error), self._monotonic())
+        else:
+            self._removals.done(name)
 
     def _refill(self, now: float) -> None:
         for name in _settle(self._starting):

@@ -99,10 +99,13 @@ class NodeStats:
     starting: int = 0
     startable: int = 0
     claimed: int = 0
+    ending: int = 0
     claims_total: int = 0
     refused_total: int = 0
     max_age_seconds: int = 0
     """After this age a session ends at the latest; 0: unknown or no limit."""
+    unremovable: str = ""
+    """What has been in the way of removals for minutes, so that slots stay taken; empty while nothing has."""
     pools: Mapping[str, PoolStats] = field(default_factory=dict)
     landing_prefixes: tuple[str, ...] = ()
     """First parts of addresses at which visitors may come in, beyond those that everybody knows."""
@@ -185,6 +188,8 @@ def parse_stats(raw: object) -> NodeStats:
         claims_total=reader.count("claims_total", 0),
         refused_total=reader.count("refused_total", 0),
         max_age_seconds=reader.count("max_age_seconds", 0),
+        ending=reader.count("ending", 0),
+        unremovable=reader.text("unremovable", ""),
         pools=pools,
         landing_prefixes=_landing_prefixes(reader),
     )

@@ -219,6 +219,7 @@ def compose(settings: Settings, runtime: Runtime) -> Agent:
         changes=changes,
         selftest=selftest,
         image_state=runtime.image_state,
+        removal_problem=reconciler.removal_problem,
         problem=reconciler.problem,
     )
     return Agent(create_app(node), reconciler)

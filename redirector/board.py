@@ -56,6 +56,8 @@ def alarms(nodes: Mapping[str, Node], board: Board, *, now: float, stale_after: 
             found.append(f"{name} is down: {seen.reason}")
         if seen.complaint:
             found.append(f"{name} does not take over its intent: {seen.complaint}")
+        if seen.stats is not None and seen.stats.unremovable:
+            found.append(f"{name}: {seen.stats.unremovable}")
         for pool, stats in seen.stats.pools.items() if seen.stats is not None else ():
             if stats.problem:
                 found.append(f"{name} cannot start sandboxes of pool {pool}: {stats.problem}")

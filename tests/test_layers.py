@@ -53,7 +53,7 @@ LAYERS = {
         ["setting_values"],
         ["docker_settings"],
         ["pool_settings"],
-        ["culling", "planning"],
+        ["culling", "planning", "removals"],
         ["trials"],
         ["config"],
         ["ledger", "intent", "identity", "announcement"],

@@ -64,9 +64,12 @@ def health() -> None:
 
 
 def status_lines(stats: dict[str, Any]) -> list[str]:
-    counts = ("available", "starting", "startable", "claimed", "capacity")
-    lines = [f"{stats['name']}: {stats['state']}", "  ".join(f"{name} {stats[name]}" for name in counts)]
+    counts = ("available", "starting", "startable", "claimed", "ending", "capacity")
+    lines = [f"{stats['name']}: {stats['state']}", "  ".join(f"{name} {stats.get(name, 0)}" for name in counts)]
     lines += [f"pool {name}: {pool['problem']}" for name, pool in stats["pools"].items() if pool["problem"]]
+    fetched = {name: pool["fetching"] for name, pool in stats["pools"].items() if pool.get("fetching")}
+    lines += [f"pool {name}: its image is being fetched: {progress}" for name, progress in fetched.items()]
+    lines += [stats["unremovable"]] if stats.get("unremovable") else []
     return lines
 
 

@@ -1,7 +1,7 @@
 // Keeps the node's page current: asks /stats every two seconds while somebody looks, and redraws what changed.
 (() => {
   "use strict";
-  const STATES = ["ready", "claimed", "starting", "draining", "free"];
+  const STATES = ["ready", "claimed", "starting", "ending", "draining", "free"];
   const EVERY = 2000;
   const main = document.querySelector("main");
   const state = document.getElementById("state");
@@ -9,12 +9,13 @@
 
   function slotsOf(pool, draining) {
     const ready = draining ? 0 : pool.available;
-    const taken = ready + pool.claimed + pool.starting;
+    const taken = ready + pool.claimed + pool.starting + pool.ending;
     const left = Math.max(0, pool.capacity - taken);
     return {
       ready,
       claimed: pool.claimed,
       starting: pool.starting,
+      ending: pool.ending,
       draining: draining ? left : 0,
       free: draining ? 0 : left,
     };

@@ -10,7 +10,7 @@ from node_agent.pages import script_path
 from node_agent.web.node import Node
 from node_agent.wire import PoolStats
 
-STATES = ("ready", "claimed", "starting", "draining", "free")
+STATES = ("ready", "claimed", "starting", "ending", "draining", "free")
 """In the order in which they are drawn, and the names of their colours."""
 
 POLICY = (
@@ -61,11 +61,12 @@ def blueprint(node: Node) -> Blueprint:
 def drawn(name: str, pool: PoolStats, *, draining: bool) -> Drawn:
     """While the node drains, what is not in use is on its way out rather than free."""
     ready = 0 if draining else pool.available
-    left = max(0, pool.capacity - ready - pool.claimed - pool.starting)
+    left = max(0, pool.capacity - ready - pool.claimed - pool.starting - pool.ending)
     slots = {
         "ready": ready,
         "claimed": pool.claimed,
         "starting": pool.starting,
+        "ending": pool.ending,
         "draining": left if draining else 0,
         "free": 0 if draining else left,
     }

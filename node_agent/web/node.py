@@ -46,6 +46,8 @@ class Node:
     selftest: Selftest
     image_state: Callable[[str], ImageState]
     """Whether an image is there; asking has one that is not fetched."""
+    removal_problem: Callable[[], str]
+    """What has been in the way of removals for minutes; empty while nothing has."""
     problem: Callable[[], str]
     """Why the node is not well; empty while it is."""
     _seq: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
@@ -82,6 +84,8 @@ class Node:
             starting=sum(pool.starting for pool in pools.values()),
             startable=sum(pool.startable for pool in pools.values()),
             claimed=sum(pool.claimed for pool in pools.values()),
+            ending=sum(pool.ending for pool in pools.values()),
+            unremovable=self.removal_problem(),
             claims_total=claims,
             refused_total=refused,
             max_age_seconds=int(self.limits(DEFAULT).max_age),

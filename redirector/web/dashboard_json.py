@@ -44,11 +44,13 @@ def slot_grid(node: Node, seen: Seen) -> dict[str, int]:
         return {"unknown": stats.capacity}
     draining = node.intent == "draining" or stats.state == "draining"
     counts = counts_of(stats, takes_visitors=not draining)
-    left = counts.startable + counts.unusable
+    ending = min(counts.unusable, stats.ending)
+    left = counts.startable + counts.unusable - ending
     return {
         "claimed": counts.claimed,
         "ready": counts.available,
         "starting": counts.starting,
+        "ending": ending,
         "draining": left if draining else 0,
         "free": 0 if draining else left,
     }
@@ -83,7 +85,8 @@ def _state(node: Node, seen: Seen) -> str:
 def _problems(stats: NodeStats | None) -> list[str]:
     if stats is None:
         return []
-    return [f"{name}: {why}" for name, pool in stats.pools.items() for why in (pool.problem, pool.unfit) if why]
+    problems = [f"{name}: {why}" for name, pool in stats.pools.items() for why in (pool.problem, pool.unfit) if why]
+    return [*problems, stats.unremovable] if stats.unremovable else problems
 
 
 def _last_end(node: Node, stats: NodeStats | None) -> float | None:

@@ -81,7 +81,7 @@ def served(host: Host) -> Iterator[Host]:
 def test_status_says_the_counts_and_what_is_wrong(served: Host) -> None:
     assert served.run("status").stdout.splitlines() == [
         "n1: active",
-        "available 1  starting 2  startable 3  claimed 4  capacity 10",
+        "available 1  starting 2  startable 3  claimed 4  ending 0  capacity 10",
         "pool default: no such image",
     ]
     assert json.loads(served.run("status", "--json").stdout) == STATS

@@ -7,12 +7,14 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 import requests
 
 from tests.support.docker_host import inside, local_engine, sandbox_image
 from tests.support.docker_node import containers, docker_node, ends, health, remove, status
+from tests.support.engine_relay import EngineRelay, relayed
 from tests.support.live_fleet import LiveNode
 from tests.support.live_node import claim, run, settled
 from tests.support.second_engine import SecondEngine, second_engine
@@ -90,6 +92,51 @@ def test_containers_without_directories_are_ended_and_the_pool_is_full_again(nod
     settled(node, available=2)
     wait_until(lambda: len(containers(node)) == 2, HEAL_SECONDS, "two containers")
     assert not before.keys() & containers(node).keys()
+
+
+class Clinging(EngineRelay):
+    """An engine that cannot remove some containers, as with a busy mount."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stuck: set[str] = set()
+
+    def refusal(self, method: str, path: str) -> tuple[int, str] | None:
+        if method == "DELETE" and any(container in path for container in self.stuck):
+            return 500, "failed to remove root filesystem: device or resource busy"
+        return None
+
+
+def test_sandboxes_that_cannot_be_removed_are_a_number_and_few_lines_and_go_when_they_can() -> None:
+    relay = Clinging()
+    with (
+        local_engine(),
+        tempfile.TemporaryDirectory(prefix="t", dir="/tmp") as place,
+        relayed(relay, Path(place)) as socket,
+        docker_node(socket, CAPACITY="3") as node,
+    ):
+        node.start()
+        settled(node, available=3)
+        for _ in range(2):
+            claim(node)
+        settled(node, available=1, claimed=2)
+        headers = {"Authorization": f"Bearer {node.token}"}
+        listed = requests.get(f"{node.url}/api/sandboxes", headers=headers, timeout=10).json()["sandboxes"]
+        claimed = [sandbox["name"] for sandbox in listed if sandbox["state"] == "claimed"]
+        relay.stuck |= {containers(node)[name] for name in claimed}
+        for name in claimed:
+            requests.delete(f"{node.url}/api/sandboxes/{name}", headers=headers, timeout=10)
+        settled(node, available=1, claimed=0, ending=2)
+        wait_until(lambda: "device or resource busy" in node.agent.log.read_text(), HEAL_SECONDS, "the reason")
+        stats = node.stats()
+        assert sum(stats[state] for state in ("available", "starting", "claimed", "startable", "ending")) == 3
+        assert "ending 2" in run(node, "status").stdout
+        metrics = requests.get(f"{node.url}/metrics", headers=headers, timeout=10).text
+        assert 'tmpnb_agent_sandboxes{pool="default",state="ending"} 2.0' in metrics
+        lines = [line for line in node.agent.log.read_text().splitlines() if "cannot be removed" in line]
+        assert 1 <= len(lines) <= 3
+        relay.stuck.clear()
+        settled(node, available=3, ending=0)
 
 
 @contextmanager

@@ -180,11 +180,11 @@ def test_a_card_shows_every_slot_by_its_use(fleet: SteppedWorker, nodes: FakeNod
     fleet.add(nodes.add("n1", capacity=9, ready=3, starting=1, claimed=2), nodes.add("n2"))
     csrf = log_in(fleet)
     first = fleet.web.get("/dashboard/fleet.json").get_json()["nodes"][0]
-    assert first["slots"] == {"claimed": 2, "ready": 3, "starting": 1, "draining": 0, "free": 3}
+    assert first["slots"] == {"claimed": 2, "ready": 3, "starting": 1, "ending": 0, "draining": 0, "free": 3}
     act(fleet, csrf, "n1/drain")
     fleet.beat()
     draining = fleet.web.get("/dashboard/fleet.json").get_json()["nodes"][0]
-    assert draining["slots"] == {"claimed": 2, "ready": 0, "starting": 1, "draining": 6, "free": 0}
+    assert draining["slots"] == {"claimed": 2, "ready": 0, "starting": 1, "ending": 0, "draining": 6, "free": 0}
     assert draining["state"] == "draining"
 
 

@@ -40,5 +40,6 @@ def make_node(bench: Bench, state: Path) -> Node:
         changes=bench.changes,
         image_state=FakeRuntime(bench.engine).image_state,
         selftest=bench.selftest,
+        removal_problem=bench.reconciler.removal_problem,
         problem=bench.reconciler.problem,
     )

@@ -4,7 +4,7 @@
   const EVERY = 2000;
   const PATIENCE = 8000;
   const DENSE_FROM = 40;
-  const STATES = ["claimed", "ready", "starting", "draining", "free", "unknown"];
+  const STATES = ["claimed", "ready", "starting", "ending", "draining", "free", "unknown"];
   const TROUBLE = ["down", "suspect", "joining", "draining", "drained", "up"];
   const COLUMNS = 20;
   const MOST_CELLS = 800;
