@@ -16,22 +16,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from redirector.errors import DatabaseAwayError, DatabaseRefusedError
+from redirector.store import postgres
+from redirector.store.hang_guard import HangGuard
 from redirector.store.refusals import is_refusal
 
 BUSY_SECONDS = 5
-"""How long a writer waits for another one, and anybody for a connection. Writes take milliseconds; this covers a disk
-that stutters.
+"""How long a writer to SQLite waits for another one, and anybody for a connection to it. Writes take milliseconds; this
+covers a disk that stutters.
 """
-
-POSTGRES_ARGUMENTS = {
-    "connect_timeout": 3,
-    # A server that vanished without a word must not hold a thread for the kernel's default of a quarter of an hour.
-    "tcp_user_timeout": 5000,
-    "keepalives_idle": 10,
-    "options": f"-c statement_timeout={BUSY_SECONDS * 1000} -c lock_timeout={BUSY_SECONDS * 1000}"
-    f" -c idle_in_transaction_session_timeout={BUSY_SECONDS * 2000}",
-    "application_name": "tmpnb-redirector",
-}
 
 CLOCK = {
     "sqlite": "((julianday('now') - 2440587.5) * 86400.0)",
@@ -60,12 +52,14 @@ class Database:
         else:
             self.engine = create_engine(
                 parsed,
-                connect_args=POSTGRES_ARGUMENTS,
+                connect_args=postgres.ARGUMENTS,
                 pool_pre_ping=True,
                 pool_size=4,
                 max_overflow=8,
-                pool_timeout=BUSY_SECONDS,
+                pool_timeout=postgres.ANSWER_SECONDS,
             )
+            postgres.bound(self.engine)
+        self._hangs = HangGuard()
 
     @property
     def clock(self) -> ColumnElement[float]:
@@ -80,7 +74,7 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A transaction that only reads."""
-        with _translated(), self.engine.connect() as connection, connection.begin():
+        with self._hangs.passing(), _translated(), self.engine.connect() as connection, connection.begin():
             yield connection
 
     @contextmanager
@@ -90,10 +84,20 @@ class Database:
         In SQLite it takes the write lock at once: one that began by reading would be refused, without waiting, when
         another writer came between.
         """
-        with _translated(), self.engine.connect() as connection:
+        with self._hangs.passing(), _translated(), self.engine.connect() as connection:
             connection.execution_options(tmpnb_writes=True)
             with connection.begin():
                 yield connection
+
+    @contextmanager
+    def changing_schema(self) -> Iterator[Connection]:
+        """A transaction that writes and may take minutes, as may whoever holds it up."""
+        with self.writing() as connection:
+            if self.dialect == "sqlite":
+                yield connection
+            else:
+                with postgres.patient(connection):
+                    yield connection
 
     def make_file(self) -> None:
         """Make SQLite's file and its directory, for nobody else's eyes: it holds the tokens of nodes.

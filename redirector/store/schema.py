@@ -30,7 +30,7 @@ def migrate(database: Database) -> None:
         DatabaseAwayError: it cannot be used now.
     """
     database.make_file()
-    with database.writing() as connection:
+    with database.changing_schema() as connection:
         if database.dialect == "postgresql":
             # Whoever has to wait does so for as long as the other's migration takes.
             connection.execute(text("SET LOCAL lock_timeout = 0"))

@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.support.base_ports import free_ports
@@ -53,6 +54,19 @@ class PostgresCluster:
     def stop(self) -> None:
         """At once: connections break."""
         self._run("pg_ctl", "-D", self._cluster, "-w", "-m", "immediate", "stop")
+
+    def hang(self) -> None:
+        """As on a host whose storage hangs: the kernel still takes connections and what is sent over them."""
+        for process in self._processes():
+            process.suspend()
+
+    def go_on(self) -> None:
+        for process in self._processes():
+            process.resume()
+
+    def _processes(self) -> list[psutil.Process]:
+        postmaster = psutil.Process(int((Path(self._cluster) / "postmaster.pid").read_text().splitlines()[0]))
+        return [postmaster, *postmaster.children()]
 
     def runs(self) -> bool:
         return (Path(self._cluster) / "postmaster.pid").exists()
