@@ -57,7 +57,7 @@ class Faults:
     def prepare(self) -> None:
         """Before the first visitor: make a backup that holds an old order to end sessions."""
         first = self._fleet.nodes[0].name
-        self.operator("node", "drain", first, "--end-sessions-at", "+30s", "--force")
+        self.operator("node", "drain", first, "--end-sessions-at", "+30s", "--force", "--yes")
         self._database("pg_dump", "-Fc", "-f", str(self._backup), "postgres")
         self.operator("node", "resume", first)
 
