@@ -5,15 +5,18 @@ from __future__ import annotations
 import logging
 import signal
 import sys
+from collections.abc import Sequence
 from logging.config import dictConfig
 from typing import Any
 
 from gunicorn.app.base import Application
 from gunicorn.glogging import Logger
+from gunicorn.sock import create_sockets
 
 from redirector.bucket_table import BucketTable
 from redirector.config import Settings
 from redirector.errors import DatabaseAwayError, DatabaseRefusedError
+from redirector.keeping import serve_in_a_child
 from redirector.logs import log_config
 from redirector.store.database import Database
 from redirector.store.schema import migrate
@@ -48,9 +51,11 @@ class Server(Application):
     clients have had of their limits.
     """
 
-    def __init__(self, settings: Settings, *, migrated: bool = True) -> None:
+    def __init__(self, settings: Settings, *, migrated: bool = True, sockets: Sequence[int] = ()) -> None:
+        """`sockets` are file descriptors that listen already, instead of the settings' addresses."""
         self._settings = settings
         self._migrated = migrated
+        self._sockets = sockets
         self._buckets = BucketTable()
         self._worker: Worker | None = None
         super().__init__()
@@ -81,6 +86,8 @@ class Server(Application):
             self.cfg.set(name, value)
         if self._settings.gunicorn_conf is not None:
             self.load_config_from_file(str(self._settings.gunicorn_conf))
+        if self._sockets:
+            self.cfg.set("bind", [f"fd://{descriptor}" for descriptor in self._sockets])
 
     def load(self) -> Any:
         self._worker = compose(self._settings, migrated=self._migrated, buckets=self._buckets)
@@ -95,11 +102,15 @@ class Server(Application):
             self._worker.stop()
 
 
-def run(settings: Settings) -> None:
+def run(settings: Settings, *, keep_listening: bool = False) -> None:
     """Bring the database to this version's schema, then serve until told to stop.
 
     A database that cannot be reached is waited for, as after a reboot that starts it later; `/healthz` says so
     meanwhile.
+
+    Args:
+        settings: the redirector's.
+        keep_listening: a parent process keeps the addresses, and starts another server should this one be killed.
 
     Raises:
         ConfigError: a template of the operator's is none.
@@ -107,9 +118,21 @@ def run(settings: Settings) -> None:
     """
     dictConfig(log_config(settings.log_level, settings.log_format))
     check_templates(settings.templates_dir)
+    sockets: list[int] = []
+    if keep_listening:
+        sockets = _listen(settings)
+        status = serve_in_a_child()
+        if status is not None:
+            sys.exit(status)
     # The first process of a container hears no TERM that it has no handler for. gunicorn brings its own in a moment.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
-    Server(settings, migrated=_migrate(settings.database_url)).run()
+    Server(settings, migrated=_migrate(settings.database_url), sockets=sockets).run()
+
+
+def _listen(settings: Settings) -> list[int]:
+    """Listen where gunicorn would; the file descriptors."""
+    cfg = Server(settings).cfg
+    return [listener.sock.detach() for listener in create_sockets(cfg, cfg.logger_class(cfg))]
 
 
 def _migrate(url: str) -> bool:

@@ -22,6 +22,7 @@ LAYERS = {
             "operators",
             "clients",
             "bucket_table",
+            "keeping",
         ],
         ["nodes"],
         ["board"],

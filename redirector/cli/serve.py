@@ -14,7 +14,13 @@ from redirector.errors import ConfigError, FleetError
 
 
 @click.command(epilog=examples("TMPNB_ADMIN_TOKEN_FILE=/etc/tmpnb/admin-token TMPNB_STATE=/var/lib/tmpnb tmpnb serve"))
-def serve() -> None:
+@click.option(
+    "--keep-listening",
+    is_flag=True,
+    help="Hold the addresses in a parent process and start the server again if it is killed, so that nobody is refused "
+    "meanwhile. For containers; under systemd the socket unit does it.",
+)
+def serve(*, keep_listening: bool) -> None:
     """Run the redirector: the fleet's public entry and its control plane.
 
     Its settings come from the environment, in variables that begin with TMPNB_.
@@ -22,7 +28,7 @@ def serve() -> None:
     for problem in unknown(os.environ):
         click.echo(f"warning: {problem}", err=True)
     try:
-        server.run(config.read(os.environ))
+        server.run(config.read(os.environ), keep_listening=keep_listening)
     except ConfigError as problem:
         raise Stop(str(problem), Exit.USAGE) from problem
     except FleetError as problem:

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from functools import partial
 from urllib.parse import urlsplit
 
+import psutil
 import pytest
 import requests
 
@@ -217,6 +218,23 @@ def test_an_upgraded_redirector_turns_nobody_away_and_keeps_the_fleet(fleet: Con
     assert all(answer.headers.get("Retry-After") for answer in answers_meanwhile if answer.status_code == 503)
     assert {node["name"] for node in json.loads(fleet.tmpnb("node", "list", "--json"))} == {"n1", "n2", "n3"}
     end(fleet, url)
+
+
+def test_nobody_is_refused_while_the_redirectors_server_is_killed_and_started_anew(fleet: ContainerFleet) -> None:
+    [described] = json.loads(command("docker", "inspect", fleet.redirector.container("redirector")))
+    holder = psutil.Process(described["State"]["Pid"])
+    [server] = holder.children()
+    statuses: list[int] = []
+
+    def replaced() -> bool:
+        statuses.append(requests.get(f"{fleet.url}/stats", timeout=30).status_code)
+        return bool(holder.children()) and not any(worker.is_running() for worker in (server, *workers))
+
+    workers = server.children()
+    server.kill()
+    wait_until(replaced, RESTART_SECONDS, "another server")
+    statuses += [requests.get(f"{fleet.url}/stats", timeout=30).status_code for _ in range(10)]
+    assert set(statuses) == {200}
 
 
 def test_a_drained_node_gets_nobody_and_its_sessions_go_on(fleet: ContainerFleet) -> None:

@@ -22,8 +22,8 @@ ASKED = 16
 class Served:
     """One redirector host."""
 
-    def __init__(self, state: Path, **environ: str) -> None:
-        """Start it, at a free port unless `TMPNB_LISTEN` names one."""
+    def __init__(self, state: Path, *options: str, **environ: str) -> None:
+        """Start it, at a free port unless `TMPNB_LISTEN` names one. `options` are those of the command."""
         address = environ.get("TMPNB_LISTEN") or f"127.0.0.1:{free_ports(1)[0]}"
         self.url = f"http://{address}"
         self.port = int(address.rpartition(":")[2])
@@ -33,7 +33,7 @@ class Served:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("TMPNB_")}
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [Path(sys.executable).parent / "tmpnb", "serve"],
+                [Path(sys.executable).parent / "tmpnb", "serve", *options],
                 env={
                     **inherited,
                     "TMPNB_LISTEN": address,
