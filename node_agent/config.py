@@ -426,7 +426,8 @@ TABLE: tuple[Setting, ...] = (
         "none",
         "names",
         "Further pools beside `default`, each with an image of its own: TMPNB_NODE_POOL_NAME_IMAGE, likewise …_WARM, "
-        "…_CAPACITY, …_LANDING, …_COMMAND and each of the limits below. What is not set is as for `default`.",
+        "…_CAPACITY, …_LANDING, …_COMMAND, …_TRIAL_CELL, …_CULL_IDLE_SECONDS, …_MAX_AGE_SECONDS, …_UNVISITED_SECONDS "
+        "and each of the limits below. What is not set is as for `default`.",
     ),
     *docker_settings.TABLE,
 )
@@ -483,6 +484,8 @@ def pool_problems(pool: PoolSettings, values: Mapping[str, Any]) -> list[str]:
     found = []
     if pool.warm > pool.capacity:
         found.append(f"WARM is {pool.warm}, more than its CAPACITY, {pool.capacity}")
+    if pool.life.unvisited >= pool.life.max_age:
+        found.append("UNVISITED_SECONDS must be shorter than MAX_AGE_SECONDS")
     if values["runtime"] == "docker":
         found += limit_problems(pool.limits)
         if not pool.image:

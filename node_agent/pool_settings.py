@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from node_agent import docker_settings
+from node_agent.culling import Limits
 from node_agent.docker_limits import DockerLimits
 from node_agent.setting_values import PREFIX, Setting
 
 DEFAULT = "default"
 """The pool that serves the entry URL."""
 
-OWN = frozenset({"image", "command", "landing", "warm", "capacity", "trial_cell"}) | docker_settings.FIELDS
+LIFE = ("cull_idle_seconds", "max_age_seconds", "unvisited_seconds")
+OWN = frozenset({"image", "command", "landing", "warm", "capacity", "trial_cell", *LIFE}) | docker_settings.FIELDS
 """Fields of the settings table that a pool may have of its own."""
 
 
@@ -28,6 +30,8 @@ class PoolSettings:
     warm: int
     capacity: int
     trial_cell: str
+    life: Limits
+    """How long its sessions last."""
     limits: DockerLimits
 
 
@@ -75,5 +79,6 @@ def _pool(name: str, values: Mapping[str, Any]) -> PoolSettings:
         values["warm"],
         values["capacity"],
         values["trial_cell"],
+        Limits(*(values[name] for name in LIFE)),
         docker_settings.limits(values),
     )

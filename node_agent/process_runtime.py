@@ -65,15 +65,17 @@ class ProcessRuntime:
         template: str,
         landing: str,
         welcome: Mapping[str, str],
+        welcome_by_pool: Mapping[str, Mapping[str, str]] | None = None,
         environment: Mapping[str, str],
         clock: Callable[[], float],
         server: Sequence[str] = JUPYTER_LAB,
     ) -> None:
-        """Run sandboxes below `root`, each home seeded with the files in `welcome`, a text by name."""
+        """Run sandboxes below `root`, each home seeded with its pool's files or those in `welcome`, a text by name."""
         self._root = root
         self._template = template
         self._landing = landing
         self._welcome = welcome
+        self._welcome_by_pool = welcome_by_pool or {}
         self._environment = environment
         self._clock = clock
         self._server = server
@@ -101,7 +103,7 @@ class ProcessRuntime:
                 self._launching.discard(launch.name)
 
     def _launch(self, launch: Launch, place: Path) -> None:
-        self._seed(place / "home")
+        self._seed(place / "home", launch.pool)
         with (place / "output").open("wb") as output:
             child = subprocess.Popen(
                 [*HELD_BACK, *self._argv(launch, place / "home")],
@@ -173,9 +175,9 @@ class ProcessRuntime:
             raise EngineError(f"{self._root} cannot be made: {error.strerror}") from error
         log.warning("runtime process isolates nothing: visitors can do whatever this user can. Only for trying.")
 
-    def _seed(self, home: Path) -> None:
+    def _seed(self, home: Path, pool: str) -> None:
         home.mkdir(mode=0o700, parents=True)
-        for name, text in self._welcome.items():
+        for name, text in self._welcome_by_pool.get(pool, self._welcome).items():
             path = home / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")

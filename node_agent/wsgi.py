@@ -36,7 +36,7 @@ from node_agent.logs import formatter
 from node_agent.pages import Pages
 from node_agent.pool import Memory, Pools, PoolSpec
 from node_agent.pool_changes import PoolChanges
-from node_agent.pool_settings import DEFAULT
+from node_agent.pool_settings import DEFAULT, PoolSettings
 from node_agent.process_runtime import ProcessRuntime
 from node_agent.reconciler import Reconciler
 from node_agent.runtime import Runtime
@@ -59,22 +59,26 @@ GRACE_SECONDS = 5
 
 
 def process_runtime(settings: Settings, environment: Mapping[str, str]) -> Runtime:
-    limits = {"idle_seconds": settings.cull_idle_seconds, "max_age_seconds": settings.max_age_seconds}
+    notebooks = {
+        pool.name: {welcome.NAME: welcome.render(**_in_words(pool)), **welcome.SETTINGS} for pool in settings.pools
+    }
     return ProcessRuntime(
         settings.state_dir / "sandboxes",
         template=settings.command,
         landing=settings.landing,
-        welcome={welcome.NAME: welcome.render(**limits), **welcome.SETTINGS},
+        welcome=notebooks[DEFAULT],
+        welcome_by_pool=notebooks,
         environment=environment,
         clock=time.time,
     )
 
 
 def docker_runtime(settings: Settings, _environment: Mapping[str, str]) -> Runtime:
-    said = welcome.limits(idle_seconds=settings.cull_idle_seconds, max_age_seconds=settings.max_age_seconds)
     by_pool = {
         # The entry point of the notebook image tells visitors; what an operator set counts before it.
-        pool.name: replace(pool.limits, environment=((welcome.VARIABLE, said), *pool.limits.environment))
+        pool.name: replace(
+            pool.limits, environment=((welcome.VARIABLE, welcome.limits(**_in_words(pool))), *pool.limits.environment)
+        )
         for pool in settings.pools
     }
     return DockerRuntime(
@@ -90,6 +94,10 @@ def docker_runtime(settings: Settings, _environment: Mapping[str, str]) -> Runti
         pull=settings.pull,
         unkept=settings.unkept_limits == "accept",
     )
+
+
+def _in_words(pool: PoolSettings) -> dict[str, int]:
+    return {"idle_seconds": int(pool.life.idle), "max_age_seconds": int(pool.life.max_age)}
 
 
 RUNTIMES: Mapping[str, Callable[[Settings, Mapping[str, str]], Runtime]] = {
@@ -108,8 +116,8 @@ def make_runtime(settings: Settings, environment: Mapping[str, str]) -> Runtime:
 
 def limits_by_pool(settings: Settings) -> Callable[[str], Limits]:
     """How long sessions of a pool last. Those of a pool that the settings no longer have last as the default one's."""
-    default = Limits(settings.cull_idle_seconds, settings.max_age_seconds, settings.unvisited_seconds)
-    return lambda _pool: default
+    by_pool = {pool.name: pool.life for pool in settings.pools}
+    return lambda pool: by_pool.get(pool, by_pool[DEFAULT])
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,10 +73,10 @@ def _values(settings: Settings) -> dict[str, str]:
     return {
         "run_dir": str(settings.run_dir),
         "trial_seconds": str(TRIAL_SECONDS + 10),
-        "max_age_seconds": str(settings.max_age_seconds),
+        "max_age_seconds": _longest(settings),
         "frame_ancestors": " ".join(("'self'", *settings.frame_ancestors)),
         "common_headers": "\n".join(headers.common(settings)),
-        "streams": _fill("streams", {"max_age_seconds": str(settings.max_age_seconds)}),
+        "streams": _fill("streams", {"max_age_seconds": _longest(settings)}),
         "no_service_worker": "\n".join(headers.no_service_worker(settings)),
         "toward_sandbox": "\n".join(headers.toward_sandbox(settings)),
         "hsts": "\n".join(tls.header_lines(settings)),
@@ -92,6 +92,11 @@ def _values(settings: Settings) -> dict[str, str]:
         # Pages that another site's page, or a redirect, puts into a frame: see nginx.conf.in.
         "framing_sites": " ".join(settings.frame_ancestors) or "'none'",
     }
+
+
+def _longest(settings: Settings) -> str:
+    """Seconds that any session may last."""
+    return str(max(int(pool.life.max_age) for pool in settings.pools))
 
 
 def _listed_origins(settings: Settings) -> str:

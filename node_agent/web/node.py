@@ -88,7 +88,7 @@ class Node:
             unremovable=self.removal_problem(),
             claims_total=claims,
             refused_total=refused,
-            max_age_seconds=int(self.limits(DEFAULT).max_age),
+            max_age_seconds=int(max(self.limits(pool).max_age for pool in pools)),
             pools=pools,
             landing_prefixes=self.all_prefixes(pools),
         )

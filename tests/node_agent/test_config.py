@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from node_agent import config, docker_settings
+from node_agent.culling import Limits
 from node_agent.docker_limits import MIB, Mount
 from node_agent.errors import ConfigError
 
@@ -87,6 +88,10 @@ def test_every_problem_is_reported_at_once() -> None:
         ({"POOLS": "default"}, "names a pool twice"),
         ({"POOL_R_IMAGE": "r"}, "TMPNB_NODE_POOL_R_IMAGE is no setting"),
         ({"POOLS": "r", "POOL_R_CAPACITY": "many"}, "TMPNB_NODE_POOL_R_CAPACITY is 'many'"),
+        (
+            {"POOLS": "r", "POOL_R_IMAGE": "r", "POOL_R_MAX_AGE_SECONDS": "60"},
+            "pool r: UNVISITED_SECONDS must be shorter than MAX_AGE_SECONDS",
+        ),
         ({"POOLS": "r", "POOL_R_WARM": "11"}, "pool r: WARM is 11, more than its CAPACITY, 10"),
         ({"POOLS": "r", "RUNTIME": "docker", "IMAGE": "i"}, "pool r: its IMAGE is needed"),
         ({"RUNTIME": "docker", "IMAGE": "i", "MEMORY": "256m"}, "more than half of the memory limit of 256 MiB"),
@@ -135,11 +140,15 @@ def test_a_pool_has_its_own_settings_and_for_the_rest_those_of_the_default_pool(
         "POOL_R_LANG_CAPACITY": "3",
         "POOL_R_LANG_MEMORY": "2g",
         "POOL_R_LANG_LANDING": "/lab",
+        "POOL_R_LANG_CULL_IDLE_SECONDS": "600",
+        "POOL_R_LANG_TRIAL_CELL": "library(ggplot2)",
     }
     default, own = config.load({**MINIMAL, **{f"TMPNB_NODE_{name}": value for name, value in given.items()}}).pools
     assert (default.name, default.landing, default.limits.memory_bytes) == ("default", "/tree", 1024 * MIB)
     assert (own.name, own.image, own.landing, own.limits.memory_bytes) == ("r-lang", "r:1", "/lab", 2048 * MIB)
     assert (own.capacity, own.warm) == (3, 3)
+    assert (default.life, own.life) == (Limits(3600, 14400, 60), Limits(600, 14400, 60))
+    assert (default.trial_cell, own.trial_cell) == ("", "library(ggplot2)")
     assert own.limits.mounts == (Mount("/srv/data", "/data"), Mount("/srv/out", "/out", read_only=False))
     assert own.limits.environment == (("A", "1"), ("B", "two words"))
 

@@ -16,7 +16,7 @@ from node_agent import config, unix_http, welcome
 from node_agent.config import Settings
 from node_agent.errors import EngineError
 from node_agent.process_runtime import ProcessRuntime
-from node_agent.wsgi import Loop, Server, compose, make_runtime
+from node_agent.wsgi import Loop, Server, compose, limits_by_pool, make_runtime
 from tests.support.node_fakes import FakeEngine, FakeRuntime
 from tests.support.waiting import wait_until
 
@@ -114,3 +114,15 @@ def test_an_engine_that_is_away_at_the_start_keeps_the_node_unwell_and_answering
     client = agent.app.test_client()
     assert client.get("/healthz").status_code == 503
     assert client.get("/stats").status_code == 200
+
+
+def test_sessions_last_as_their_pools_settings_say_and_as_the_default_ones_where_the_pool_is_no_more() -> None:
+    settings = config.load(
+        {
+            "TMPNB_NODE_RUNTIME": "process",
+            "TMPNB_NODE_POOLS": "exam",
+            "TMPNB_NODE_POOL_EXAM_MAX_AGE_SECONDS": "7200",
+        }
+    )
+    limits = limits_by_pool(settings)
+    assert [limits(pool).max_age for pool in ("exam", "default", "of-before")] == [7200, 14400, 14400]
