@@ -172,6 +172,8 @@ class FleetView:
     pools: Mapping[str, PoolCountsView] = field(default_factory=dict)
     not_counted: NotCountedView | None = None
     lately: LatelyView | None = None
+    entry_url: str = ""
+    """The address that visitors open; empty from an older redirector."""
 
     def dump(self) -> dict[str, Any]:
         """As JSON-ready values, shaped as the API has them."""

@@ -37,7 +37,7 @@ OTHERS = """\
 
 | variable | meaning |
 |---|---|
-| `SSL_CERT_FILE` | Authorities, as a PEM file, that the redirector trusts in TLS to nodes, not the system's. |
+| `SSL_CERT_FILE` | Authorities, as a PEM file, that redirector and agent trust beside the system's. |
 | `REQUESTS_CA_BUNDLE` | The same for operators' `tmpnb`. |
 | `DOCKER_HOST` | Not read. Sandboxes need the engine of the agent's own host: their sockets are files on it. |
 """

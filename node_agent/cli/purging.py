@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import click
 
@@ -18,13 +20,18 @@ from node_agent.wsgi import make_runtime
 PURGE_THREADS = 8
 """Ending is waiting, for processes and for the engine."""
 
+OF_THE_AGENT = ("nginx.conf", "agent.sock", "user", "ready", "tickets", "seen", "static", "probe-*")
+"""In the run directory. A proxy that starts before the next agent would serve with settings of the past."""
+OF_THE_PROXY = ("pages", "nginx")
+
 
 @click.command()
 @click.option("--force", is_flag=True, help="Also while an agent serves; it will start fresh sandboxes.")
 def purge(force: bool) -> None:
     """End every sandbox of this node, sessions too, and remove what they left.
 
-    The node's identity, token and intent stay. Doing it twice is fine.
+    The node's identity, token and intent stay. Doing it twice is fine. A proxy that still runs keeps what it needs to
+    tell visitors that their sandboxes are gone: stop it first where nothing shall be left.
     """
     settings = config.from_environment()
     if not settings.run_dir.exists() and not (settings.state_dir / "sandboxes").exists():
@@ -39,14 +46,23 @@ def purge(force: bool) -> None:
     try:
         ended = _purge(settings)
         if lock is not None:
-            # A proxy that starts before the next agent would serve with settings of the past. The pages stay: one
-            # that runs still tells visitors that their sandboxes are gone.
-            for leftover in ("nginx.conf", "agent.sock"):
-                (settings.run_dir / leftover).unlink(missing_ok=True)
+            _sweep(settings.run_dir)
     finally:
         if lock is not None:
             os.close(lock)
     click.echo(f"ended {ended} sandboxes", err=True)
+
+
+def _sweep(run_dir: Path) -> None:
+    """Empty the run directory but for its lock; of what a running proxy shows, only where none runs."""
+    # nginx removes its own file when it ends.
+    shown = () if (run_dir / "nginx" / "nginx.pid").exists() else OF_THE_PROXY
+    for name in (*OF_THE_AGENT, *shown):
+        for path in run_dir.glob(name):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
 
 
 def _purge(settings: Settings) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,17 +80,18 @@ def _read_token(file: Path) -> str:
 
 
 def read_secret(file: Path) -> str:
-    """The first word of a secret's file: while a token is being changed, two stand there, the new one first.
+    """The first word of a secret's file, `-` for standard input: while a token is changed, the new one stands first.
 
     Raises:
         Stop: it cannot be read.
     """
     try:
-        return next(iter(file.read_text().split()), "")
+        text = sys.stdin.read() if file == Path("-") else file.read_text()
     except OSError as problem:
         raise Stop(f"the token file {file} cannot be read: {problem.strerror}", Exit.USAGE) from problem
     except UnicodeDecodeError as problem:
         raise Stop(f"the token file {file} is not a text", Exit.USAGE) from problem
+    return next(iter(text.split()), "")
 
 
 def _sendable(word: str, source: str) -> str:

@@ -72,7 +72,9 @@ def show(client: AdminClient, names: tuple[str, ...], as_json: bool) -> None:
 @click.argument("node_url", metavar="URL")
 @click.option("--name", default="", help="What the fleet calls it; if not given, what it calls itself.")
 @click.option("--control", "control_url", default="", metavar="URL", help="Its private address for control traffic.")
-@click.option("--token-file", type=click.Path(path_type=Path), metavar="FILE", help="Holds the node's token.")
+@click.option(
+    "--token-file", type=click.Path(path_type=Path), metavar="FILE", help="Holds the node's token; - is standard input."
+)
 @reason_option
 @json_option
 def add(

@@ -32,7 +32,12 @@ from redirector.rotation import Situation, Step, next_step, stuck, warm
 @click.argument("new_url", metavar="NEW_URL")
 @click.option("--name", default="", help="What the fleet calls the new node; if not given, what it calls itself.")
 @click.option("--control", "control_url", default="", metavar="URL", help="Its private address for control traffic.")
-@click.option("--token-file", type=click.Path(path_type=Path), metavar="FILE", help="Holds the new node's token.")
+@click.option(
+    "--token-file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Holds the new node's token; - is standard input.",
+)
 @click.option("--force", is_flag=True, help="Drain the old one against the fleet's guards, too.")
 @click.option(
     "--warm-timeout",

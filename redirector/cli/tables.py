@@ -155,6 +155,8 @@ def fleet_lines(fleet: FleetView, url: str) -> list[str]:
 
 
 def _fleet_pairs(fleet: FleetView, url: str) -> list[tuple[str, str]]:
+    """`url` is where the redirector was asked, which may be an address that only its own host knows."""
+    url = fleet.entry_url or url
     nodes = ", ".join(f"{count} {health}" for health, count in fleet.nodes.items() if count) or "none"
     age = fleet.poller_age_seconds
     return [

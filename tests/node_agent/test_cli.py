@@ -130,12 +130,21 @@ def test_purge_removes_what_a_node_left_and_keeps_its_identity(host: Host) -> No
     (host.root / "user" / ("a" * 34)).mkdir(parents=True)
     (host.root / "state" / "sandboxes" / "aaaaaaaa" / "home").mkdir(parents=True)
     (host.root / "nginx.conf").write_text("")
+    (host.root / "static" / "0123456789abcdef" / "lab").mkdir(parents=True)
+    (host.root / "pages").mkdir()
     told = host.run("purge")
     assert (told.exit_code, told.stderr) == (0, "ended 1 sandboxes\n")
-    assert list((host.root / "user").iterdir()) == []
+    assert {path.name for path in host.root.iterdir()} == {"state", "agent.lock"}
     assert list((host.root / "state" / "sandboxes").iterdir()) == []
-    assert not (host.root / "nginx.conf").exists()
     assert (host.root / "state" / "token").read_text() == TOKEN
+
+
+def test_purge_leaves_a_running_proxy_the_pages_that_it_shows(host: Host) -> None:
+    for name in ("pages", "nginx"):
+        (host.root / name).mkdir()
+    (host.root / "nginx" / "nginx.pid").write_text("1")
+    assert host.run("purge").exit_code == 0
+    assert {path.name for path in host.root.iterdir()} == {"state", "agent.lock", "pages", "nginx"}
 
 
 def test_every_setting_is_listed_with_its_value_where_it_is_no_secret(

@@ -134,6 +134,8 @@ class ContainerFleet:
     def _common(self, name: str) -> dict[str, str]:
         # Ports of this machine are published as shipped, but on loopback and wherever there is one free.
         return {
+            # An authority of the operator's own.
+            "SSL_CERT_FILE": str(self.authority.certificate),
             "TMPNB_CERTIFICATES": str(self.root / "tls" / name),
             "TMPNB_HTTPS_PORT": "127.0.0.1:",
             "TMPNB_HTTP_PORT": "127.0.0.1:",
@@ -143,14 +145,6 @@ class ContainerFleet:
 
     def _networks(self, alias: str = "") -> dict[str, Any]:
         return {"default": {}, "internet": {"aliases": [alias]} if alias else {}}
-
-    def _trust(self) -> dict[str, Any]:
-        inside = "/etc/tmpnb-test/authority.pem"
-        return {
-            "environment": {"SSL_CERT_FILE": inside},
-            "volumes": [f"{self.authority.certificate}:{inside}:ro"],
-            "networks": self._networks(),
-        }
 
     def _extra(self, services: dict[str, dict[str, Any]]) -> dict[str, Any]:
         # Builds here reach the package index as this machine does.
@@ -162,12 +156,12 @@ class ContainerFleet:
 
     def _redirector_extra(self) -> dict[str, Any]:
         return self._extra(
-            {"redirector": self._trust(), "front": {"networks": self._networks("entry.fleet.test")}},
+            {"redirector": {"networks": self._networks()}, "front": {"networks": self._networks("entry.fleet.test")}},
         )
 
     def _node_extra(self, name: str) -> dict[str, Any]:
         return self._extra(
-            {"agent": self._trust(), "proxy": {"networks": self._networks(f"{name}.fleet.test")}},
+            {"agent": {"networks": self._networks()}, "proxy": {"networks": self._networks(f"{name}.fleet.test")}},
         )
 
     def _node_settings(self, name: str, capacity: int, image: str) -> dict[str, str]:
@@ -212,9 +206,7 @@ class ContainerFleet:
 
     def add(self, name: str) -> None:
         token = self.nodes[name].compose("exec", "-T", "agent", "cat", "/var/lib/tmpnb-agent/token")
-        self.tmpnb(
-            "node", "add", f"https://{name}.fleet.test", "--name", name, "--token-file", "/dev/stdin", says=token
-        )
+        self.tmpnb("node", "add", f"https://{name}.fleet.test", "--name", name, "--token-file", "-", says=token)
 
     def agent_stats(self, name: str) -> dict[str, Any]:
         return dict(json.loads(self.nodes[name].compose("exec", "-T", "agent", "tmpnb-agent", "status", "--json")))

@@ -38,8 +38,8 @@ def tmpnb(fake: FakeRedirector, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     """The command line in an empty directory, with the fake named by the environment."""
     monkeypatch.chdir(tmp_path)
 
-    def run(*arguments: str, **environ: str) -> Result:
+    def run(*arguments: str, says: str | None = None, **environ: str) -> Result:
         settings = {"TMPNB_URL": fake.url, "TMPNB_TOKEN": TOKEN, "TMPNB_STATE": None, "TMPNB_TOKEN_FILE": None}
-        return CliRunner().invoke(main, arguments, env=settings | environ)
+        return CliRunner().invoke(main, arguments, input=says, env=settings | environ)
 
     return run

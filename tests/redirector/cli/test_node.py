@@ -136,6 +136,14 @@ def test_add_puts_a_node_in_with_its_token_from_a_file(tmpnb: Tmpnb, fake: FakeR
     assert fake.requests[-1].body["token"] == "the-token-of-the-node"
 
 
+@pytest.mark.parametrize("words", [("add",), ("rotate", "n1")], ids=str)
+def test_a_token_may_come_through_standard_input_as_into_a_container(
+    tmpnb: Tmpnb, fake: FakeRedirector, words: tuple[str, ...]
+) -> None:
+    tmpnb("node", *words, "http://127.0.0.1:8103", "--token-file", "-", says="the-token-of-the-node\n")
+    assert "the-token-of-the-node" in [request.body.get("token") for request in fake.requests if request.body]
+
+
 def test_adding_what_is_there_is_done_already(tmpnb: Tmpnb) -> None:
     result = tmpnb("node", "add", "http://127.0.0.1:8101", "--name", "n1")
     assert result.exit_code == 0
@@ -245,6 +253,17 @@ def test_status_shows_visitors_slots_and_nodes(tmpnb: Tmpnb, fake: FakeRedirecto
     assert result.exit_code == 0
     for words in (fake.url, "6 free, 2 claimed", "1 draining, 1 up"):
         assert words in result.stdout
+
+
+def test_status_shows_the_entrys_address_and_not_the_one_that_the_redirector_was_asked_at(
+    tmpnb: Tmpnb, fake: FakeRedirector
+) -> None:
+    entry = "https://notebooks.example.org"
+    fake.answers = lambda _: Answer(200, {"available": 0, "capacity": 4, "entry_url": entry})
+    shown = tmpnb("status").stdout
+    assert f"{entry}/dashboard" in shown
+    assert fake.url not in shown
+    assert json.loads(tmpnb("status", "--json").stdout)["entry_url"] == entry
 
 
 def test_status_shows_every_alarm(tmpnb: Tmpnb, fake: FakeRedirector) -> None:
