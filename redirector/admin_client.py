@@ -124,10 +124,16 @@ class AdminClient:
     def remove(self, name: str, *, reason: str = "", force: bool = False) -> None:
         self._change("DELETE", _node_path(name), {"reason": reason, "force": force})
 
-    def events(self, *, since: int = 0, limit: int = 100, not_before: float = 0.0) -> list[EventView]:
-        """Events after an id, oldest first; without one the newest. `not_before` is a time."""
-        query = f"since={since}&limit={limit}&from={max(0, int(not_before))}"
-        return self._parsed(parse_events, self._read(f"/api/events?{query}"))
+    def events(
+        self, *, since: int = 0, limit: int = 100, not_before: float = 0.0, not_after: float = 0.0, node: str = ""
+    ) -> list[EventView]:
+        """Events after an id, oldest first; without one the newest. `not_before` and `not_after` are times."""
+        query: dict[str, object] = {"since": since, "limit": limit, "from": max(0, int(not_before))}
+        if not_after:
+            query["until"] = int(not_after)
+        if node:
+            query["node"] = node
+        return self._parsed(parse_events, self._read(f"/api/events?{urlencode(query)}"))
 
     def place(self, pool: str = "") -> PlaceView:
         """Where the next visitor would go."""

@@ -219,6 +219,7 @@ class NodeFailedError(FleetError):
 
     def __init__(self, name: str, reason: str) -> None:
         super().__init__(f"{name}: {reason}")
+        self.reason = reason
 
 
 class ChangedError(FleetError):

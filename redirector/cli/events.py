@@ -8,8 +8,9 @@ from collections.abc import Iterable
 import click
 
 from redirector.admin_answers import EventView
+from redirector.cli.exits import Exit, Stop
 from redirector.cli.moments import Moment, clock_time, full_time
-from redirector.cli.options import Source, beside_a_fleet, every_option, json_option
+from redirector.cli.options import Source, beside_a_fleet, every_option, json_option, node_names
 from redirector.cli.tables import print_json
 from redirector.cli.texts import examples, plain
 from redirector.cli.watching import Watch
@@ -25,19 +26,33 @@ AT_ONCE = 1000
 )
 @beside_a_fleet
 @click.option("--since", type=Moment(past=True), metavar="TIME", help="From 09:00 on, from a date on, or the last 2h.")
+@click.option("--until", type=Moment(past=True), metavar="TIME", help="Up to that time.")
+@click.option("--node", default="", metavar="NAME", shell_complete=node_names, help="Only of this node.")
 @click.option("-n", "--limit", type=click.IntRange(1, AT_ONCE), help="The newest so many.  [default: 50, or all since]")
 @click.option("-f", "--follow", is_flag=True, help="Go on with what happens from now on, until Ctrl-C.")
 @every_option
 @json_option
 def events(
-    source: Source, *, since: float | None, limit: int | None, follow: bool, every: float, as_json: bool
+    source: Source,
+    *,
+    since: float | None,
+    until: float | None,
+    node: str,
+    limit: int | None,
+    follow: bool,
+    every: float,
+    as_json: bool,
 ) -> None:
     """Show the fleet's history, oldest first. JSON is one event a line."""
     looking = Watch(source, every=every)
-    if since is not None:
-        click.echo(f"since {clock_time(since, time.time())}", err=True)
+    if follow and until is not None:
+        raise Stop("--follow goes on for ever, and --until ends", Exit.USAGE)
+    for word, moment in (("since", since), ("until", until)):
+        if moment is not None:
+            click.echo(f"{word} {clock_time(moment, time.time())}", err=True)
     wanted = limit or (50 if since is None else AT_ONCE)
-    found = looking.look(lambda client: client.events(limit=wanted, not_before=since or 0.0)) or []
+    start, end = since or 0.0, until or 0.0
+    found = looking.look(lambda client: client.events(limit=wanted, not_before=start, not_after=end, node=node)) or []
     _say(found, as_json=as_json)
     if not follow:
         if not found:
@@ -46,7 +61,7 @@ def events(
     last = found[-1].id if found else 0
     try:
         while looking.pause():
-            news = looking.look(lambda client: client.events(since=last, limit=AT_ONCE)) or []  # noqa: B023 - called at once
+            news = looking.look(lambda client: client.events(since=last, limit=AT_ONCE, node=node)) or []  # noqa: B023 - called at once
             _say(news, as_json=as_json)
             last = news[-1].id if news else last
     except KeyboardInterrupt:

@@ -64,10 +64,19 @@ class Journal:
                 connection.execute(self._counting(tables.counters), added)
                 connection.execute(self._counting(tables.minutes, minute=self._database.minute), added)
 
-    def events(self, since: int = 0, limit: int = 100, *, not_before: float = 0.0) -> list[Event]:
-        """Events after an id, oldest first; without one (0) the newest `limit`. `not_before` is a time."""
+    def events(
+        self, since: int = 0, limit: int = 100, *, not_before: float = 0.0, not_after: float = 0.0, node: str = ""
+    ) -> list[Event]:
+        """Events after an id, oldest first; without one (0) the newest `limit`.
+
+        `not_before` and `not_after` are times (0: any), `node` is whose (empty: everybody's).
+        """
         events = tables.events
         query = select(events).where(events.c.at >= not_before).limit(limit)
+        if not_after:
+            query = query.where(events.c.at <= not_after)
+        if node:
+            query = query.where(events.c.node == node)
         query = query.where(events.c.id > since).order_by(events.c.id) if since else query.order_by(events.c.id.desc())
         with self._database.reading() as connection:
             found = [Event(**row._mapping) for row in connection.execute(query)]  # noqa: SLF001  # documented

@@ -40,6 +40,8 @@ from redirector.web import (
     status,
 )
 from redirector.web.cookies import Cookies
+from redirector.web.dashboard_actions import Actions
+from redirector.web.dashboard_steps import Steps
 from redirector.web.real_address import RealAddress
 
 BODY_LIMIT = 64 * 1024
@@ -88,8 +90,10 @@ def create_app(parts: Collaborators) -> Flask:
     app.register_blueprint(admin_sessions.blueprint(parts.sessions, admins))
     app.register_blueprint(admin_upkeep.blueprint(parts.upkeep, admins))
     app.register_blueprint(admin_fleet.blueprint(parts.overview, parts.journal, parts.settings, admins, parts.rng))
+    steps = Steps(parts.control, parts.upkeep, parts.live, parts.clock)
+    actions = Actions(parts.control, parts.upkeep, parts.sessions, steps)
     app.register_blueprint(
-        dashboard.blueprint(parts.overview, parts.control, parts.journal, parts.settings, admins, parts.clock)
+        dashboard.blueprint(parts.overview, actions, parts.journal, parts.settings, admins, parts.clock)
     )
     app.register_blueprint(metrics.blueprint(parts.overview, parts.scrapes, admins))
     app.register_blueprint(status.blueprint(parts.overview, parts.settings))

@@ -35,7 +35,13 @@ def blueprint(overview: Overview, journal: Journal, settings: Settings, admins: 
     @admin.get("/events")
     def events() -> Response:
         since, limit = _number("since", 0, 2**62), _number("limit", 100, EVENTS_AT_ONCE)
-        found = journal.events(since, limit, not_before=_number("from", 0, 2**33))
+        found = journal.events(
+            since,
+            limit,
+            not_before=_number("from", 0, 2**33),
+            not_after=_number("until", 0, 2**33),
+            node=request.args.get("node", ""),
+        )
         return jsonify({"events": events_json(found)})
 
     return admin

@@ -7,30 +7,32 @@ a token that only this page knows, and must not come from another site.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypedDict
 from urllib.parse import urlsplit
 
-from flask import Blueprint, Response, abort, jsonify, redirect, render_template, request, url_for
+from flask import Blueprint, Response, jsonify, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from redirector.config import Settings
 from redirector.errors import BadRequestError, DatabaseAwayError
-from redirector.fleet.control import Control, Decision
 from redirector.fleet.overview import Overview, Picture
 from redirector.operators import NAME_LIMIT
 from redirector.store.journal import Journal
+from redirector.web.admin_sessions import sessions_json
 from redirector.web.auth import Keyholders, too_many
 from redirector.web.bodies import Body, read_body
+from redirector.web.dashboard_actions import Actions
 from redirector.web.dashboard_json import cards, charts
 from redirector.web.events_json import events_json
 from redirector.web.failures import failure
 from redirector.web.fleet_json import fleet_json
 from redirector.web.operator_session import Session, opened, same_secret, session_of
 
+MOMENT_DIGITS = 10
 EVENTS_SHOWN = 60
-DIGITS = 15
+"""The newest so many that match."""
 
 
 class CookieBounds(TypedDict):
@@ -50,14 +52,14 @@ POLICY = (
 
 def blueprint(  # noqa: PLR0917 - collaborators
     overview: Overview,
-    control: Control,
+    actions: Actions,
     journal: Journal,
     settings: Settings,
     admins: Keyholders,
     clock: Callable[[], float],
 ) -> Blueprint:
     """The page, what it asks for, and its buttons."""
-    seat = _Seat(overview, control, journal, settings, admins, clock)
+    seat = _Seat(overview, actions, journal, settings, admins, clock)
     routes = Blueprint("dashboard", __name__, url_prefix="/dashboard")
     routes.before_request(seat.refuse_other_sites)
     routes.after_request(_protect)
@@ -65,14 +67,18 @@ def blueprint(  # noqa: PLR0917 - collaborators
     routes.post("/login")(seat.login)
     routes.post("/logout")(seat.logout)
     routes.get("/fleet.json")(seat.fleet)
-    routes.post("/nodes/<name>/<verb>")(seat.act)
+    routes.get("/sessions.json")(seat.list_sessions)
+    routes.post("/nodes")(seat.add_node)
+    routes.post("/nodes/<name>/<verb>")(seat.act_on_node)
+    routes.post("/sessions/<name>/end")(seat.end_session)
+    routes.post("/say")(seat.say)
     return routes
 
 
 @dataclass(frozen=True, slots=True)
 class _Seat:
     overview: Overview
-    control: Control
+    actions: Actions
     journal: Journal
     settings: Settings
     admins: Keyholders
@@ -130,11 +136,29 @@ class _Seat:
                 "at": picture.at,
                 "fleet": fleet_json(picture, self.settings, request.url_root),
                 "nodes": cards(picture),
-                **_history(self.journal, picture),
+                **_history(self.journal, picture, *event_filter(request.args)),
             }
         )
 
-    def act(self, name: str, verb: str) -> Response:
+    def list_sessions(self) -> Response:
+        if self._session() is None:
+            return _logged_out()
+        return jsonify(sessions_json(self.actions.sessions.sessions(request.args.getlist("node"))))
+
+    def act_on_node(self, name: str, verb: str) -> Response:
+        return self._change(lambda body, by: self.actions.on_node(name, verb, body, by))
+
+    def add_node(self) -> Response:
+        return self._change(self.actions.add)
+
+    def end_session(self, name: str) -> Response:
+        return self._change(lambda body, by: self.actions.end_session(name, body, by))
+
+    def say(self) -> Response:
+        return self._change(self.actions.say)
+
+    def _change(self, act: Callable[[Body, str], Mapping[str, object]]) -> Response:
+        """Do what changes something, if whoever asks may."""
         session = self._session()
         if session is None:
             return _logged_out()
@@ -142,20 +166,7 @@ class _Seat:
             return failure(403, "forbidden", "This page is out of date; reload it.")
         if not self.admins.may_change(session.signer):
             return failure(403, "read_only", "You have logged in with a token that only reads.")
-        body = read_body()
-        by = self.admins.operator(session.operator or "dashboard", session.signer)
-        decision = Decision(by, body.text("reason"), _version(body), body.flag("force"))
-        match verb:
-            case "drain":
-                _, changed = self.control.intend(name, "draining", decision)
-            case "resume":
-                _, changed = self.control.intend(name, "active", decision)
-            case "remove":
-                self.control.remove(name, decision)
-                changed = True
-            case _:
-                abort(404)
-        return jsonify({"changed": changed})
+        return jsonify(act(read_body(), self.admins.operator(session.operator or "dashboard", session.signer)))
 
     def _session(self) -> Session | None:
         return session_of(request.cookies.get(_cookie_name(), ""), self.admins.tokens, self.clock())
@@ -169,14 +180,26 @@ def _protect(response: Response) -> Response:
     return response
 
 
-def _history(journal: Journal, picture: Picture) -> dict[str, Any]:
+def event_filter(query: Mapping[str, str]) -> tuple[str, float, float]:
+    """Which events the page shows: of a node, from and until a time; what makes no sense there filters nothing."""
+
+    def moment(name: str) -> float:
+        given = query.get(name, "")
+        return float(given) if given.isascii() and given.isdigit() and len(given) <= MOMENT_DIGITS else 0.0
+
+    return query.get("node", ""), moment("from"), moment("until")
+
+
+def _history(journal: Journal, picture: Picture, node: str, start: float, end: float) -> dict[str, Any]:
     """Charts and events; empty while the database, which alone has them, is away."""
     if picture.database_problem:
         return {"charts": charts({}), "events": []}
     try:
         return {
             "charts": charts(picture.minutes),
-            "events": events_json(reversed(journal.events(limit=EVENTS_SHOWN))),
+            "events": events_json(
+                reversed(journal.events(limit=EVENTS_SHOWN, not_before=start, not_after=end, node=node))
+            ),
         }
     except DatabaseAwayError:
         return {"charts": charts({}), "events": []}
@@ -199,12 +222,6 @@ def _cookie_name() -> str:
 def _cookie_bounds() -> CookieBounds:
     path = "/" if request.is_secure else f"{request.script_root}/dashboard"
     return {"path": path, "secure": request.is_secure, "httponly": True, "samesite": "Strict"}
-
-
-def _version(body: Body) -> int | None:
-    """Of the card that the operator saw, so that two of them cannot undo each other unknowingly."""
-    given = body.text("version")
-    return int(given) if given.isascii() and given.isdigit() and len(given) <= DIGITS else None
 
 
 def _plain(name: str) -> str:

@@ -28,6 +28,11 @@ def node_card(node: Node, seen: Seen, now: float) -> dict[str, Any]:
         "claimed": stats.claimed if stats is not None else 0,
         "problems": _problems(stats),
         "image": stats.container_image if stats is not None else "",
+        "pools": {
+            name: {"image": pool.image, "problem": pool.problem}
+            for name, pool in (stats.pools if stats else {}).items()
+        },
+        "current": is_current(seen),
         "software": stats.version if stats is not None else "",
         "age": max(0.0, now - seen.asked_at) if stats is not None else None,
         "last_end": _last_end(node, stats),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import requests
 from playwright.sync_api import BrowserContext, Page, Route, expect
 
 from redirector.fleet.placing import Placed
 from tests.support.fleet_node import FakeNode
 from tests.support.fleet_nodes import FakeNodes
-from tests.support.seat import ADMIN_TOKEN, Seat
+from tests.support.seat import ADMIN_TOKEN, Seat, seat
 
 SOON = 15_000
 """Milliseconds in which a change has to show: a poll, a turn of the keeper and two seconds of the page's own beat."""
@@ -178,3 +180,138 @@ def test_the_waiting_room_shows_while_somebody_waits(page: Page, fleet: Seat) ->
     expect(page.locator("#room li")).to_contain_text("default2 waitingthe first for", timeout=SOON)
     expect(page.locator("#waiting")).to_have_text("2")
     expect(page.locator("#room")).to_be_hidden(timeout=SOON)
+
+
+def more(page: Page, name: str, verb: str) -> None:
+    page.click(f"{card(name)} summary")
+    page.click(f"{card(name)} [data-verb={verb}]")
+
+
+def test_a_long_name_is_shown_whole(page: Page, fleet: Seat, nodes: FakeNodes) -> None:
+    name = "a-node-with-a-name-of-sixty-three-letters-which-is-the-longest-1"[:63].strip("-")
+    fleet.add(nodes.add(name))
+    heading = page.locator(f"{card(name)} h3")
+    expect(heading).to_have_text(name, timeout=SOON)
+    assert heading.evaluate("(each) => each.scrollWidth <= each.clientWidth")
+
+
+def test_search_and_filters_stay_in_the_address(page: Page) -> None:
+    press(page, "n1", "drain", "a new disk")
+    press(page, "n1", "resume")
+    page.fill("#find", "n2")
+    page.select_option("#order", "name")
+    page.fill("#event-node", "n1")
+    expect(page.locator("#events")).not_to_contain_text("n2", timeout=SOON)
+    page.reload()
+    expect(page.locator(".node")).to_have_count(1, timeout=SOON)
+    expect(page.locator("#order")).to_have_value("name")
+    expect(page.locator("#events")).to_contain_text("a new disk")
+    expect(page.locator("#events")).not_to_contain_text("n2")
+    page.fill("#event-until", "2020-01-01T00:00")
+    expect(page.locator("#events")).to_have_text("Nothing has happened there then.", timeout=SOON)
+    page.click("text=Back to all events")
+    expect(page.locator("#events")).to_contain_text("n2", timeout=SOON)
+    assert "event-" not in page.url
+    page.go_back()
+    expect(page.locator("#event-node")).to_have_value("n1")
+
+
+def test_an_event_leads_to_its_nodes_events(page: Page) -> None:
+    page.click("#events button:text-is('n2') >> nth=0")
+    expect(page.locator("#event-node")).to_have_value("n2")
+    expect(page.locator("#events b").filter(has_text="n1")).to_have_count(0, timeout=SOON)
+
+
+def test_times_name_their_zone(page: Page) -> None:
+    shown = page.locator("#events time").first.inner_text()
+    assert any(mark in shown for mark in ("UTC", "GMT")) or shown.split()[-1].isalpha(), shown
+    expect(page.locator("#event-zone")).not_to_be_empty()
+
+
+def test_a_node_is_added_by_mouse(page: Page, nodes: FakeNodes) -> None:
+    node = nodes.add("n3")
+    page.click("#add")
+    page.fill("dialog [name=url]", node.url)
+    page.fill("dialog [name=token]", "a-wrong-token-0123456789")
+    page.click("dialog .primary")
+    expect(page.locator("dialog .trouble")).to_contain_text("does not accept this token")
+    page.fill("dialog [name=token]", node.token)
+    page.click("dialog .primary")
+    expect(page.locator(card("n3"))).to_have_class("node up", timeout=SOON)
+
+
+def test_a_selftest_by_mouse_says_what_it_came_to(page: Page) -> None:
+    more(page, "n1", "selftest")
+    page.click("dialog .primary")
+    expect(page.locator("dialog .steps")).to_have_text("Passed: a cell ran")
+    page.click("dialog .plain")
+    expect(page.locator("dialog")).not_to_be_visible()
+
+
+def test_a_roll_by_mouse_goes_on_until_the_node_has_proven_itself(page: Page) -> None:
+    more(page, "n1", "roll")
+    page.fill("dialog [name=image]", "another/image")
+    page.click("dialog .primary")
+    expect(page.locator("dialog .steps li").last).to_have_text("n1 runs another/image", timeout=SOON)
+    expect(page.locator("dialog .primary")).to_be_hidden()
+    page.click("dialog .plain")
+    expect(page.locator(f"{card('n1')} .about")).to_contain_text("another/image", timeout=SOON)
+
+
+def test_a_rotation_by_mouse_replaces_a_node(page: Page, nodes: FakeNodes) -> None:
+    node = nodes.add("n3", capacity=6, ready=6)
+    more(page, "n1", "rotate")
+    page.fill("dialog [name=url]", node.url)
+    page.fill("dialog [name=token]", node.token)
+    page.click("dialog .primary")
+    expect(page.locator("dialog .steps li").last).to_contain_text("n1 is out of the fleet", timeout=3 * SOON)
+    page.click("dialog .plain")
+    expect(page.locator(card("n1"))).to_have_count(0, timeout=SOON)
+    expect(page.locator(card("n3"))).to_have_class("node up", timeout=SOON)
+
+
+def test_other_pools_images_are_shown(page: Page, fleet: Seat, nodes: FakeNodes) -> None:
+    fleet.add(nodes.add("n3", pools={"r": 3}))
+    expect(page.locator(f"{card('n3')} .pools li")).to_have_count(2, timeout=SOON)
+    expect(page.locator(f"{card('n3')} .pools")).to_contain_text("default an/image")
+
+
+def test_sessions_are_listed_and_ended_by_mouse(page: Page, fleet: Seat) -> None:
+    assert isinstance(fleet.worker.placer.place(), Placed)
+    page.click("#open-sessions")
+    rows = page.locator("#sessions tbody tr")
+    expect(rows).to_have_count(1)
+    expect(page.locator("#sessions .quiet")).to_have_text("one session")
+    rows.locator("button").click()
+    page.fill("dialog [name=reason]", "it mines")
+    page.click("dialog .primary")
+    expect(rows).to_have_count(0)
+    expect(page.locator("#events")).to_contain_text("it mines by ann", timeout=SOON)
+
+
+def test_something_is_said_by_mouse(page: Page) -> None:
+    page.click("#say")
+    page.fill("dialog [name=text]", "We stop at 18:00")
+    page.click("dialog .primary")
+    expect(page.locator("dialog .steps")).to_have_text("Taken over by n1, n2.")
+    page.click("dialog .plain")
+    expect(page.locator("#events")).to_contain_text("We stop at 18:00 by ann", timeout=SOON)
+
+
+def test_a_screen_that_only_reads_has_no_button_that_changes_anything(
+    browser: BrowserContext, nodes: FakeNodes, tmp_path: Path
+) -> None:
+    browser.clear_cookies()
+    with seat(tmp_path / "screen", TMPNB_READ_TOKEN="a-token-that-only-reads") as fleet:
+        fleet.add(nodes.add("n1"))
+        page = browser.new_page()
+        page.goto(f"{fleet.url}/dashboard")
+        page.fill("[name=token]", "a-token-that-only-reads")
+        page.click("text=Log in")
+        expect(page.locator(".node")).to_have_count(1, timeout=SOON)
+        assert page.locator("[data-verb=drain], [data-verb=remove], [data-verb=roll]").count() == 0
+        expect(page.locator("#add")).to_be_hidden()
+        expect(page.locator("#say")).to_be_hidden()
+        page.click(f"{card('n1')} summary")
+        expect(page.locator(f"{card('n1')} [data-verb=sessions]")).to_be_visible()
+        page.close()

@@ -223,3 +223,13 @@ def test_status_adds_up_and_says_of_when_its_numbers_are(tmpnb: Tmpnb, fake: Fak
     assert "8: 6 free, 2 claimed, 0 starting, 0 startable, 2 not usable" in shown
     assert "pool r 4: 3 free, 1 claimed" in shown
     assert "as of 12 s ago" in shown
+
+
+def test_events_of_one_node_until_a_time_are_asked_for(tmpnb: Tmpnb, fake: FakeRedirector) -> None:
+    fake.events = [event(1)]
+    shown = tmpnb("events", "--node", "n1", "--until", "2026-11-22T09:00 UTC", TMPNB_ZONE="UTC")
+    assert shown.exit_code == 0
+    assert "until 2026-11-22 09:00 UTC" in shown.stderr
+    assert "node=n1" in fake.requests[-1].path
+    assert "until=1795338000" in fake.requests[-1].path
+    assert tmpnb("events", "--follow", "--until", "2h").exit_code == 2
