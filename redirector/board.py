@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -50,20 +50,27 @@ def alarms(nodes: Mapping[str, Node], board: Board, *, now: float, stale_after: 
         )
     if cut_off(board.seen):
         found.append("more than half of the nodes are silent: this host is probably cut off from them")
-    for name in nodes:
-        seen = board.of(name)
-        if seen.health is Health.DOWN:
-            found.append(f"{name} is down: {seen.reason}")
-        if seen.complaint:
-            found.append(f"{name} does not take over its intent: {seen.complaint}")
-        if seen.stats is not None and seen.stats.unremovable:
-            found.append(f"{name}: {seen.stats.unremovable}")
-        for pool, stats in seen.stats.pools.items() if seen.stats is not None else ():
-            if stats.problem:
-                found.append(f"{name} cannot start sandboxes of pool {pool}: {stats.problem}")
-            if stats.unfit:
-                found.append(f"{name} gets visitors of pool {pool} only where nothing else is free: {stats.unfit}")
-    return found
+    presumed = [name for name in nodes if board.of(name).presumed]
+    if presumed:
+        found.append(f"whether visitors reach {', '.join(presumed)} cannot be told: {board.of(presumed[0]).unreached}")
+    return [*found, *(alarm for name in nodes for alarm in _alarms_of(name, board.of(name)))]
+
+
+def _alarms_of(name: str, seen: Seen) -> Iterator[str]:
+    """What an operator should look at in one node."""
+    if seen.health is Health.DOWN:
+        yield f"{name} is down: {seen.reason}"
+    if seen.complaint:
+        yield f"{name} does not take over its intent: {seen.complaint}"
+    if seen.stats is None:
+        return
+    if seen.stats.unremovable:
+        yield f"{name}: {seen.stats.unremovable}"
+    for pool, stats in seen.stats.pools.items():
+        if stats.problem:
+            yield f"{name} cannot start sandboxes of pool {pool}: {stats.problem}"
+        if stats.unfit:
+            yield f"{name} gets visitors of pool {pool} only where nothing else is free: {stats.unfit}"
 
 
 class BoardWriter:

@@ -82,6 +82,7 @@ class Settings:
     templates_dir: Path | None
     min_free_percent: int
     """Of the fleet's capacity: a drain or removal that leaves less free is refused unless forced."""
+    check_public_urls: bool
     status_page: bool
     log_level: str
     log_format: Style
@@ -502,6 +503,15 @@ TABLE = (
         "A drain or removal after which less than this part of the fleet is free needs --force. 0 never minds.",
         "min_free_percent",
         _whole(0, 100),
+    ),
+    Setting(
+        "TMPNB_CHECK_PUBLIC_URLS",
+        "1",
+        "1 or 0",
+        "1: a node with a control URL gets visitors only while its public URL answers this redirector, too. 0 where "
+        "visitors reach addresses that it cannot.",
+        "check_public_urls",
+        _switch,
     ),
     Setting(
         "TMPNB_STATUS_PAGE",

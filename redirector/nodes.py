@@ -109,6 +109,10 @@ class Seen:
     """Bad polls so far, by the kind of trouble."""
     complaint: str = ""
     """Why the node does not take over the fleet's intent; empty while it does."""
+    unreached: str = ""
+    """Why visitors do not reach it at its public URL, where it is polled at another one; empty while they do."""
+    presumed: bool = False
+    """It counts as reached all the same: when it came, this redirector could reach no node's public URL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +206,28 @@ def after_bad_poll(seen: Seen, failure: Failure, *, now: float, cut_off: bool) -
     return _turn(worse, Health.SUSPECT, failure.reason, now)
 
 
+def after_unreached(
+    node: Node, seen: Seen, stats: NodeStats, reason: str, *, blind: bool, at: float, now: float
+) -> Seen:
+    """What is known of a node that answered a poll well, though not at the URL that visitors get.
+
+    Args:
+        node: who it is.
+        seen: what was known before.
+        stats: its answer.
+        reason: what was in the way at its public URL.
+        blind: this redirector reaches no node's public URL, which says more of itself than of them. That is believed
+            only once others have had the time to be reached.
+        at: when the poll began.
+        now: seconds since 1970.
+    """
+    if seen.presumed or (blind and seen.failures + 1 >= DOWN_AFTER):
+        well = after_good_poll(node, seen, stats, asked_at=at, now=now)
+        return replace(well, unreached=reason, presumed=True)
+    worse = after_bad_poll(seen, Failure(Trouble.GARBLED, reason), now=now, cut_off=False)
+    return replace(worse, stats=stats, asked_at=at, unreached=reason)
+
+
 def after_bad_claim(seen: Seen, reason: str, *, now: float) -> Seen:
     """What is known after a visitor's claim failed: polls have to prove the node anew, or a claim that works."""
     if seen.health not in (Health.UP, Health.SUSPECT):
@@ -210,8 +236,8 @@ def after_bad_claim(seen: Seen, reason: str, *, now: float) -> Seen:
 
 
 def after_good_claim(seen: Seen, *, now: float) -> Seen:
-    """What is known after a visitor got a sandbox from a suspect: there is no better proof."""
-    if seen.health is not Health.SUSPECT:
+    """What is known after a visitor got a sandbox from a suspect: there is no better proof, but of its public URL."""
+    if seen.health is not Health.SUSPECT or (seen.unreached and not seen.presumed):
         return seen
     return replace(_turn(seen, Health.UP, "", now), debt=0, failures=0)
 

@@ -17,6 +17,7 @@ from redirector.agent_client import AgentClient
 from redirector.board import Board, cut_off
 from redirector.errors import DatabaseAwayError
 from redirector.fleet.deadlines import OLDER_REGISTRY, end_sessions, is_due, watched_since, why_void
+from redirector.fleet.public_check import PublicCheck, reaches_none
 from redirector.fleet.reports import Reports
 from redirector.fleet.view import View
 from redirector.nodes import (
@@ -29,6 +30,7 @@ from redirector.nodes import (
     after_bad_poll,
     after_good_claim,
     after_good_poll,
+    after_unreached,
     pending,
 )
 from redirector.rechecks import Rechecks
@@ -80,6 +82,8 @@ class Polled:
     asked_at: float
     answer: NodeStats | Failure
     complaint: str = ""
+    unreached: str = ""
+    """Why visitors do not reach it, though the poll did."""
 
 
 class Poller:
@@ -100,6 +104,7 @@ class Poller:
         rng: Random,
         seconds: float,
         anyone_waits: Callable[[], bool] = lambda: False,
+        checks_public_urls: bool = True,
     ) -> None:
         self._holder = holder
         self._view = view
@@ -121,6 +126,7 @@ class Poller:
         self._asked_at: dict[str, float] = {}
         """When each node was last asked by a beat."""
         self._began = 0.0
+        self._public = PublicCheck(client, clock=time.monotonic, on=checks_public_urls)
         self._rechecks = Rechecks(self._ask, clock=time.monotonic)
 
     def run(self, stop: Flag) -> None:
@@ -156,7 +162,8 @@ class Poller:
             node = self._view.nodes.get(name)
             # What was asked before the last beat may be older than what that found.
             fresh = name in self._seen and polled.asked_at >= self._began
-            if node is not None and fresh and isinstance(polled.answer, NodeStats):
+            well = isinstance(polled.answer, NodeStats) and not polled.unreached
+            if node is not None and fresh and well:
                 self._learn(node, polled)
         return any(self._seen[name].health is not one.health for name, one in before.items())
 
@@ -234,7 +241,8 @@ class Poller:
             ended = end_sessions(self._client, node)
             reason = f"{len(ended)} of {answer.claimed} sessions, as its drain was told to"
             self._reports.event(Event(self._clock(), "sessions_ended", node.name, node.intent_by, reason))
-        return Polled(asked_at, answer, complaint)
+        unreached = self._public.problem(node, answer) if isinstance(answer, NodeStats) else ""
+        return Polled(asked_at, answer, complaint, unreached)
 
     def _ends_now(self, node: Node, stats: NodeStats, now: float) -> bool:
         """Whether the node's sessions have to end. What is ended does not come back, so the registry is asked again: a
@@ -284,7 +292,14 @@ class Poller:
         if isinstance(polled.answer, Failure):
             after = after_bad_poll(before, polled.answer, now=now, cut_off=cut_off(self._seen))
         else:
-            after = after_good_poll(node, before, polled.answer, asked_at=polled.asked_at, now=now)
+            at = polled.asked_at
+            if polled.unreached:
+                blind = reaches_none(self._view.nodes, self._seen)
+                reason = polled.unreached
+                after = after_unreached(node, before, polled.answer, reason, blind=blind, at=at, now=now)
+            else:
+                after = after_good_poll(node, before, polled.answer, asked_at=at, now=now)
+                after = replace(after, unreached="", presumed=False)
             after = replace(after, complaint=polled.complaint)
             if pending(node, after) and polled.answer.generation > node.generation:
                 self._overtake(node, polled.answer.generation)

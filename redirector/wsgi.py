@@ -158,6 +158,7 @@ def compose(
         rng=rng,
         seconds=settings.poll_seconds,
         anyone_waits=lambda: bool(room.queue.tickets),
+        checks_public_urls=settings.check_public_urls,
     )
     abandonment = Abandonment(view=view, client=client, clock=time.monotonic)
     placer = Placer(
