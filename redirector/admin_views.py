@@ -69,6 +69,8 @@ class NodeView:
     """How old a session may become; 0: unknown or without limit."""
     end_sessions_at: float = 0.0
     """When its drain ends what is left; 0: never."""
+    ending: int = 0
+    """Slots of sandboxes that are being removed."""
     unusable: int = 0
     """Slots that are in none of the other states."""
     over: int = 0
@@ -123,6 +125,7 @@ class PoolCountsView:
     starting: int = 0
     startable: int = 0
     claimed: int = 0
+    ending: int = 0
     unusable: int = 0
     over: int = 0
 
@@ -165,6 +168,7 @@ class FleetView:
     turned_away: int = 0
     """Visitors, since the fleet was made, for whom there was neither a sandbox nor a place to wait."""
     placed: int = 0
+    ending: int = 0
     unusable: int = 0
     over: int = 0
     stats_age_seconds: float | None = None

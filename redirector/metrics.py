@@ -19,7 +19,7 @@ from redirector.nodes import Node, Trouble, drained, pending, pools_of, standing
 from redirector.slot_counts import SlotCounts, counts_of, is_current
 from redirector.visitors import REFUSALS
 
-SLOTS = ("available", "claimed", "starting", "startable", "unusable")
+SLOTS = ("available", "claimed", "starting", "startable", "ending", "unusable")
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,13 +26,16 @@ class Reported(Protocol):
     def startable(self) -> int: ...
     @property
     def claimed(self) -> int: ...
+    @property
+    def ending(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
 class SlotCounts:
     """Slots by use.
 
-    Invariant: `available + starting + startable + claimed + unusable == capacity + over`, and one of the last two is 0.
+    Invariant: `available + starting + startable + claimed + ending + unusable == capacity + over`; for one node one of
+    `unusable` and `over` is 0.
     """
 
     available: int = 0
@@ -41,8 +44,10 @@ class SlotCounts:
     starting: int = 0
     startable: int = 0
     claimed: int = 0
+    ending: int = 0
+    """Of sandboxes that are being removed, and take up their place until that is done."""
     unusable: int = 0
-    """None of these: ready ones of a node that takes nobody, sandboxes that end, slots without memory for them."""
+    """None of these: ready ones of a node that takes nobody, slots without memory for them."""
     over: int = 0
     """More sandboxes than the capacity, as after it was lowered."""
 
@@ -67,13 +72,14 @@ def counts_of(reported: Reported, *, takes_visitors: bool = True) -> SlotCounts:
     """What a node reported, sorted so that it adds up, whatever it reported."""
     available = reported.available if takes_visitors else 0
     startable = reported.startable if takes_visitors else 0
-    rest = reported.capacity - available - startable - reported.starting - reported.claimed
+    rest = reported.capacity - available - startable - reported.starting - reported.claimed - reported.ending
     return SlotCounts(
         available=available,
         capacity=reported.capacity,
         starting=reported.starting,
         startable=startable,
         claimed=reported.claimed,
+        ending=reported.ending,
         unusable=max(0, rest),
         over=max(0, -rest),
     )

@@ -218,11 +218,12 @@ def _waiting(line: LineView) -> Iterator[str]:
 
 def slots(counted: NodeView | FleetView | PoolCountsView) -> str:
     """Slots by use, which add up to what stands first."""
+    ending = f", {counted.ending} ending" if counted.ending else ""
     unusable = f", {counted.unusable} not usable" if counted.unusable else ""
     over = f"; {counted.over} more than there are slots" if counted.over else ""
     return (
         f"{counted.capacity}: {counted.available} free, {counted.claimed} claimed, "
-        f"{counted.starting} starting, {counted.startable} startable{unusable}{over}"
+        f"{counted.starting} starting, {counted.startable} startable{ending}{unusable}{over}"
     )
 
 

@@ -49,13 +49,12 @@ def slot_grid(node: Node, seen: Seen) -> dict[str, int]:
         return {"unknown": stats.capacity}
     draining = node.intent == "draining" or stats.state == "draining"
     counts = counts_of(stats, takes_visitors=not draining)
-    ending = min(counts.unusable, stats.ending)
-    left = counts.startable + counts.unusable - ending
+    left = counts.startable + counts.unusable
     return {
         "claimed": counts.claimed,
         "ready": counts.available,
         "starting": counts.starting,
-        "ending": ending,
+        "ending": counts.ending,
         "draining": left if draining else 0,
         "free": 0 if draining else left,
     }

@@ -18,7 +18,7 @@ from redirector.web.fleet_json import fleet_json
 from redirector.web.node_json import node_json
 from tests.support.fleet_values import a_node, any_fleets, seen, stats
 
-STATES = ("available", "starting", "startable", "claimed", "unusable")
+STATES = ("available", "starting", "startable", "claimed", "ending", "unusable")
 SETTINGS = config.read({})
 Fleet = tuple[dict[str, Node], Board]
 

@@ -38,6 +38,7 @@ def any_fleets() -> st.SearchStrategy[tuple[dict[str, Node], Board]]:
         starting=counts,
         startable=counts,
         claimed=counts,
+        ending=counts,
         state=st.sampled_from(["active", "draining"]),
         protocol=st.just(1),
         generation=st.integers(1, 2),

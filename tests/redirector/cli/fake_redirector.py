@@ -50,6 +50,7 @@ def node(name: str, port: int = 8101, **changes: Any) -> dict[str, Any]:
                 "fetching": "",
                 "starting": 0,
                 "startable": 0,
+                "unfit": "",
                 "unusable": 0,
                 "over": 0,
             }
@@ -60,6 +61,7 @@ def node(name: str, port: int = 8101, **changes: Any) -> dict[str, Any]:
         "added_at": 1000.0,
         "max_age_seconds": 0,
         "end_sessions_at": 0.0,
+        "ending": 0,
         "unusable": 0,
         "over": 0,
         "current": True,
