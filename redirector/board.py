@@ -32,6 +32,11 @@ class Board:
 _NEVER_SEEN = Seen()
 
 
+def host_of(holder: str) -> str:
+    """The host of a worker, which stands at the beginning of its name."""
+    return holder.partition(":")[0]
+
+
 def cut_off(seen: Mapping[str, Seen]) -> bool:
     """Whether more than half of the nodes fell silent at once: then we are cut off, not they."""
     counted = [one for one in seen.values() if one.health is not Health.DOWN]

@@ -242,6 +242,14 @@ def after_good_claim(seen: Seen, *, now: float) -> Seen:
     return replace(_turn(seen, Health.UP, "", now), debt=0, failures=0)
 
 
+def after_witnessed(seen: Seen, words: str, *, now: float) -> Seen:
+    """What is known once another host has reached a node that polls fail at: it is no better, and not down either."""
+    if seen.health not in (Health.SUSPECT, Health.DOWN) or not seen.failures or seen.unreached:
+        return seen
+    reason = seen.reason.removesuffix(f"; {words}")
+    return replace(_turn(seen, Health.SUSPECT, f"{reason}; {words}", now), failures=0)
+
+
 def _turn(seen: Seen, health: Health, reason: str, now: float) -> Seen:
     return replace(seen, health=health, reason=reason, since=seen.since if seen.health is health else now)
 

@@ -31,11 +31,12 @@ from redirector.nodes import (
     after_good_claim,
     after_good_poll,
     after_unreached,
+    after_witnessed,
     pending,
 )
 from redirector.rechecks import Rechecks
 from redirector.store.boards import Boards
-from redirector.store.journal import Event, Journal
+from redirector.store.journal import Event, Journal, Sighting
 from redirector.store.registry import Registry
 
 log = logging.getLogger(__name__)
@@ -321,9 +322,7 @@ class Poller:
         for sighting in sightings:
             before = self._seen.get(sighting.node)
             if before is not None:
-                proved, reason = sighting.proved, sighting.reason
-                after = after_good_claim(before, now=now) if proved else after_bad_claim(before, reason, now=now)
-                self._put(sighting.node, before, after)
+                self._put(sighting.node, before, after_sighting(before, sighting, now))
         return bool(sightings)
 
     def _overtake(self, node: Node, generation: int) -> None:
@@ -351,3 +350,12 @@ class Poller:
                 self._leading.clear()
         except DatabaseAwayError:
             return  # the keeper says so; this worker goes on by what it knows
+
+
+def after_sighting(seen: Seen, sighting: Sighting, now: float) -> Seen:
+    """What is known of a node once others have told what they met there."""
+    if not sighting.proved:
+        return after_bad_claim(seen, sighting.reason, now=now)
+    if sighting.reason:
+        return after_witnessed(seen, sighting.reason, now=now)
+    return after_good_claim(seen, now=now)

@@ -36,6 +36,7 @@ from redirector.fleet.scrapes import NodeScrapes
 from redirector.fleet.session_control import SessionControl
 from redirector.fleet.upkeep import Upkeep
 from redirector.fleet.view import View
+from redirector.fleet.witness import Witness
 from redirector.keeper import Keeper
 from redirector.limits import Allowance, Limits
 from redirector.poller import Poller
@@ -71,6 +72,7 @@ class Worker:
     room: Room
     reports: Reports
     abandonment: Abandonment
+    witness: Witness
     client: AgentClient
     fan_out: FanOut
     database: Database
@@ -88,6 +90,7 @@ class Worker:
             ("poller", self.poller.run),
             ("room", self.room.run),
             ("abandonment", self.abandonment.run),
+            ("witness", self.witness.run),
         ):
             thread = Thread(target=_vital, args=(name, run, self._stop), name=name, daemon=True)
             thread.start()
@@ -119,7 +122,8 @@ def compose(
         own_clock: this host's, which counts until the database's has been read.
     """
     buckets = buckets or BucketTable()
-    holder = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+    host = socket.gethostname()
+    holder = f"{host}:{os.getpid()}:{secrets.token_hex(4)}"
     rng = Random()  # noqa: S311  # breaks ties, keeps no secret
     leading = Flag()
     database = Database(settings.database_url)
@@ -160,6 +164,7 @@ def compose(
         anyone_waits=lambda: bool(room.queue.tickets),
         checks_public_urls=settings.check_public_urls,
     )
+    witness = Witness(host=host, view=view, reports=reports, stats=client.stats, rng=rng)
     abandonment = Abandonment(view=view, client=client, clock=time.monotonic)
     placer = Placer(
         view=view,
@@ -230,7 +235,20 @@ def compose(
         )
     )
     return Worker(
-        app, view, placer, control, registry, keeper, poller, room, reports, abandonment, client, fan_out, database
+        app,
+        view,
+        placer,
+        control,
+        registry,
+        keeper,
+        poller,
+        room,
+        reports,
+        abandonment,
+        witness,
+        client,
+        fan_out,
+        database,
     )
 
 

@@ -19,6 +19,7 @@ class HangGuard:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._hung = False
+        self._words = ""
         self._trying = Lock()
 
     @contextmanager
@@ -30,12 +31,13 @@ class HangGuard:
         """
         hung = self._hung
         if hung and not self._trying.acquire(blocking=False):
-            raise DatabaseAwayError("the database does not answer")
+            raise DatabaseAwayError(self._words)
         began = self._clock()
         try:
             yield
             self._hung = False
-        except DatabaseAwayError:
+        except DatabaseAwayError as error:
+            self._words = str(error)
             self._hung = self._clock() - began >= HUNG_SECONDS
             raise
         finally:

@@ -36,11 +36,12 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """What a visitor's claim met at a node."""
+    """What a visitor's claim met at a node, or what another host found there."""
 
     node: str
     proved: bool
     reason: str = ""
+    """Why it failed; of one that is proved, how, if not by a claim."""
 
 
 class Journal:
