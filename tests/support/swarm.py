@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from threading import Lock
 from types import TracebackType
 from typing import Any, Self
 
@@ -29,6 +30,8 @@ class Swarm:
             stdout=subprocess.PIPE,
             text=True,
         )
+        self._talk = Lock()
+        """One command and its answer at a time, whichever thread gives it."""
         self.nodes: list[Node] = [Node(**fields) for fields in self._answer()]
 
     def die(self, name: str) -> None:
@@ -59,9 +62,10 @@ class Swarm:
 
     def _tell(self, command: dict[str, Any]) -> None:
         assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(command) + "\n")
-        self._process.stdin.flush()
-        self._answer()
+        with self._talk:
+            self._process.stdin.write(json.dumps(command) + "\n")
+            self._process.stdin.flush()
+            self._answer()
 
     def _answer(self) -> Any:
         assert self._process.stdout is not None
