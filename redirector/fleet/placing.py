@@ -34,6 +34,9 @@ LATE_SECONDS = 0.4
 late one is asked again when nothing else has room.
 """
 
+AGAIN_SECONDS = 0.8
+"""Whoever has a sandbox already is given somewhat longer than that to find it."""
+
 MOST_LATE = 4
 """Nodes that are asked before one that was late is asked again. Where all are slow, it has answered by then, and each
 visitor costs the fleet no more claims than this."""
@@ -146,17 +149,16 @@ class Placer:
         return result
 
     def again(self, name: str, ticket: str, path: str = "", pool: str = DEFAULT_POOL) -> Placed | None:
-        """The sandbox that a ticket got at that node before; None if the node does not say so."""
+        """The sandbox that a ticket got at that node before; None if the node does not soon say so."""
         node = self._view.nodes.get(name)
         if node is None:
             return None
-        wish, room = self._wish(ticket, path, pool), self._view.pool(pool)
-        for _ in range(2 if self._claims.repeatable(node) else 1):
-            _, answer = self._ask(node, wish, room, math.inf)
-            if isinstance(answer, Claim):
-                return Placed(answer.url, name, answer.name, 1)
-            if not _is_silent(answer):
-                break
+        wish = self._wish(ticket, path, pool)
+        _, answer = self._ask(node, wish, self._view.pool(pool), AGAIN_SECONDS)
+        if isinstance(answer, Claim):
+            return Placed(answer.url, name, answer.name, 1)
+        if isinstance(answer, Failure) and self._claims.repeatable(node):
+            self._give_up([name], wish)
         return None
 
     def _search(self, ticket: str, path: str, pool: str) -> Result:

@@ -161,6 +161,23 @@ def test_the_same_ticket_gets_the_same_sandbox_again_if_the_answer_was_lost(
     assert full_node.claimed == 1
 
 
+def test_whoever_cannot_find_their_sandbox_since_its_node_hangs_gets_another_and_gives_the_first_back(
+    nodes: FakeNodes, fleet: SteppedWorker, full_node: FakeNode
+) -> None:
+    place = come(fleet)
+    full_node.ready = 1
+    fleet.beat()
+    first = ask(fleet, place).get_json()["url"]
+    fleet.add(nodes.add("n2"))
+    full_node.claim_mood = "hanging"
+    calls = len(full_node.spawns())
+    assert ask(fleet, place).get_json()["url"] != first
+    assert len(full_node.spawns()) == calls + 1, "it is not waited for twice"
+    full_node.claim(full_node.spawns()[-1])  # the node gets to the question at last
+    fleet.worker.abandonment.turn()
+    assert full_node.claimed == 0
+
+
 def test_those_far_behind_cost_the_database_nothing_of_their_own(fleet: SteppedWorker, full_node: FakeNode) -> None:
     places = [come(fleet) for _ in range(12)]
     fleet.beat()
