@@ -32,10 +32,9 @@ log = logging.getLogger(__name__)
 STATIC = ("gone", "broken", "cookies")
 """Pages that nginx serves from files."""
 
-SCRIPTS = {
-    "sandbox": ("sandbox/stores", "sandbox/presence", "sandbox/notice", "sandbox/main"),
-    "info": ("info",),
-}
+_OF_SANDBOX = ("stores", "presence", "archive", "documents", "home", "actions", "notice", "label", "ending", "main")
+
+SCRIPTS = {"sandbox": tuple(f"sandbox/{part}" for part in _OF_SANDBOX), "info": ("info",)}
 """Added to sandboxes' pages, and the one of /info, with the files that each is made of."""
 
 

@@ -64,6 +64,8 @@ def time_left(node: Node, sandbox: Sandbox) -> Response:
     limit = limits.idle if reason == "idle" else limits.max_age
     return jsonify(
         seconds_left=max(0, int(ends_at - now)),
+        most_seconds_left=max(0, int(sandbox.claimed_at + limits.max_age - now)) if sandbox.claimed_at else 0,
+        idle_seconds=int(limits.idle),
         reason=reason,
         warn_seconds=min(node.warn_seconds, int(limit) // MOST),
         report_seconds=check_pace(limits),

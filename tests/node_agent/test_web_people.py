@@ -61,6 +61,8 @@ def at(node: Node, sandbox: Sandbox, age: float) -> Node:
 def test_an_unused_sandbox_has_the_idle_limit_left(node: Node, sandbox: Sandbox) -> None:
     assert left(at(node, sandbox, 600), sandbox.key) == {
         "seconds_left": 3000,
+        "most_seconds_left": 13800,
+        "idle_seconds": 3600,
         "reason": "idle",
         "warn_seconds": 600,
         "report_seconds": 30,
@@ -71,6 +73,8 @@ def test_a_busy_sandbox_has_until_its_greatest_age(node: Node, sandbox: Sandbox,
     full_bench.pools.note_busy(sandbox.name, busy=True)
     assert left(at(node, sandbox, 14000), sandbox.key) == {
         "seconds_left": 400,
+        "most_seconds_left": 400,
+        "idle_seconds": 3600,
         "reason": "max_age",
         "warn_seconds": 600,
         "report_seconds": 30,
@@ -104,7 +108,15 @@ def test_whoever_is_reported_at_work_has_the_idle_limit_left_from_then_on(node: 
     client = create_app(at(node, sandbox, 3500)).test_client()
     said = client.post(f"/-/left/{sandbox.key}")
     assert (said.status_code, said.json) == (
-        200, {"seconds_left": 3600, "reason": "idle", "warn_seconds": 600, "report_seconds": 30}
+        200,
+        {
+            "seconds_left": 3600,
+            "most_seconds_left": 10900,
+            "idle_seconds": 3600,
+            "reason": "idle",
+            "warn_seconds": 600,
+            "report_seconds": 30,
+        },
     )  # fmt: skip
     assert left(at(node, sandbox, 3600), sandbox.key)["seconds_left"] == 3500
     assert client.post(f"/-/left/{sandbox.key[:8]}{'2' * 26}").status_code == 410

@@ -8,7 +8,11 @@ else supplyStorages();
 
 if (key) {
   const reportNow = reportPresence(key);
-  if (!withinOwnPage()) tellOfTheEnd(base, key, own.entry, reportNow);
+  exposeApplication();
+  if (!withinOwnPage()) {
+    document.addEventListener("DOMContentLoaded", markTab);
+    followTime(base, key, own.entry, reportNow);
+  }
 }
 
 // A page inside a page of the same sandbox: the outer one does the talking.

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
+import zipfile
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import BrowserContext, expect
@@ -122,6 +125,45 @@ def test_an_open_lab_says_that_its_server_is_gone_and_offers_a_fresh_one(
     notice.get_by_role("link", name="Open a fresh one").click()
     page.wait_for_url(lambda address: "/user/" in address and key_in(address) != key_in(ended), timeout=SOON)
     assert run_first_cell(page) == "42"
+
+
+UNSAVED = "# an unsaved thought"
+MAKE_A_FILE = """
+async () => await fetch(`/user/${location.pathname.split("/")[2]}/api/contents/d%C3%A9j%C3%A0.txt`, {
+  method: "PUT", body: JSON.stringify({type: "file", format: "text", content: "vu"}),
+})
+"""
+
+
+@pytest.mark.parametrize("path", ["/lab/tree/Welcome.ipynb", "/notebooks/Welcome.ipynb"])
+def test_what_was_not_saved_is_saved_to_the_visitors_computer_while_it_lives_and_when_it_has_ended(
+    lab_node: LabNode, browser: BrowserContext, path: str
+) -> None:
+    lab_node.await_room(1)
+    page = browser.new_page()
+    page.goto(f"{lab_node.url}{path}")
+    code = page.locator(".jp-Notebook .jp-CodeCell .cm-content").first
+    code.click(timeout=SOON)
+    code.press("Control+End")
+    page.keyboard.type(UNSAVED)
+    page.evaluate(MAKE_A_FILE)
+
+    page.get_by_role("button", name=re.compile("^Temporary")).click(timeout=SOON)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download everything").click()
+    with zipfile.ZipFile(download.value.path()) as archive:
+        assert archive.testzip() is None
+        assert archive.read("déjà.txt") == b"vu"
+        assert UNSAVED in archive.read("Welcome.ipynb").decode()
+
+    lab_node.end(key_in(page.url)[:NAME_LENGTH])
+    # JupyterLab's own notice of the end, which is modal.
+    expect(page.locator("dialog.jp-Dialog")).to_be_visible(timeout=SOON)
+    with page.expect_download() as download:
+        page.get_by_role("alert", name="About this notebook").get_by_role("button", name="Save this notebook").click()
+    assert download.value.suggested_filename == "Welcome.ipynb"
+    cells = json.loads(Path(download.value.path()).read_text())["cells"]
+    assert [cell for cell in cells if UNSAVED in "".join(cell["source"])]
 
 
 def key_in(address: str) -> str:

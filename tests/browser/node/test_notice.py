@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -16,6 +17,8 @@ from tests.support.other_site import Site
 from tests.support.waiting import wait_until
 
 HTML = [("Content-Type", "text/html")]
+PAGE = """<!doctype html><html><head><title>A page</title><link rel="icon" class="busy" href="data:,"></head><body>Work
+<script id="jupyter-config-data" type="application/json">{{}}</script><script>{0}</script></body></html>"""
 MINUTE = 60_000
 
 
@@ -40,6 +43,8 @@ class Server:
         default_factory=lambda: {"seconds_left": 3000, "reason": "idle", "warn_seconds": 600}
     )
     script: str = ""
+    files: dict[str, int] = field(default_factory=dict)
+    """In its home, with the sizes that it says they have."""
     asked: list[str] = field(default_factory=list)
     reports: int = 0
     """How often the page said that somebody is at work in it."""
@@ -53,9 +58,15 @@ class Server:
         return f"http://127.0.0.1:{self.front.port}/user/{KEY}"
 
     def _page(self, request: Request) -> None:
-        self.asked.append(request.path.partition(KEY)[2])
-        body = f"<!doctype html><html><head><title>A page</title><script>{self.script}</script></head><body>Work</body>"
-        request.answer(200, body.encode(), HTML)
+        path = request.path.partition(KEY)[2]
+        self.asked.append(path)
+        if path.startswith("/api/contents"):
+            listed = [{"path": name, "type": "file", "size": size} for name, size in self.files.items()]
+            request.answer_json({"content": listed})
+        elif path.startswith("/files/"):
+            request.answer(200, b"what is in it")
+        else:
+            request.answer(200, PAGE.format(self.script).encode(), HTML)
 
     def _agent(self, request: Request) -> None:
         if request.command == "POST":
@@ -177,6 +188,7 @@ def test_a_warning_can_be_sent_away_by_keyboard_and_comes_back_for_the_last_minu
     server.left.update(seconds_left=200, reason="max_age")
     page = open_page()
     expect(warning(page)).to_be_visible()
+    page.keyboard.press("Tab")  # to the download
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     expect(warning(page)).to_have_count(0)
@@ -184,7 +196,7 @@ def test_a_warning_can_be_sent_away_by_keyboard_and_comes_back_for_the_last_minu
     expect(warning(page)).to_have_count(0)
 
     server.left["seconds_left"] = 50
-    page.clock.run_for(MINUTE)
+    page.evaluate("dispatchEvent(new Event('online'))")  # asks at once
 
     expect(warning(page)).to_contain_text("in less than a minute")
 
@@ -220,6 +232,89 @@ def test_a_node_that_does_not_answer_for_a_while_is_no_end(server: Server, open_
     with page.expect_response(lambda answer: answer.status == 503):
         page.clock.run_for(MINUTE)
     expect(page.locator("#tmpnb-notice")).to_have_count(0)
+
+
+LASTS = {"seconds_left": 3000, "most_seconds_left": 7200, "idle_seconds": 3600}
+
+
+def test_a_label_says_how_long_it_lasts_and_opens_what_can_be_done_about_it(server: Server, open_page: Open) -> None:
+    server.left.update(LASTS)
+    page = open_page()
+    label = page.get_by_role("complementary", name="Temporary notebook")
+    expect(label).to_contain_text("Temporary · 2 h left")
+
+    label.get_by_role("button", name="Temporary").click()
+
+    expect(warning(page)).to_contain_text("It ends in 2 h at the latest, and after 1 h in which nobody uses it.")
+    page.clock.run_for(MINUTE)
+    warning(page).get_by_role("button", name="Dismiss").click()
+    expect(warning(page)).to_have_count(0)
+    label.get_by_role("button", name="Hide this label").click()
+    page.clock.run_for(MINUTE)
+    expect(label).to_have_count(0)
+
+
+def test_the_tab_says_that_it_is_temporary_whatever_title_the_page_takes(open_page: Open) -> None:
+    page = open_page()
+    page.wait_for_function("document.title === 'A page · temporary'")
+    page.evaluate("document.title = 'Plot.ipynb'")
+    page.wait_for_function("document.title === 'Plot.ipynb · temporary'")
+    icons = page.locator("link[rel=icon]").evaluate_all("all => all.map((each) => each.href.slice(0, 18))")
+    assert icons == ["data:,", "data:image/svg+xml"], "the page's own icon for while something runs is left to it"
+
+
+MODAL = """
+  document.body.insertAdjacentHTML("beforeend", "<dialog><button>Ok</button></dialog>");
+  const dialog = document.querySelector("dialog");
+  // As JupyterLab's: the focus is drawn back, and clicks beside it are nobody's.
+  const draw = (event) => { if (!dialog.contains(event.target)) dialog.firstChild.focus(); };
+  document.addEventListener("focus", draw, true);
+  for (const kind of ["mousedown", "click", "keydown"])
+    dialog.addEventListener(kind, (event) => { event.preventDefault(); event.stopPropagation(); }, true);
+  dialog.showModal();
+"""
+
+
+def test_the_end_is_told_above_a_modal_dialog_of_the_page_and_can_be_used_there(
+    server: Server, open_page: Open
+) -> None:
+    page = open_page()
+    server.end()
+    page.clock.run_for(MINUTE)
+    expect(ended(page)).to_be_visible()
+
+    page.evaluate(f"() => {{ {MODAL} }}")
+
+    # Playwright clicks only what lies on top.
+    page.keyboard.press("Shift+Tab")
+    ended(page).get_by_role("button", name="Dismiss").click()
+    expect(ended(page)).to_have_count(0)
+
+
+def test_the_end_outlives_a_dialog_that_it_was_shown_in(server: Server, open_page: Open) -> None:
+    page = open_page()
+    page.evaluate(f"() => {{ {MODAL} }}")
+    server.end()
+    page.clock.run_for(MINUTE)
+    expect(ended(page)).to_be_visible()
+    page.evaluate("document.querySelector('dialog').remove()")
+    expect(ended(page)).to_be_visible()
+
+
+def test_what_is_too_large_for_the_archive_is_named(server: Server, open_page: Open) -> None:
+    server.left.update(LASTS)
+    server.files = {"small.csv": 13, "Daten/größer.csv": 400_000_000}
+    page = open_page()
+    page.get_by_role("button", name="Temporary").click()
+    with page.expect_download() as download:
+        warning(page).get_by_role("button", name="Download everything").click()
+    with zipfile.ZipFile(download.value.path()) as archive:
+        assert archive.namelist() == ["small.csv"]
+        assert archive.read("small.csv") == b"what is in it"
+    expect(warning(page)).to_contain_text(
+        "1 file packed into notebooks.zip. Left out, too many, too large or unreadable: Daten/größer.csv."
+    )
+    assert not [path for path in server.asked if path.startswith("/files/Daten")]
 
 
 def test_a_page_in_a_frame_that_gets_no_storage_has_one_that_forgets(
