@@ -55,7 +55,7 @@ def test_nginx_gets_its_pages_and_the_scripts(tmp_path: Path) -> None:
         "sandbox.js",
         "info.js",
     }
-    assert f'href="{ENTRY}<!--#' in (tmp_path / "run" / "gone.html").read_text()
+    assert f'href="{ENTRY}/fresh<!--#' in (tmp_path / "run" / "gone.html").read_text()
 
 
 def test_a_script_has_an_address_of_its_own_for_its_content() -> None:
