@@ -6,14 +6,15 @@ takes that back, or refuses the claim if it arrives after this news.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from threading import Condition
 from threading import Event as Flag
+from typing import Protocol
 
 from node_agent.wire import ATTEMPTS_AT_ONCE
-from redirector.agent_client import AgentClient
 from redirector.fleet.view import View
+from redirector.nodes import Failure, Node
 
 FIRST_RETRY_SECONDS = 0.5
 LONGEST_RETRY_SECONDS = 8.0
@@ -24,6 +25,14 @@ KEPT_SECONDS = 300.0
 
 KEPT_ATTEMPTS = 1000
 """Of one node. Beyond it the oldest go."""
+
+
+class Client(Protocol):
+    """Who speaks to nodes."""
+
+    def abandon(self, node: Node, attempts: Sequence[str]) -> Failure | None:
+        """Give up at most `ATTEMPTS_AT_ONCE` claims at one node."""
+        ...
 
 
 @dataclass(slots=True)
@@ -39,7 +48,7 @@ class _Untold:
 class Abandonment:
     """Collects from any thread; one thread tells the nodes. Nothing of it outlives the worker."""
 
-    def __init__(self, *, view: View, client: AgentClient, clock: Callable[[], float]) -> None:
+    def __init__(self, *, view: View, client: Client, clock: Callable[[], float]) -> None:
         """`clock` only runs forward."""
         self._view = view
         self._client = client
