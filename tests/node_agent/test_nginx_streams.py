@@ -68,6 +68,21 @@ def test_each_piece_reaches_the_visitor_before_the_next_one_is_made(
             arrived.release()
 
 
+def test_a_page_whose_head_comes_in_two_pieces_begins_with_the_nodes_script_all_the_same(front: Front) -> None:
+    def respond(request: Request) -> None:
+        request.send_response_only(200)
+        request.send_header("Content-Type", "text/html")
+        request.end_headers()
+        for piece in (b"<html><he", b"ad><title>", b"x" * 100_000, b"</title></head>"):
+            request.wfile.write(piece)
+            request.wfile.flush()
+        request.close_connection = True
+
+    front.sandbox(KEY, respond)
+    body = front.ask(f"/user/{KEY}/page").body
+    assert re.match(rb"<html><head><script [^>]*></script>.*<title>x{100000}</title></head>$", body, re.DOTALL)
+
+
 def test_silence_ends_no_stream_before_its_session_ends(front: Front) -> None:
     """Not tried by waiting: of sandboxes' locations, in which nothing shorter is set."""
     config = (front.run_dir / "nginx.conf").read_text()

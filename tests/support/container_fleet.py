@@ -135,7 +135,7 @@ class ContainerFleet:
         # Ports of this machine are published as shipped, but on loopback and wherever there is one free.
         return {
             # An authority of the operator's own.
-            "SSL_CERT_FILE": str(self.authority.certificate),
+            "TMPNB_AUTHORITY": str(self.authority.certificate),
             "TMPNB_CERTIFICATES": str(self.root / "tls" / name),
             "TMPNB_HTTPS_PORT": "127.0.0.1:",
             "TMPNB_HTTP_PORT": "127.0.0.1:",
