@@ -48,7 +48,7 @@ from tests.support.strangers import (
 )
 
 BASE = "/user/abc/"
-EACH = 350
+EACH = 220
 """Mutated answers for every client."""
 
 SECONDS = 5.0
@@ -178,6 +178,52 @@ CLIENTS: dict[str, Client] = {
     "a trial's kernel": Client(runs_code, ({"id": "abc"},), unix_http.MAX_BODY, unix=True),
     "the agent's own command": Client(asks_agent, (STATS, REFUSED), unix_http.MAX_BODY, unix=True),
 }
+SANDBOX = {
+    "name": "abcdefgh",
+    "state": "claimed",
+    "pool": "default",
+    "image": "i",
+    "created_at": 1.0,
+    "claimed_at": 2.0,
+    "last_activity": 3.0,
+    "busy": False,
+    "ends_at": 4.0,
+    "changed": True,
+}
+SESSION = {**SANDBOX, "node": "n1"}
+
+CLIENTS |= {
+    f"a node: {name}": Client(asks_node(ask), ({"status": "ok", "message": "well", **SANDBOX}, REFUSED), 64 * 1024)
+    for name, ask in {
+        "abandon": lambda client, row: client.abandon(row, ["a"]),
+        "lives": lambda client, row: client.lives(row, "a"),
+        "token": lambda client, row: client.token_works(row.address, "a-token"),
+        "end session": lambda client, row: client.end_session(row, "a"),
+        "end sandbox": lambda client, row: client.end_sandbox(row, "a"),
+        "say": lambda client, row: client.say(row, "hello", 5),
+        "image": lambda client, row: client.put_image(row, "default", "i"),
+        "fetch": lambda client, row: client.fetch_image(row, "default", "i"),
+    }.items()
+}
+CLIENTS["a node: sessions"] = Client(
+    asks_node(lambda client, row: client.session_list(row)), ({"sandboxes": [SANDBOX]},), 4 << 20
+)
+CLIENTS |= {
+    f"an operator: {name}": Client(asks_redirector(ask), (body, REFUSED), admin_client.BODY_LIMIT)
+    for name, ask, body in (
+        ("fleet", lambda client: client.fleet(), {"nodes": [], "alarms": ["a"], "available": 1, "capacity": 2}),
+        ("events", lambda client: client.events(), {"events": [{"id": 1, "at": 1.0, "kind": "drain", "node": "a"}]}),
+        ("place", lambda client: client.place(), {"node": "n1", "reason": "", "nodes": []}),
+        ("image", lambda client: client.put_image("n1", "default", "i"), {"changed": True, "image_before": "j"}),
+        ("sessions", lambda client: client.sessions(), {"sessions": [SESSION], "unanswered": []}),
+        ("end session", lambda client: client.end_session("abcdefgh"), {"changed": True, "node": "n1"}),
+        ("say", lambda client: client.say("hello"), {"nodes": ["n1"], "failed": {}}),
+        ("fetch", lambda client: client.fetch_image("n1", "default", "i"), {"there": False, "done": 1, "total": 2}),
+        ("selftest", lambda client: client.selftest("n1"), {"passed": True, "message": "well", "measured": {}}),
+        ("healthy", lambda client: client.healthy(), {"status": "ok"}),
+    )
+}
+
 EVERY = pytest.mark.parametrize("client", CLIENTS.values(), ids=CLIENTS)
 READERS = ["the poller", "an operator's list", "a node that leaves", "a check of a sandbox"]
 """One client of every kind of reading: the others of a kind differ only in what they make of the whole answer."""
@@ -315,6 +361,7 @@ def test_no_drip_outlasts_the_deadline(client: Client, strangers: Strangers, mon
     for place, name in (
         (joining, "CALL_SECONDS"),
         (admin_client, "CONNECT_SECONDS"),
+        (admin_client, "SELFTEST_SECONDS"),
         (agent_client, "SELFTEST_SECONDS"),
         (jupyter_client, "LANDING_SECONDS"),
         (jupyter_client, "STATUS_SECONDS"),
