@@ -301,6 +301,23 @@ def test_an_image_that_does_not_start_shows_its_last_words_without_the_key(idle:
     assert "no such module: sense" in run(idle, "status").stdout
 
 
+MALFORMED = (
+    b"GET /-/left/on-purpose on-purpose HTTP/1.1",
+    b"on-purpose /x HTTP/1.1",
+    b"GET / HTTP/1.1\r\non purpose: x",
+)
+
+
+def test_malformed_requests_that_reach_the_agent_get_lines_without_what_they_hold(shared: LiveNode) -> None:
+    for line in MALFORMED:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(str(shared.run_dir / "agent.sock"))
+            connection.sendall(line + b"\r\n\r\n")
+            assert b" 400 " in connection.recv(4096), line
+    wait_until(lambda: shared.agent.log.read_text().count("Invalid request from") >= len(MALFORMED), 10, "its lines")
+    assert "purpose" not in shared.agent.log.read_text()
+
+
 def test_no_key_or_token_is_in_any_output_or_in_the_agents_command_line(shared: LiveNode) -> None:
     base = claim(shared)
     requests.get(base, timeout=5)
