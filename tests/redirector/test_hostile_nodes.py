@@ -61,6 +61,15 @@ def test_a_visitor_whom_a_node_would_send_elsewhere_gets_a_sandbox_at_the_next_n
     assert hostile.spawns()
 
 
+def test_a_claim_whose_answer_no_parser_takes_costs_its_visitor_nothing(
+    fleet: SteppedWorker, pair: tuple[FakeNode, FakeNode]
+) -> None:
+    hostile, honest = pair
+    hostile.claim_mood = "odd"
+    assert fleet.visit("/lab").headers["Location"].startswith(honest.url)
+    assert hostile.spawns()
+
+
 @pytest.mark.parametrize("text", NO_TEXTS)
 def test_a_text_that_no_database_takes_is_a_failed_poll_and_no_more(
     fleet: SteppedWorker, pair: tuple[FakeNode, FakeNode], text: str

@@ -38,7 +38,7 @@ def test_a_node_is_up_after_its_first_good_poll(nodes: FakeNodes, fleet: Stepped
     assert fleet.worker.view.pool().tally.free == {"n1": 4}
 
 
-@pytest.mark.parametrize("mood", ["hanging", "trickling", "endless", "garbled", "failing", "mute", "alien"])
+@pytest.mark.parametrize("mood", ["hanging", "trickling", "endless", "garbled", "failing", "mute", "alien", "odd"])
 def test_a_sick_node_hurts_no_other(nodes: FakeNodes, fleet: SteppedWorker, mood: Mood) -> None:
     sick, well = nodes.add("sick"), nodes.add("well", ready=3)
     fleet.add(sick, well)

@@ -7,10 +7,22 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Mood = Literal[
-    "well", "hanging", "garbled", "endless", "trickling", "mute", "failing", "elsewhere", "alien", "orphaned", "fronted"
+    "well",
+    "hanging",
+    "garbled",
+    "endless",
+    "trickling",
+    "mute",
+    "failing",
+    "elsewhere",
+    "alien",
+    "odd",
+    "orphaned",
+    "fronted",
 ]
 """How a node answers: `mute` closes without a word, `failing` says 500, `elsewhere` redirects to another
-origin, `alien` is no HTTP server, `orphaned` is a node's proxy whose agent is away,
+origin, `alien` is no HTTP server, `odd` has a header that the standard library's parser falls over, `orphaned`
+is a node's proxy whose agent is away,
 `fronted` another proxy, with a page of its own."""
 
 

@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 from tests.support.fleet_node import Asked, FakeNode, Mood
+from tests.support.strangers import whole
 
 
 class FakeNodes:
@@ -113,6 +114,10 @@ async def _serve_one(node: FakeNode, reader: asyncio.StreamReader, writer: async
             await _send(writer, 503, b'{"status": "unavailable", "message": "the agent does not answer"}', {})
         case "fronted":
             await _send(writer, 502, b"<html>Bad Gateway</html>", {})
+        case "odd":
+            writer.write(whole(b"{}", b"Content-Type: multipart/x; boundary*=a; boundary*0=b"))
+            await writer.drain()
+            return False
         case "elsewhere":
             await _send(writer, 302, b"", {"Location": f"{node.elsewhere}{asked.path}"})
         case "mute" | "alien":
