@@ -2,32 +2,32 @@
 
 from __future__ import annotations
 
-import json
 import secrets
+import shlex
 import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from node_agent import kernel_session
+from node_agent import docker_home
+from node_agent.check_server import Finding, base_url_finding, kernel_finding, landing_finding
 from node_agent.docker_engine import DockerEngine
 from node_agent.docker_images import Progress
 from node_agent.docker_limits import DockerLimits
 from node_agent.docker_runtime import DockerRuntime
 from node_agent.errors import EngineError
-from node_agent.kernel_session import KernelError
 from node_agent.runtime import Launch
-from node_agent.sandboxes import base_path, name_of, new_key
+from node_agent.sandboxes import name_of, new_key
 from node_agent.setting_values import SOCKET_NAME
-from node_agent.unix_http import NoAnswerError, listens, request
+from node_agent.unix_http import listens
 
-KERNEL_SECONDS = 60.0
-ANSWER_SECONDS = 10.0
 LOOK_SECONDS = 0.05
-OK, FORBIDDEN, NOT_FOUND = 200, 403, 404
-
+PROGRESS_SECONDS = 2.0
+"""Between two lines about a pull."""
+NAMED = 5
+"""How many files a line names."""
 HINTS = (
     ("Read-only file system", "It writes outside of its home and /tmp; everything else is read-only in a sandbox."),
     ("exec jupyter-lab failed", "There is no jupyter-lab in the image: install jupyterlab, or set another command."),
@@ -40,19 +40,6 @@ HINTS = (
 SOCKET_ADVICE = (
     "Its command has to pass {socket} on, as --ServerApp.sock={socket} does, to a Jupyter Server that is 1.3 or newer."
 )
-KERNEL_ADVICE = (
-    "Is a kernel installed (ipykernel)? Does it start within the memory limit? May requests come without a cookie "
-    "(--ServerApp.disable_check_xsrf=True)?"
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at. `advice` is for the image's author, and may come with what is fine, too."""
-
-    good: bool
-    what: str
-    advice: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +74,22 @@ def check(
     # Short, like the agent's own: socket paths end at 107 bytes.
     place = Path(tempfile.mkdtemp(prefix="try", dir=run_dir))
     place.chmod(0o711)
-    # A run directory of its own, so that an agent on this host never takes the sandbox for one of its pool.
-    runtime = DockerRuntime(
+    runtime = _runtime(engine, trial, place)
+    launch = _launch(trial.image, place)
+    say(f"starting a sandbox of {trial.image}, which may take {trial.start_seconds:.0f} s")
+    try:
+        yield from _walk(runtime, trial, launch, pause, lambda: _swallowed(engine, trial, place, pause, say))
+    finally:
+        runtime.end(launch.name)
+        runtime.tidy()
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def _runtime(engine: DockerEngine, trial: Trial, place: Path) -> DockerRuntime:
+    return DockerRuntime(
         engine,
         node=f"check-{place.name}",
+        # Of its own, so that an agent on this host never takes the sandbox for one of its pool.
         run_dir=place,
         image=trial.image,
         template=trial.template,
@@ -100,23 +99,44 @@ def check(
         pull=False,
         unkept=trial.unkept,
     )
+
+
+def _swallowed(
+    engine: DockerEngine, trial: Trial, place: Path, pause: Callable[[float], object], say: Callable[[str], object]
+) -> str:
+    """Why an ENTRYPOINT is to blame for a server that did not start; empty if it does not start without, either."""
     launch = _launch(trial.image, place)
+    runtime = _runtime(engine, replace(trial, limits=replace(trial.limits, entrypoint=False)), place)
+    entrypoint = shlex.join(runtime.prepared(launch).entrypoint)
+    if not entrypoint or not trial.limits.entrypoint:
+        return ""
+    say(f"starting one without the ENTRYPOINT {entrypoint}")
     try:
-        yield from _walk(runtime, trial, launch, pause)
+        runtime.start(launch)
+        if _await_socket(runtime, trial, launch, pause):
+            return ""
+    except EngineError:
+        return ""
     finally:
         runtime.end(launch.name)
-        shutil.rmtree(place, ignore_errors=True)
+    return (
+        f"The image's ENTRYPOINT swallows the command: {entrypoint}\n"
+        'Without it the server starts: set TMPNB_NODE_ENTRYPOINT=none, or end it with exec "$@" in the image.'
+    )
 
 
 def _fetch(engine: DockerEngine, image: str, say: Callable[[str], object]) -> None:
     if engine.image(image) is not None:
         return
-    progress = Progress()
+    progress, said_at = Progress(), -PROGRESS_SECONDS
+    say(f"{image} is not on this host; asking its registry")
     for event in engine.pull(image):
         if "error" in event:
             raise EngineError(str(event["error"]))
         progress.note(event)
-        say(f"pulling {image}: {progress}")
+        if time.monotonic() - said_at >= PROGRESS_SECONDS:
+            said_at = time.monotonic()
+            say(f"pulling {image}: {progress}")
 
 
 def _launch(image: str, place: Path) -> Launch:
@@ -127,7 +147,13 @@ def _launch(image: str, place: Path) -> Launch:
     return Launch(name_of(key), key, "check", image, directory)
 
 
-def _walk(runtime: DockerRuntime, trial: Trial, launch: Launch, pause: Callable[[float], object]) -> Iterator[Finding]:
+def _walk(
+    runtime: DockerRuntime,
+    trial: Trial,
+    launch: Launch,
+    pause: Callable[[float], object],
+    swallowed: Callable[[], str],
+) -> Iterator[Finding]:
     runtime.check()
     begun = time.monotonic()
     try:
@@ -136,14 +162,17 @@ def _walk(runtime: DockerRuntime, trial: Trial, launch: Launch, pause: Callable[
         yield Finding(good=False, what=f"the container does not start: {error}")
         return
     yield Finding(good=True, what=_account(runtime, launch))
+    if files := _home(runtime, trial, launch):
+        yield files
 
     if problem := _await_socket(runtime, trial, launch, pause):
-        yield problem
+        blamed = swallowed()
+        yield replace(problem, advice=f"{blamed}\n{problem.advice}") if blamed else problem
         return
     yield Finding(good=True, what=f"its socket appeared after {time.monotonic() - begun:.1f} s")
 
     launch.directory.chmod(0o755)
-    for look in (_base_url, _landing):
+    for look in (base_url_finding, landing_finding):
         finding = look(launch, trial.landing)
         yield finding
         if not finding.good:
@@ -151,12 +180,30 @@ def _walk(runtime: DockerRuntime, trial: Trial, launch: Launch, pause: Callable[
 
     # As at a claim.
     claimed = launch.directory.rename(launch.directory.with_name("claimed"))
-    yield _kernel(claimed / SOCKET_NAME, launch)
+    yield kernel_finding(claimed / SOCKET_NAME, launch)
 
 
 def _account(runtime: DockerRuntime, launch: Launch) -> str:
-    account = runtime.account(launch)
+    account = runtime.prepared(launch).account
     return f"it starts as user {account.uid}, home {account.home}, with a read-only root and no privileges"
+
+
+def _home(runtime: DockerRuntime, trial: Trial, launch: Launch) -> Finding | None:
+    """What becomes of the files that the image holds in the home; None where there are none that anybody would miss."""
+    prepared, held = runtime.prepared(launch), runtime.home_contents(trial.image)
+    home, missed = prepared.account.home, held.missed
+    if not missed:
+        return None
+    names = ", ".join(missed[:NAMED]) + (f" and {len(missed) - NAMED} more" if missed[NAMED:] else "")
+    if prepared.home_volume:
+        return Finding(good=True, what=f"each home starts with what the image holds in {home}: {names}")
+    advice = "TMPNB_NODE_FILL_HOME=auto copies it into each sandbox's home at its start."
+    if held.total > trial.limits.home_bytes:
+        advice = (
+            f"It is not copied: {docker_home.too_large(held, home, trial.limits.home_bytes)}.\n"
+            "What nobody changes belongs elsewhere in the image, such as /opt/data: there it takes no memory."
+        )
+    return Finding(good=True, what=f"visitors do not see what the image holds in {home}: {names}", advice=advice)
 
 
 def _await_socket(
@@ -179,58 +226,3 @@ def _failed(what: str, words: str, advice: str = "") -> Finding:
     hints = [hint for sign, hint in HINTS if sign in words]
     said = f"It said at last:\n{words.strip()}" if words.strip() else "It said nothing."
     return Finding(good=False, what=what, advice="\n".join([*(hints or [advice] if hints or advice else []), said]))
-
-
-def _base_url(launch: Launch, _landing: str) -> Finding:
-    try:
-        answer = request(launch.directory / SOCKET_NAME, "GET", f"{base_path(launch.key)}api", within=ANSWER_SECONDS)
-    except NoAnswerError as error:
-        return Finding(good=False, what=f"its API gave {error}", advice="Is it a Jupyter server that listens there?")
-    if answer.status == NOT_FOUND:
-        advice = "Its command has to pass {base_path} on, as --ServerApp.base_url={base_path} does."
-        return Finding(good=False, what="its API is not below the base URL that it was given", advice=advice)
-    version = _version(answer.body) if answer.status == OK else ""
-    if not version:
-        return Finding(good=False, what=f"its API answered {answer.status}, not with a version as Jupyter's does")
-    return Finding(good=True, what=f"Jupyter Server {version} answers below its base URL")
-
-
-def _version(body: bytes) -> str:
-    try:
-        found = json.loads(body)
-    except ValueError:
-        return ""
-    return str(found.get("version", ""))[:40] if isinstance(found, dict) else ""
-
-
-def _landing(launch: Launch, landing: str) -> Finding:
-    begun = time.monotonic()
-    try:
-        target = base_path(launch.key).rstrip("/") + landing
-        answer = request(launch.directory / SOCKET_NAME, "GET", target, within=ANSWER_SECONDS)
-    except NoAnswerError as error:
-        return Finding(good=False, what=f"the landing page {landing} gave {error}")
-    if answer.status == OK:
-        return Finding(good=True, what=f"the landing page {landing} came after {time.monotonic() - begun:.1f} s")
-    if answer.status == NOT_FOUND:
-        advice = (
-            f"Install what serves {landing} (JupyterLab for /lab, Notebook for /tree), or set another landing path."
-        )
-    elif answer.status in (301, 302, FORBIDDEN):
-        advice = (
-            "It must ask for no token and no password: --IdentityProvider.token= in its command. The URL is the secret."
-        )
-    else:
-        advice = ""
-    return Finding(good=False, what=f"the landing page {landing} answered {answer.status}", advice=advice)
-
-
-def _kernel(socket: Path, launch: Launch) -> Finding:
-    begun = time.monotonic()
-    try:
-        value = kernel_session.run(socket, base_path(launch.key), "6*7", within=KERNEL_SECONDS)
-    except KernelError as error:
-        return Finding(good=False, what=f"no kernel computes: {error}", advice=KERNEL_ADVICE)
-    if value != "42":
-        return Finding(good=True, what=f"its default kernel answers, though not as Python would: {value!r:.40}")
-    return Finding(good=True, what=f"a kernel computed 6*7 after {time.monotonic() - begun:.1f} s")

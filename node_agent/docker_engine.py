@@ -34,7 +34,7 @@ PULL_SECONDS = 300
 """Of silence in a pull. The engine says nothing while it verifies a large layer, nor of a registry that hangs."""
 ANSWER_SECONDS = 5
 """For the question whether the engine is there at all."""
-CONFLICT = 409
+NOT_FOUND, CONFLICT = 404, 409
 
 # The SDK lets the errors of requests through, which are OSErrors, and while it streams those of urllib3.
 NO_ANSWER = (DockerException, HTTPError, OSError)
@@ -186,6 +186,23 @@ class DockerEngine:
                     raise
 
         self._ask("remove a container", _absent(remove), retry=True)
+
+    def volumes(self, label: str) -> list[str]:
+        """The names of the volumes that bear a label."""
+        found = self._ask("list volumes", lambda client: client.volumes(filters={"label": label}), retry=True)
+        return [str(volume["Name"]) for volume in found.get("Volumes") or ()]
+
+    def remove_volume(self, name: str) -> None:
+        """Remove a volume; one that a container still uses stays."""
+
+        def remove(client: Any) -> None:
+            try:
+                client.remove_volume(name)
+            except APIError as error:
+                if error.status_code not in (CONFLICT, NOT_FOUND):
+                    raise
+
+        self._ask("remove a volume", remove, retry=True)
 
     def close(self) -> None:
         """Let go of the connections; a later call makes new ones."""

@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from node_agent.docker_seccomp import PROFILE
 from node_agent.runtime import Launch
@@ -35,6 +35,15 @@ SHARED_NETWORKS = ("host", "bridge", "default", "container")
 
 TMP = "/tmp"  # noqa: S108 - a path in the container, a file system of its own
 OPEN_FILES = 4096
+HOME_OF_IMAGE = "/opt/tmpnb-home"
+"""Where a sandbox sees what its image holds in the home."""
+FILL_HOME = (
+    "/bin/sh",
+    "-c",
+    f'cp -a {HOME_OF_IMAGE}/. "$HOME" || echo "tmpnb: not all of the home could be copied"; exec "$@"',
+    "fill-home",
+)
+"""Goes before the image's own ENTRYPOINT, or before the command."""
 HOST_NAME = "notebook"
 OWN_ADDRESS = "127.0.1.1"
 """Of the host name, as Debian has it: programs look themselves up, and there is nobody else to tell them."""
@@ -57,6 +66,9 @@ THREAD_VARIABLES = (
 """Libraries start a thread for each of the host's processors unless told otherwise; a sandbox may have few of both."""
 OOM_SCORE = 500
 """When the host runs out of memory, its kernel takes a sandbox rather than the engine or nginx."""
+
+
+FillHome = Literal["auto", "always", "never"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +107,10 @@ class DockerLimits:
     """Host names with their addresses."""
     oci_runtime: str = ""
     """One that the engine knows by this name, such as runsc, whose --host-uds has to be all; empty: the default."""
+    entrypoint: bool = True
+    """Whether the image's ENTRYPOINT runs, with the command as its arguments."""
+    fill_home: FillHome = "auto"
+    """Whether the home starts with what the image holds there: if somebody would miss it and it fits, always, never."""
     seccomp: str = field(default=PROFILE, repr=False)
     """The profile of system calls, as JSON; empty: the engine's own."""
 
@@ -106,6 +122,17 @@ class Account:
     uid: int
     gid: int
     home: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """An image, made ready for sandboxes."""
+
+    account: Account
+    entrypoint: tuple[str, ...] = ()
+    """The image's own."""
+    home_volume: str = ""
+    """The volume with what the image holds in its home; empty: the home starts empty."""
 
 
 def problems(limits: DockerLimits) -> list[str]:
@@ -139,13 +166,14 @@ def threads(limits: DockerLimits) -> int:
 
 
 def creation(
-    launch: Launch, limits: DockerLimits, *, node: str, run_dir: Path, account: Account, argv: Sequence[str]
+    launch: Launch, limits: DockerLimits, *, node: str, run_dir: Path, prepared: Prepared, argv: Sequence[str]
 ) -> dict[str, Any]:
     """The body of the engine's `POST /containers/create`."""
+    account = prepared.account
     few = [(variable, threads(limits)) for variable in THREAD_VARIABLES]
     return {
         "Image": launch.image,
-        "Cmd": list(argv),
+        **_command(limits, prepared, argv),
         # The last one of a name counts.
         "Env": [f"{name}={value}" for name, value in (*few, *limits.environment, ("HOME", account.home))],
         "User": f"{account.uid}:{account.gid}",
@@ -160,11 +188,19 @@ def creation(
         },
         # Some images bring one that starts a Python every few seconds, for each of hundreds of sandboxes.
         "Healthcheck": {"Test": ["NONE"]},
-        "HostConfig": _host_config(launch, limits, account),
+        "HostConfig": _host_config(launch, limits, prepared),
     }
 
 
-def _host_config(launch: Launch, limits: DockerLimits, account: Account) -> dict[str, Any]:
+def _command(limits: DockerLimits, prepared: Prepared, argv: Sequence[str]) -> dict[str, list[str]]:
+    if prepared.home_volume:
+        entrypoint = prepared.entrypoint if limits.entrypoint else ()
+        return {"Entrypoint": [*FILL_HOME, *entrypoint], "Cmd": list(argv)}
+    return {"Cmd": list(argv)} if limits.entrypoint else {"Entrypoint": [], "Cmd": list(argv)}
+
+
+def _host_config(launch: Launch, limits: DockerLimits, prepared: Prepared) -> dict[str, Any]:
+    account = prepared.account
     directory = str(launch.directory)
     # Not noexec: visitors compile things, and an interpreter needs no such permission anyway.
     memory = "rw,exec,nosuid,nodev"
@@ -181,6 +217,7 @@ def _host_config(launch: Launch, limits: DockerLimits, account: Account) -> dict
         "Mounts": [
             _bind(Mount(directory, directory, read_only=False)),
             *(_bind(mount) for mount in limits.mounts),
+            *([_home(prepared.home_volume)] if prepared.home_volume else []),
         ],
         "Memory": limits.memory_bytes,
         "MemorySwap": limits.memory_bytes,
@@ -203,6 +240,17 @@ def _host_config(launch: Launch, limits: DockerLimits, account: Account) -> dict
         "ExtraHosts": [f"{name}:{address}" for name, address in ((HOST_NAME, OWN_ADDRESS), *limits.extra_hosts)],
     }
     return config | ({"Runtime": limits.oci_runtime} if limits.oci_runtime else {})
+
+
+def _home(volume: str) -> dict[str, Any]:
+    # Without a copy: it was filled when it was made.
+    return {
+        "Type": "volume",
+        "Source": volume,
+        "Target": HOME_OF_IMAGE,
+        "ReadOnly": True,
+        "VolumeOptions": {"NoCopy": True},
+    }
 
 
 def _bind(mount: Mount) -> dict[str, Any]:

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from node_agent import command, docker_assets, docker_images, docker_proof
+from node_agent import command, docker_assets, docker_home, docker_images, docker_proof
 from node_agent.browser_files import BrowserFiles
 from node_agent.docker_engine import DockerEngine
+from node_agent.docker_home import HomeContents
 from node_agent.docker_images import ImagePulls
 from node_agent.docker_limits import (
     IMAGE_LABEL,
@@ -23,6 +25,7 @@ from node_agent.docker_limits import (
     SANDBOX_LABEL,
     Account,
     DockerLimits,
+    Prepared,
     creation,
 )
 from node_agent.errors import EngineError
@@ -73,7 +76,8 @@ class DockerRuntime:
         self._clock = clock
         self._limits = limits
         self._limits_by_pool = limits_by_pool or {}
-        self._accounts: dict[tuple[str, DockerLimits], Account] = {}
+        self._images: dict[tuple[str, DockerLimits], Prepared] = {}
+        self._preparing = threading.Lock()
         self._pulls = ImagePulls(engine.pull, clock, allowed=pull)
         self._unkept = unkept
         self._warned: set[str] = set()
@@ -84,9 +88,9 @@ class DockerRuntime:
 
     def start(self, launch: Launch) -> None:
         limits = self._limits_by_pool.get(launch.pool, self._limits)
-        account = self.account(launch)
-        argv = self._argv(launch, account)
-        body = creation(launch, limits, node=self._node, run_dir=self._run_dir, account=account, argv=argv)
+        prepared = self.prepared(launch)
+        argv = self._argv(launch, prepared.account)
+        body = creation(launch, limits, node=self._node, run_dir=self._run_dir, prepared=prepared, argv=argv)
         try:
             created = self._engine.create(body, f"tmpnb-{launch.name}")
             self._heed(created.warnings)
@@ -150,8 +154,8 @@ class DockerRuntime:
             static=launch.static,
         )
 
-    def account(self, launch: Launch) -> Account:
-        """Whom a sandbox runs as.
+    def prepared(self, launch: Launch) -> Prepared:
+        """A sandbox's image, made ready: whom it runs as, and what its home starts with.
 
         Raises:
             EngineError: its image is missing, or not fit for sandboxes.
@@ -161,11 +165,33 @@ class DockerRuntime:
         if found is None:
             raise EngineError(self._pulls.reason(image))
         known = (found["Id"], limits)
-        if known not in self._accounts:
-            account = docker_images.account(found["Config"], limits, lambda: self._passwd(found["Id"]))
-            docker_images.refuse_volumes(image, found["Config"], limits, account.home)
-            self._accounts[known] = account
-        return self._accounts[known]
+        # One at a time: several would fill one volume together.
+        with self._preparing:
+            volume = self._images[known].home_volume if known in self._images else ""
+            if known not in self._images or (volume and not self._has_volume(volume)):
+                self._images[known] = self._prepare(image, found, limits)
+            return self._images[known]
+
+    def _prepare(self, image: str, found: Mapping[str, Any], limits: DockerLimits) -> Prepared:
+        config = found["Config"]
+        account = docker_images.account(config, limits, lambda: self._passwd(found["Id"]))
+        docker_images.refuse_volumes(image, config, limits, account.home)
+        filled = docker_home.volume(self._engine, found, account.home, limits, owner=self._owner)
+        return Prepared(account, tuple(config.get("Entrypoint") or ()), filled)
+
+    def _has_volume(self, name: str) -> bool:
+        return docker_home.is_there(self._engine, name, owner=self._owner)
+
+    def tidy(self) -> None:
+        docker_home.sweep(self._engine, owner=self._owner)
+
+    def home_contents(self, image: str) -> HomeContents:
+        """What an image holds in the home of its sandboxes' user."""
+        found = self._engine.image(image)
+        if found is None:
+            raise EngineError(self._pulls.reason(image))
+        account = docker_images.account(found["Config"], self._limits, lambda: self._passwd(found["Id"]))
+        return docker_home.contents(self._engine, found, account.home, owner=self._owner)
 
     def _passwd(self, image: str) -> str:
         """The image's users, read from a container that never runs."""

@@ -116,6 +116,22 @@ TABLE: tuple[Setting, ...] = (
         "Another runtime that the engine knows, such as runsc.",
     ),
     Setting(
+        "entrypoint",
+        one_of("image", "none"),
+        "image",
+        "image",
+        "",
+        "image: its ENTRYPOINT runs, with COMMAND as its arguments. none: COMMAND alone, for one that swallows it.",
+    ),
+    Setting(
+        "fill_home",
+        one_of("auto", "always", "never"),
+        "auto",
+        "auto",
+        "",
+        "Whether its home starts with what the image holds there. auto: if that is more than a new user has, and fits.",
+    ),
+    Setting(
         "seccomp",
         seccomp,
         "",
@@ -164,5 +180,7 @@ def limits(values: Mapping[str, Any]) -> DockerLimits:
         environment=values["environment"],
         extra_hosts=values["extra_hosts"],
         oci_runtime=values["oci_runtime"],
+        entrypoint=values["entrypoint"] == "image",
+        fill_home=values["fill_home"],
         seccomp=values["seccomp"],
     )

@@ -165,6 +165,9 @@ class ProcessRuntime:
     def browser_files(self, image: str) -> BrowserFiles | None:  # noqa: ARG002 - an image is a mere label here
         return browser_files.of_host(sys.prefix) if command.shares(self._template) else None
 
+    def tidy(self) -> None:
+        """Nothing is shared between sandboxes."""
+
     def check(self) -> None:
         """Prove that sandboxes can start here, and warn."""
         if self._server == JUPYTER_LAB and importlib.util.find_spec("jupyterlab") is None:

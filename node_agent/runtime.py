@@ -95,5 +95,8 @@ class Runtime(Protocol):
     def browser_files(self, image: str) -> BrowserFiles | None:
         """What an image holds for browsers; None where that cannot be shared, as in an image without JupyterLab."""
 
+    def tidy(self) -> None:
+        """Remove what was made for sandboxes and none uses any more."""
+
     def check(self) -> None:
         """Prove that the engine answers."""

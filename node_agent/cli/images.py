@@ -44,7 +44,8 @@ def check(image: str) -> None:
         DockerEngine(settings.engine), trial, run_dir, pause=threading.Event().wait, say=say
     ):
         good = good and finding.good
-        click.echo(f"{'ok   ' if finding.good else 'wrong'}  {finding.what}")
+        mark = "wrong" if not finding.good else "note " if finding.advice else "ok   "
+        click.echo(f"{mark}  {finding.what}")
         for line in finding.advice.splitlines():
             click.echo(f"       {line}")
     if not good:

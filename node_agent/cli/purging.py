@@ -72,4 +72,5 @@ def _purge(settings: Settings) -> int:
     Ledger(settings.run_dir).clear()
     with ThreadPoolExecutor(PURGE_THREADS) as threads:
         list(threads.map(lambda instance: runtime.end(instance.name), instances))
+    runtime.tidy()
     return len(instances)

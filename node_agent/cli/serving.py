@@ -34,8 +34,10 @@ def serve(join: str | None) -> None:
     open_files.raise_limit(settings.slots, open_files.of_agent(settings.slots))
     # The check tries the engine with this very directory.
     host.make_run_dir(settings)
-    make_runtime(settings, environment).check()
+    runtime = make_runtime(settings, environment)
+    runtime.check()
     lock = host.take_run_dir(settings, patience=LOCK_SECONDS)
+    runtime.tidy()
     host.open_to_nginx(settings)
     host.write_proxy_config(settings)
     check_state(settings)

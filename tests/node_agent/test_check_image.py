@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -9,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from node_agent.check_image import Finding, Trial, check
+from node_agent.check_image import Trial, check
+from node_agent.check_server import Finding
 from node_agent.command import JUPYTER_LAB
 from node_agent.docker_engine import DockerEngine
 from node_agent.docker_limits import MIB, NODE_LABEL, DockerLimits
 from node_agent.errors import EngineError
-from tests.support.docker_host import local_engine, notebook_image, sandbox_image
+from tests.support.docker_host import local_engine, notebook_image, notebook_image_with, sandbox_image
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
 
@@ -142,3 +145,65 @@ def test_without_an_engine_there_is_nothing_to_find(tmp_path: Path) -> None:
     engine = DockerEngine(tmp_path / "docker.sock")
     with pytest.raises(EngineError, match="nobody listens at"):
         next(check(engine, trial, tmp_path, pause=threading.Event().wait, say=lambda _: None))
+
+
+IN_THE_HOME = """
+USER 0
+RUN rm -rf /home/visitor/* && echo '{{}}' > /home/visitor/index.ipynb && echo a,b > /home/visitor/data.csv \\
+ && head -c {size} /dev/zero > /home/visitor/large.bin && chown -R 1000:1000 /home/visitor
+ENTRYPOINT []
+USER 1000:1000
+"""
+
+
+def test_files_in_the_home_are_told_with_the_setting_that_shows_them(engine: DockerEngine, notebook: str) -> None:
+    assert notebook
+    image = notebook_image_with(IN_THE_HOME.format(size=1000))
+    files = "what the image holds in /home/visitor: large.bin, data.csv, index.ipynb"
+    found = findings(engine, image)
+    assert all(finding.good and not finding.advice for finding in found)
+    assert f"each home starts with {files}" in [finding.what for finding in found]
+    [note] = [finding for finding in findings(engine, image, limits=DockerLimits(fill_home="never")) if finding.advice]
+    assert (note.good, note.what) == (True, f"visitors do not see {files}")
+    assert "TMPNB_NODE_FILL_HOME=auto" in note.advice
+
+
+def test_a_home_that_is_too_large_is_told_with_what_is_large_and_where_it_belongs(
+    engine: DockerEngine, notebook: str
+) -> None:
+    assert notebook
+    image = notebook_image_with(IN_THE_HOME.format(size=200 * MIB))
+    [note] = [finding for finding in findings(engine, image) if finding.advice]
+    assert "large.bin (200 MiB)" in note.advice
+    assert "/opt/data" in note.advice
+    refused = last(findings(engine, image, limits=DockerLimits(fill_home="always")))
+    assert "holds 200 MiB, and a sandbox's home 128 MiB" in refused.what
+
+
+@pytest.mark.parametrize("landing", ["/lab/tree/Nope.ipynb", "/notebooks/Nope.ipynb"])
+def test_a_landing_page_that_opens_what_is_not_there_is_told(engine: DockerEngine, notebook: str, landing: str) -> None:
+    assert last(findings(engine, notebook, landing=landing)).what == (
+        f"the landing page {landing} opens Nope.ipynb, which is not there"
+    )
+    assert all(finding.good for finding in findings(engine, notebook, landing="/lab/tree/Welcome.ipynb"))
+
+
+@pytest.mark.parametrize("entrypoint", ['["sleep", "60"]', '["sh", "-c", "echo a server of its own"]'])
+def test_an_entrypoint_that_swallows_the_command_is_named_with_the_setting_that_sets_it_aside(
+    engine: DockerEngine, notebook: str, entrypoint: str
+) -> None:
+    assert notebook
+    image = notebook_image_with(f"ENTRYPOINT {entrypoint}")
+    finding = last(findings(engine, image, start_seconds=8))
+    assert f"swallows the command: {shlex.join(json.loads(entrypoint))}\n" in finding.advice
+    assert "TMPNB_NODE_ENTRYPOINT=none" in finding.advice
+    aside = findings(engine, image, limits=DockerLimits(entrypoint=False))
+    assert all(each.good for each in aside), aside
+
+
+def test_whoever_waits_is_told_for_what(engine: DockerEngine) -> None:
+    said: list[str] = []
+    trial = Trial("127.0.0.1:1/no/such:image", JUPYTER_LAB, "/lab", DockerLimits(), 1.0)
+    with tempfile.TemporaryDirectory(prefix="t", dir="/tmp") as run_dir:
+        list(check(engine, trial, Path(run_dir), pause=threading.Event().wait, say=said.append))
+    assert said == ["127.0.0.1:1/no/such:image is not on this host; asking its registry"]

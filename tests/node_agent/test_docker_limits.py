@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from node_agent.docker_limits import MIB, Account, DockerLimits, Mount, creation, problems
+from node_agent.docker_limits import FILL_HOME, MIB, Account, DockerLimits, Mount, Prepared, creation, problems
 from node_agent.docker_seccomp import PROFILE
 from node_agent.runtime import Launch
 
 KEY = "abcdefgh" + "z" * 26
 LAUNCH = Launch("abcdefgh", KEY, "default", "tmpnb-notebook", Path("/run/tmpnb/ready") / KEY)
-ACCOUNT = Account(1000, 100, "/home/ada")
+PREPARED = Prepared(Account(1000, 100, "/home/ada"), ("tini", "--"))
 
 
-def body(limits: DockerLimits | None = None) -> dict[str, Any]:
+def body(limits: DockerLimits | None = None, prepared: Prepared = PREPARED) -> dict[str, Any]:
     return creation(
-        LAUNCH, limits or DockerLimits(), node="n1", run_dir=Path("/run/t"), account=ACCOUNT, argv=["serve", "it"]
+        LAUNCH, limits or DockerLimits(), node="n1", run_dir=Path("/run/t"), prepared=prepared, argv=["serve", "it"]
     )
 
 
@@ -125,6 +126,20 @@ def test_libraries_compute_with_as_many_threads_as_a_sandbox_has_processors(cpus
 def test_an_operator_s_number_of_threads_counts_before_the_agent_s() -> None:
     made = body(DockerLimits(environment=(("OMP_NUM_THREADS", "7"),)))["Env"]
     assert [line for line in made if line.startswith("OMP_NUM_THREADS=")] == ["OMP_NUM_THREADS=2", "OMP_NUM_THREADS=7"]
+
+
+def test_the_image_s_entrypoint_runs_unless_it_is_set_aside() -> None:
+    assert "Entrypoint" not in body()
+    assert body(DockerLimits(entrypoint=False))["Entrypoint"] == []
+
+
+@pytest.mark.parametrize(("entrypoint", "then"), [(True, ["tini", "--"]), (False, [])])
+def test_a_home_is_filled_before_anything_else_runs(*, entrypoint: bool, then: list[str]) -> None:
+    made = body(DockerLimits(entrypoint=entrypoint), replace(PREPARED, home_volume="v"))
+    assert made["Entrypoint"] == [*FILL_HOME, *then]
+    assert made["Cmd"] == ["serve", "it"]
+    mount = made["HostConfig"]["Mounts"][-1]
+    assert (mount["Type"], mount["Source"], mount["ReadOnly"]) == ("volume", "v", True)
 
 
 def test_the_engine_s_own_runtime_is_used_unless_another_is_named() -> None:

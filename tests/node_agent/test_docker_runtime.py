@@ -198,6 +198,55 @@ def test_environment_mounts_and_hosts_reach_the_sandbox(engine: DockerEngine, im
         assert inside(launch.directory, "touch /shared/x")[0] == 0
 
 
+# What its home starts with.
+
+FILLED = """
+USER 0
+RUN mkdir -p /home/somebody/data && echo one > /home/somebody/index.ipynb && echo two > /home/somebody/data/.hidden \\
+ && chown -R 1000:1000 /home/somebody
+ENTRYPOINT ["env", "CAME_BY=entrypoint"]
+USER 1000
+"""
+
+
+def test_a_home_is_filled_from_the_image_and_the_entrypoint_still_runs(engine: DockerEngine) -> None:
+    with docker_host(engine, sandbox_image(FILLED), DockerLimits()) as host:
+        launch = host.start()
+        code, printed = inside(launch.directory, "cat ~/index.ipynb ~/data/.hidden; echo $CAME_BY; touch ~/data/new")
+        assert (code, printed) == (0, "one\ntwo\nentrypoint\n")
+        assert inside(launch.directory, "touch /opt/tmpnb-home/x")[0] != 0, "what all share is read-only"
+        second = host.start()
+        assert inside(second.directory, "ls ~/data/new")[0] != 0
+        # An operator prunes what nothing uses at the moment.
+        for each in (launch, second):
+            host.runtime.end(each.name)
+        host.runtime.tidy()
+        assert engine.volumes(f"tmpnb.home={host.run_dir}") == []
+        third = host.start()
+        assert inside(third.directory, "cat ~/index.ipynb") == (0, "one\n")
+        host.runtime.end(third.name)
+        host.runtime.tidy()
+
+
+def test_a_home_starts_empty_where_it_is_not_to_be_filled_or_the_files_do_not_fit(engine: DockerEngine) -> None:
+    for limits in (DockerLimits(fill_home="never"), DockerLimits(home_bytes=4)):
+        with docker_host(engine, sandbox_image(FILLED), limits) as host:
+            assert inside(host.start().directory, "ls -A ~") == (0, "")
+
+
+def test_a_home_that_is_larger_than_a_sandbox_s_is_refused_with_its_name(engine: DockerEngine) -> None:
+    limits = DockerLimits(fill_home="always", home_bytes=2)
+    with docker_host(engine, sandbox_image(FILLED), limits) as host:
+        launch = host.launch()
+        with pytest.raises(EngineError, match="TMPNB_NODE_HOME"):
+            host.runtime.start(launch)
+
+
+def test_an_entrypoint_can_be_set_aside(engine: DockerEngine) -> None:
+    with docker_host(engine, sandbox_image(FILLED), DockerLimits(entrypoint=False)) as host:
+        assert inside(host.start().directory, "echo [$CAME_BY]") == (0, "[]\n")
+
+
 # What the agent sees.
 
 

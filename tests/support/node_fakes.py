@@ -237,6 +237,9 @@ class FakeRuntime:
     def browser_files(self, image: str) -> BrowserFiles | None:
         """It holds none."""
 
+    def tidy(self) -> None:
+        """Nothing is shared."""
+
     def check(self) -> None:
         self._ask()
 
