@@ -127,9 +127,9 @@ def test_nginx_approves_of_the_redirector_s_front(tmp_path: Path) -> None:
     Authority(tmp_path / "authority").issue(tmp_path / "tls", "notebooks.example.org")
     front = (DEPLOY / "redirector" / "nginx" / "tmpnb.conf").read_text()
     front = front.replace("/etc/tmpnb/tls/", f"{tmp_path}/tls/").replace("/var/log/nginx/", f"{tmp_path}/")
-    (tmp_path / "tmpnb.conf").write_text(front)
+    (tmp_path / "tmpnb-front.conf").write_text(front)
     frame = (DEPLOY / "redirector" / "nginx" / "nginx.conf").read_text()
-    frame = frame.replace("/etc/nginx/conf.d/tmpnb.conf", f"{tmp_path}/tmpnb.conf").replace("/run/", f"{tmp_path}/")
+    frame = frame.replace("/run/", f"{tmp_path}/")
     (tmp_path / "nginx.conf").write_text(frame)
 
     done = run(nginx, "-t", "-q", "-e", "stderr", "-p", tmp_path, "-c", tmp_path / "nginx.conf")
