@@ -81,6 +81,17 @@ def test_all_visitors_together_leave_room_for_the_agent_and_its_numbers(front: F
             assert front.ask(path).status == 200
 
 
+def test_one_sandboxes_pages_ask_the_agent_only_so_often(front: Front) -> None:
+    for key in (KEY, OTHER):
+        front.sandbox(key, respond)
+    front.agent(lambda request: request.answer(200, b"{}"))
+    statuses = [front.ask(f"/-/left/{KEY}").status for _ in range(200)]
+    assert statuses[:40] == [200] * 40
+    assert 429 in statuses
+    assert front.ask(f"/-/left/{OTHER}").status == 200
+    assert front.ask(f"/user/{KEY}/lab").status == 200
+
+
 @pytest.mark.parametrize("connections", [1, 7, 256, 8192, 9256, 65536])
 def test_all_shares_fit_into_one_worker_and_none_is_all_of_it(connections: int) -> None:
     bounds = shares(connections)
