@@ -5,6 +5,7 @@ A session lives while somebody or something is at work in it. At work is
 - a person: a page of the sandbox was opened, or a key, a pointer or a finger was used in one, which the node's script
   in the page reports;
 - a kernel that computes, and a kernel or a terminal that exchanges messages, as Jupyter says of them;
+- a program that somebody has started in a terminal, until it is done, as a cell in a kernel is;
 - whatever uses the processor.
 
 Requests by themselves are no work, whoever sends them: pages and their extensions ask many things every few seconds as
@@ -40,6 +41,8 @@ class Activity:
     """The time of their latest message in Jupyter's words; empty where there are none. Only ever compared."""
     busy: bool
     """A kernel is computing."""
+    terminals: bool = False
+    """There are any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,8 @@ class Look:
     """None: its server said nothing that makes sense."""
     processor_seconds: float | None = None
     """That it has used since its start; None: unknown."""
+    program: bool = False
+    """A program runs in the foreground of a terminal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +74,8 @@ def at_work(before: Look, look: Look) -> bool:
     Jupyter's times are those of a clock that may be set, and of a program that may lie: that they changed counts, not
     what they say. Lies buy at most the time until `max_age`.
     """
+    if look.program:
+        return True
     if look.activity is not None:
         known = before.activity or Activity("", busy=False)
         if look.activity.busy or look.activity.newest != known.newest:

@@ -20,7 +20,7 @@ from docker.errors import APIError, DockerException, NotFound
 from urllib3.exceptions import HTTPError
 
 from node_agent.errors import EngineError
-from node_agent.runtime import Usage
+from node_agent.runtime import TerminalProcess, Usage
 from node_agent.sandboxes import redact
 from node_agent.unix_http import listens
 
@@ -127,6 +127,12 @@ class DockerEngine:
         spare = parts.get("total_inactive_file", parts.get("inactive_file", 0))
         nanoseconds = ((stats.get("cpu_stats") or {}).get("cpu_usage") or {}).get("total_usage")
         return Usage(max(0, int(memory.get("usage", 0)) - int(spare)), nanoseconds and nanoseconds / 1e9)
+
+    def processes(self, container: str) -> list[TerminalProcess]:
+        """What runs in a container, by the host's numbers. Nothing where the engine's host has no usual `ps`."""
+        look = _absent(lambda client: client.top(container, ps_args="-eo pid,pgid,sess,tpgid"))
+        rows = (self._ask("look at a container's processes", look) or {}).get("Processes") or []
+        return [TerminalProcess(*map(int, row[:4])) for row in rows]
 
     def log_tail(self, container: str, lines: int) -> bytes:
         read = _absent(lambda client: client.logs(container, tail=lines))

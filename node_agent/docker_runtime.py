@@ -29,7 +29,7 @@ from node_agent.docker_limits import (
     creation,
 )
 from node_agent.errors import EngineError
-from node_agent.runtime import ImageState, Instance, Launch, Usage
+from node_agent.runtime import ImageState, Instance, Launch, Usage, runs_program
 from node_agent.sandboxes import base_path, redact
 from node_agent.setting_values import SOCKET_NAME
 
@@ -114,6 +114,9 @@ class DockerRuntime:
 
     def usage(self, name: str) -> Usage:
         return next((self._engine.usage(container) for container in self._named(name)), Usage())
+
+    def runs_program(self, name: str) -> bool:
+        return any(runs_program(self._engine.processes(container)) for container in self._named(name))
 
     def browser_files(self, image: str) -> BrowserFiles | None:
         found = self._engine.image(image) if command.shares(self._template) else None

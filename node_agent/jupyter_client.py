@@ -39,7 +39,8 @@ def activity(socket: Path, base_path: str) -> Activity | None:
     terminals = _listed(socket, f"{base_path}api/terminals?no_track_activity=1") or []
     times = [each.get("last_activity") for each in (*kernels, *terminals)]
     newest = max((time[:TIME_LIMIT] for time in times if isinstance(time, str)), default="")
-    return Activity(newest, any(kernel.get("execution_state") == "busy" for kernel in kernels))
+    busy = any(kernel.get("execution_state") == "busy" for kernel in kernels)
+    return Activity(newest, busy, terminals=bool(terminals))
 
 
 def _listed(socket: Path, target: str) -> list[dict[Any, Any]] | None:

@@ -24,8 +24,8 @@ import psutil
 from node_agent import browser_files, command, durable
 from node_agent.browser_files import BrowserFiles
 from node_agent.errors import EngineError, HostError
-from node_agent.processes import ProcessId, end_tree, tree_usage
-from node_agent.runtime import ImageState, Instance, Launch, Usage
+from node_agent.processes import ProcessId, end_tree, terminal_processes, tree_usage
+from node_agent.runtime import ImageState, Instance, Launch, Usage, runs_program
 from node_agent.sandboxes import base_path
 from node_agent.setting_values import SOCKET_NAME
 
@@ -158,9 +158,16 @@ class ProcessRuntime:
             return ""
 
     def usage(self, name: str) -> Usage:
-        record = self._record(self._root / name)
-        process = ProcessId(record.pid, record.started).find() if record else None
+        process = self._process(name)
         return tree_usage(process) if process else Usage()
+
+    def runs_program(self, name: str) -> bool:
+        process = self._process(name)
+        return process is not None and runs_program(terminal_processes(process))
+
+    def _process(self, name: str) -> psutil.Process | None:
+        record = self._record(self._root / name)
+        return ProcessId(record.pid, record.started).find() if record else None
 
     def browser_files(self, image: str) -> BrowserFiles | None:  # noqa: ARG002 - an image is a mere label here
         return browser_files.of_host(sys.prefix) if command.shares(self._template) else None

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 
 from node_agent.errors import EngineError
-from node_agent.runtime import Usage
+from node_agent.runtime import TerminalProcess, Usage
 
 GONE = (psutil.NoSuchProcess, psutil.ZombieProcess)
 LOOK_SECONDS = 0.05
@@ -53,13 +53,26 @@ def start_of(pid: int, proc: Path = Path("/proc")) -> str:
 
     Not a time of day: psutil computes that from the host's clock, and it moves as often as somebody sets that.
     """
+    fields = _fields(pid, proc)
+    return f"{(proc / 'sys/kernel/random/boot_id').read_text().strip()}/{fields[19]}" if fields else ""
+
+
+def terminal_processes(root: psutil.Process) -> Iterator[TerminalProcess]:
+    """A process and its descendants, as job control sees them."""
+    for process in (root, *_children(root)):
+        if fields := _fields(process.pid, Path("/proc")):
+            yield TerminalProcess(process.pid, int(fields[2]), int(fields[3]), int(fields[5]))
+
+
+def _fields(pid: int, proc: Path) -> list[str]:
+    """What the kernel says of a process, from the third field on; empty where there is no such process.
+
+    The first two are its number and its name, which may hold anything.
+    """
     try:
-        boot = (proc / "sys/kernel/random/boot_id").read_text().strip()
-        fields = (proc / f"{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+        return (proc / f"{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
-        return ""
-    # The 22nd of all, of which the first two are left out here: a program's name may hold anything.
-    return f"{boot}/{fields[19]}"
+        return []
 
 
 def end_tree(root: ProcessId, belongs: Callable[[psutil.Process], bool], *, within: float) -> None:

@@ -242,7 +242,9 @@ class Reconciler:
         """Look at one session, and note who or what was at work in it since the look before."""
         used = self._starter.weigh(sandbox)
         activity = self._activity(self._pools.socket(sandbox), base_path(sandbox.key)) or before.activity
-        look = Look(self._clock(), activity, used.processor_seconds if used else before.processor_seconds)
+        program = activity is not None and activity.terminals and self._starter.runs_program(sandbox)
+        seconds = used.processor_seconds if used else before.processor_seconds
+        look = Look(self._clock(), activity, seconds, program)
         self._looks[sandbox.name] = look
         if at_work(before, look):
             self._pools.note_activity(sandbox.name, look.at)

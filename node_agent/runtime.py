@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -67,6 +68,25 @@ class Usage:
     """That all its processes have used since it started; None: unknown."""
 
 
+@dataclass(frozen=True, slots=True)
+class TerminalProcess:
+    """One process as job control sees it: numbers of processes, groups and sessions."""
+
+    pid: int
+    group: int
+    session: int
+    foreground: int
+    """The group that is in the foreground of its terminal; -1: it has none."""
+
+
+def runs_program(processes: Iterable[TerminalProcess]) -> bool:
+    """Whether somebody has started a program in a terminal that is not done yet.
+
+    The leader of a terminal's session is its shell. While it waits for a line it is in the foreground itself.
+    """
+    return any(each.pid == each.session and each.foreground > 0 and each.foreground != each.group for each in processes)
+
+
 class Runtime(Protocol):
     """Runs sandboxes. Calls may come from several threads at once.
 
@@ -91,6 +111,9 @@ class Runtime(Protocol):
 
     def usage(self, name: str) -> Usage:
         """What a sandbox uses; nothing where that cannot be said."""
+
+    def runs_program(self, name: str) -> bool:
+        """Whether a program runs in the foreground of a sandbox's terminals."""
 
     def browser_files(self, image: str) -> BrowserFiles | None:
         """What an image holds for browsers; None where that cannot be shared, as in an image without JupyterLab."""

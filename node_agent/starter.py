@@ -153,6 +153,14 @@ class Starter:
         self._pools.weigh(sandbox.name, used.memory)
         return used
 
+    def runs_program(self, sandbox: Sandbox) -> bool:
+        """Whether somebody has started a program in a terminal of a sandbox that is not done yet."""
+        try:
+            return self._runtime.runs_program(sandbox.name)
+        except EngineError as error:
+            log.debug("processes of sandbox=%s: %s", sandbox.name, error)
+            return False
+
     def last_words(self, sandbox: Sandbox) -> str:
         """The end of its log in one line, for a reason; empty where there is none to be had."""
         try:

@@ -63,6 +63,12 @@ def test_what_kernels_and_terminals_exchange_is_work(
     assert at_work(Look(100.0, before), Look(130.0, after)) is work
 
 
+def test_a_program_in_a_terminal_is_work_until_it_is_done_be_it_ever_so_silent() -> None:
+    last = Look(100.0, REST, 7.0)
+    assert at_work(last, Look(130.0, REST, 7.0, program=True))
+    assert not at_work(last, Look(130.0, REST, 7.0))
+
+
 @pytest.mark.parametrize(
     ("seconds", "before", "after", "work"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -20,7 +21,20 @@ from tests.support.waiting import wait_until
 pytestmark = pytest.mark.docker
 
 BURN = "import time\nwhile time.process_time() < 0.6: pass"
+TERMINAL = """import os, pty, time
+pid, terminal = pty.fork()
+if pid == 0:
+    os.execvp("bash", ["bash", "-i"])
+os.write(terminal, b"until [ -e /tmp/done ]; do sleep 0.1; done\\n")
+while True:
+    os.read(terminal, 1000)
+"""
 SMALL = DockerLimits(memory_bytes=64 * MIB, home_bytes=8 * MIB, tmp_bytes=4 * MIB, shm_bytes=4 * MIB, pids=20)
+
+
+def script(code: str) -> str:
+    """A line of shell that runs lines of Python without a single quote in them."""
+    return f"python3 -c 'exec({json.dumps(code)})'"
 
 
 @pytest.fixture(scope="module")
@@ -138,11 +152,22 @@ def test_the_disk_of_a_sandbox_is_bounded_and_in_memory(small: DockerHost) -> No
 def test_the_processor_time_of_a_sandbox_is_counted_whatever_in_it_uses_it(host: DockerHost) -> None:
     launch = host.start()
     before = host.runtime.usage(launch.name).processor_seconds
-    inside(launch.directory, f"python3 -c '{BURN}'")
+    inside(launch.directory, script(BURN))
     after = host.runtime.usage(launch.name).processor_seconds
     assert before is not None
     assert after is not None
     assert 0.5 < after - before < 30
+
+
+def test_a_program_in_a_terminal_is_seen_until_it_is_done(host: DockerHost) -> None:
+    launch = host.start()
+    assert not host.runtime.runs_program(launch.name)
+    inside(launch.directory, f"{script(TERMINAL)} > /tmp/out 2>&1 &")
+    wait_until(lambda: host.runtime.runs_program(launch.name), 20, "the program")
+    inside(launch.directory, "touch /tmp/done")
+    wait_until(lambda: not host.runtime.runs_program(launch.name), 20, "its end")
+    code, _ = inside(launch.directory, "pgrep -x bash || ls /proc/*/exe -l | grep bash")
+    assert code == 0, "the shell still waits for a line"
 
 
 def test_the_processes_of_a_sandbox_are_bounded(small: DockerHost) -> None:

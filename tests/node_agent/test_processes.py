@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import os
+import pty
 import subprocess
 import sys
 from pathlib import Path
 
 import psutil
 
-from node_agent.processes import ProcessId, end_tree, start_of
+from node_agent.processes import ProcessId, end_tree, start_of, terminal_processes
+from node_agent.runtime import runs_program
+from tests.support.waiting import wait_until
 
 CARELESS = """
 import subprocess, sys
@@ -43,3 +46,22 @@ def test_a_process_that_took_over_a_number_is_another_one() -> None:
     boot, _, ticks = own.started.partition("/")
     assert ProcessId(own.pid, f"{boot}/{int(ticks) + 1}").find() is None
     assert ProcessId(own.pid, f"an-earlier-boot/{ticks}").find() is None
+
+
+def test_a_program_in_a_terminal_is_seen_until_it_is_done(tmp_path: Path) -> None:
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execvp("bash", ["bash", "--norc", "-i"])
+    try:
+        shell = psutil.Process(pid)
+        # A shell that has printed its prompt has taken its terminal.
+        os.read(terminal, 1000)
+        wait_until(lambda: not runs_program(terminal_processes(shell)), 20, "the prompt")
+        os.write(terminal, f"until [ -e {tmp_path}/done ]; do sleep 0.05; done\n".encode())
+        wait_until(lambda: runs_program(terminal_processes(shell)), 20, "the program")
+        (tmp_path / "done").touch()
+        wait_until(lambda: not runs_program(terminal_processes(shell)), 20, "its end")
+    finally:
+        os.kill(pid, 9)
+        os.waitpid(pid, 0)
+        os.close(terminal)

@@ -257,6 +257,16 @@ def test_processor_time_keeps_a_sandbox_in_which_nothing_is_said(bench: Bench) -
     assert bench.pools.get(sandbox.name).last_activity == bench.clock.now
 
 
+def test_a_silent_program_in_a_terminal_keeps_its_sandbox(bench: Bench) -> None:
+    sandbox = claim(bench)
+    visit(bench, sandbox)
+    after_claim(bench, sandbox, 1000)
+    bench.engine.programs.add(sandbox.name)
+    bench.engine.jupyter(sandbox.name).terminals = 1
+    look(bench, sandbox)
+    assert bench.pools.get(sandbox.name).last_activity == bench.clock.now
+
+
 def test_whoever_comes_back_at_the_last_moment_keeps_their_sandbox(bench: Bench) -> None:
     sandbox = claim(bench)
     visit(bench, sandbox)

@@ -180,7 +180,7 @@ def test_activity_is_the_latest_message_of_a_kernel_or_terminal_and_whether_a_ke
         b' {"execution_state": "busy", "last_activity": "2026-01-01T00:00:05Z"}]'
     )
     terminals = b'[{"name": "1", "last_activity": "2026-01-01T00:00:09Z"}]'
-    assert activity(path, kernels, terminals) == Activity("2026-01-01T00:00:09Z", busy=True)
+    assert activity(path, kernels, terminals) == Activity("2026-01-01T00:00:09Z", busy=True, terminals=True)
 
 
 def test_kernels_at_rest_are_not_busy(path: Path) -> None:

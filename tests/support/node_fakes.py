@@ -96,6 +96,7 @@ class FakeJupyter:
 
     kernels: list[str] = field(default_factory=list)
     """The state of each."""
+    terminals: int = 0
     newest: str = "2026-01-01T00:00:00.000000Z"
     """When one of them exchanged a message last."""
     landing_status: int = 200
@@ -113,7 +114,7 @@ class FakeJupyter:
         if path.endswith("/api/kernels"):
             request.answer_json([{"execution_state": each, "last_activity": self.newest} for each in self.kernels])
         elif path.endswith("/api/terminals"):
-            request.answer_json([])
+            request.answer_json([{"name": str(number)} for number in range(self.terminals)])
         else:
             request.answer(self.landing_status, b"a page")
 
@@ -149,6 +150,8 @@ class FakeEngine:
         self.memory: dict[str, int] = {}
         """Bytes, by name; what is not in it uses `memory_of_each`."""
         self.memory_of_each = 10 << 20
+        self.programs: set[str] = set()
+        """Those with a program in a terminal, by name."""
         self.processor_seconds: dict[str, float] = {}
         """That they used, by name."""
 
@@ -225,6 +228,9 @@ class FakeRuntime:
     def last_words(self, name: str) -> str:
         with self._engine.lock:
             return f"the last words of {name}" if name in self._engine.running else ""
+
+    def runs_program(self, name: str) -> bool:
+        return name in self._engine.programs
 
     def usage(self, name: str) -> Usage:
         self._engine.stumble()
