@@ -14,11 +14,15 @@ SETTINGS = {
     ".jupyter/config/lab/user-settings/@jupyterlab/apputils-extension/notification.jupyterlab-settings": (
         '{"fetchNews": "false"}\n'
     ),
+    # The node's own pages do so too.
+    ".jupyter/config/lab/user-settings/@jupyterlab/apputils-extension/themes.jupyterlab-settings": (
+        '{"adaptive-theme": true}\n'
+    ),
     # Otherwise every page that opens makes the server look whether its scripts should be built anew: 0.4 s of processor
     # time where there is a Node.js, while a kernel is to start. Nothing is built here.
     ".jupyter/config/labconfig/page_config.json": '{"buildAvailable": false, "buildCheck": false}\n',
 }
-"""What JupyterLab would do for whoever stays, and nobody misses who does not: files by their names in the home."""
+"""JupyterLab without what is for people who stay, and light or dark as their system is: files by names in the home."""
 
 VARIABLE = "TMPNB_LIMITS"
 """By which the notebook image's entry point learns of the limits: half a sentence."""

@@ -75,12 +75,17 @@ function keepApart(key) {
 // JupyterLab asks its other tabs which of them has a workspace open by events of the storage.
 function storageOfAllTabs(key) {
   // Whoever does not know the key cannot listen: channels are not listed anywhere, and their events name no address.
-  const channel = new BroadcastChannel(`${key} storage`);
-  const storage = new MemoryStorage((name, value) => channel.postMessage([name, value]));
-  channel.onmessage = ({ data: [name, newValue] }) => {
+  let channel = null;
+  try {
+    channel = new BroadcastChannel(`${key} storage`);
+  } catch { /* a browser that keeps channels from the page as well */ }
+  const storage = new MemoryStorage((name, value) => channel?.postMessage([name, value]));
+  channel?.addEventListener("message", ({ data: [name, newValue] }) => {
     const oldValue = storage.adopt(name, newValue);
-    window.dispatchEvent(new StorageEvent("storage", { key: name, oldValue, newValue, url: location.href }));
-  };
+    const event = new StorageEvent("storage", { key: name, oldValue, newValue, url: location.href });
+    define(event, "storageArea", window.localStorage);
+    window.dispatchEvent(event);
+  });
   // What happens in the store that all sandboxes share is none of this page's business.
   window.addEventListener("storage", (event) => { if (event.isTrusted) event.stopImmediatePropagation(); }, true);
   return storage;

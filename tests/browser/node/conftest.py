@@ -41,7 +41,7 @@ class LabNode:
         requests.delete(f"{self.node.url}/api/sandboxes/{name}", headers=headers, timeout=30).raise_for_status()
 
 
-WARM, CAPACITY = 2, 9
+WARM, CAPACITY = 2, 16
 """Nobody waits for an end: there is a place for every visitor of a module, and two are always warm."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from playwright.sync_api import Page, Route, ViewportSize
@@ -14,7 +15,8 @@ from tests.support.live_fleet import LiveNode
 from tests.support.live_node import claim, live_node, settled
 
 LAB: ViewportSize = {"width": 1000, "height": 560}
-WARNED = {"seconds_left": 530, "reason": "idle", "warn_seconds": 600}
+LASTS = {"seconds_left": 3000, "reason": "idle", "warn_seconds": 600, "most_seconds_left": 6600, "idle_seconds": 3600}
+WARNED = {**LASTS, "seconds_left": 530}
 
 
 def main(directory: Path) -> None:
@@ -48,14 +50,23 @@ def info(page: Page, node: LiveNode, directory: Path) -> None:
 def notices(page: Page, node: LiveNode, directory: Path) -> None:
     """As they stand in JupyterLab; what the node says of the time that is left is made up."""
 
-    def warned(route: Route) -> None:
-        route.fulfill(status=200, content_type="application/json", body=json.dumps(WARNED))
+    def answering(left: dict[str, object]) -> Callable[[Route], None]:
+        return lambda route: route.fulfill(status=200, content_type="application/json", body=json.dumps(left))
 
     page.set_viewport_size(LAB)
-    page.route("**/-/left/*", warned)
+    page.route("**/-/left/*", answering(LASTS))
     page.goto(f"{node.url}/lab/tree/Welcome.ipynb")
     run_first_cell(page)
+    page.get_by_role("button", name="Temporary").click()
     page.get_by_role("status", name="About this notebook").wait_for()
+    page.emulate_media(color_scheme="dark")
+    page.locator("body[data-jp-theme-light=false]").wait_for(state="attached")
+    page.screenshot(path=directory / "node-about-dark.png")
+    page.emulate_media(color_scheme="light")
+    page.locator("body[data-jp-theme-light=true]").wait_for(state="attached")
+    page.route("**/-/left/*", answering(WARNED))
+    page.evaluate("dispatchEvent(new Event('online'))")
+    page.get_by_text("This notebook ends in").wait_for()
     page.screenshot(path=directory / "node-warning.png")
     page.unroute("**/-/left/*")
     page.route("**/-/left/*", lambda route: route.fulfill(status=410))

@@ -25,10 +25,10 @@ BROKEN = "els => els.filter(el => !el.naturalWidth).length"
 def node() -> Iterator[LiveNode]:
     limits = {"CULL_IDLE_SECONDS": "1500", "MAX_AGE_SECONDS": "7200"}
     image = {"RUNTIME": "docker", "IMAGE": notebook_image(), "PULL": "0", "COMMAND": JUPYTER_LAB}
-    with local_engine(), live_node(**image, **limits, CAPACITY="1") as node:
+    with local_engine(), live_node(**image, **limits, CAPACITY="2") as node:
         node.agent.settings["TMPNB_NODE_URL"] = node.url.replace("127.0.0.1", HOST)
         node.start()
-        settled(node, available=1)
+        settled(node, available=2)
         yield node
 
 
@@ -49,6 +49,13 @@ def test_the_welcome_notebook_runs_with_its_plot_and_widget_and_tells_the_limits
     the_slider_moves_the_plot(page)
     expect(page.locator(".jp-RenderedText[data-mime-type='application/vnd.jupyter.stderr']")).to_have_count(0)
     expect(page.locator(".jp-Dialog")).to_have_count(0)
+
+
+def test_the_image_is_dark_where_the_visitors_system_is(node: LiveNode, browser: BrowserContext) -> None:
+    page = browser.new_page()
+    page.emulate_media(color_scheme="dark")
+    page.goto(f"{node.agent.settings['TMPNB_NODE_URL']}/lab")
+    expect(page.locator("body")).to_have_attribute("data-jp-theme-light", "false", timeout=SOON)
 
 
 def run_all(page: Page) -> None:

@@ -127,6 +127,19 @@ def test_an_open_lab_says_that_its_server_is_gone_and_offers_a_fresh_one(
     assert run_first_cell(page) == "42"
 
 
+@pytest.mark.parametrize("path", ["/lab", "/tree"])
+def test_lab_and_notebook_are_dark_where_the_visitors_system_is(
+    lab_node: LabNode, browser: BrowserContext, path: str
+) -> None:
+    lab_node.await_room(1)
+    page = browser.new_page()
+    page.emulate_media(color_scheme="dark")
+    page.goto(f"{lab_node.url}{path}")
+    expect(page.locator("body")).to_have_attribute("data-jp-theme-light", "false", timeout=SOON)
+    page.emulate_media(color_scheme="light")
+    expect(page.locator("body")).to_have_attribute("data-jp-theme-light", "true", timeout=SOON)
+
+
 UNSAVED = "# an unsaved thought"
 MAKE_A_FILE = """
 async () => await fetch(`/user/${location.pathname.split("/")[2]}/api/contents/d%C3%A9j%C3%A0.txt`, {
