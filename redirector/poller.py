@@ -66,7 +66,7 @@ HURRIED_POLLS = 200
 at most.
 """
 
-LISTEN_SECONDS = 0.1
+LISTEN_SECONDS = 0.2
 """How soon is heard, between beats, what visitors met, and that a node is back."""
 
 JITTER = 0.1
@@ -140,8 +140,8 @@ class Poller:
                     continue
                 began, jitter = time.monotonic(), self._rng.uniform(1 - JITTER, 1 + JITTER)
                 self.beat(executor, stop)
-                while time.monotonic() < began + self.rhythm() * jitter and self._leading.is_set():
-                    if stop.wait(LISTEN_SECONDS):
+                while (left := began + self.rhythm() * jitter - time.monotonic()) > 0 and self._leading.is_set():
+                    if stop.wait(min(left, LISTEN_SECONDS)):
                         break
                     self.listen(executor)
 
