@@ -195,7 +195,8 @@ def _lately(fleet: FleetView) -> str:
 def _as_of(fleet: FleetView) -> str:
     """When the nodes said so, where that is not now."""
     age = fleet.stats_age_seconds
-    return "" if age is None else "now" if age < 1 else f"{span(age)} ago, the oldest of these numbers"
+    counted = "who was placed or turned away is counted within a second"
+    return "" if age is None else f"now; {counted}" if age < 1 else f"{span(age)} ago, the oldest of these numbers"
 
 
 def _waiting_pairs(fleet: FleetView) -> list[tuple[str, str]]:

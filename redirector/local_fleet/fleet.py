@@ -60,7 +60,9 @@ class LocalFleet:
         self._started_at = clock()
         self._census = Census(directory.root, plan.run_root)
         self._children = [Child(child, clock) for child in plan.children]
-        self._client = AdminClient(plan.url, directory.ensure_admin_token(), answer_seconds=ANSWER_SECONDS)
+        self._client = AdminClient(
+            plan.url, directory.ensure_admin_token(), by="tmpnb up", answer_seconds=ANSWER_SECONDS
+        )
 
     def clear_leftovers(self) -> None:
         """End what a run that was killed has left: processes, sandboxes, sockets."""
