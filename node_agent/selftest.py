@@ -15,8 +15,11 @@ from node_agent.sandboxes import Sandbox, base_path, redact
 from node_agent.starter import LOOK_SECONDS, Starter
 from node_agent.trials import Trial
 
-START_SECONDS = 150.0
+START_SECONDS = 120.0
 """Longest start that is tried this way. `TMPNB_NODE_START_SECONDS` may be longer, for images that nobody waits for."""
+
+QUEUE_SECONDS = 30.0
+"""For how long an operator's trial waits for the node's own to end."""
 
 CELL = "6 * 7"
 """Where a pool has no cell of its own. Most languages know it; what counts is that a kernel answers, be it that it does
@@ -65,8 +68,10 @@ class Selftest:
         self._stop = stop
         self._one_at_a_time = threading.Lock()
 
-    def run(self, pool: str) -> Outcome:
+    def run(self, pool: str, *, patience: float = 0.0) -> Outcome:
         """Try one sandbox of a pool; it is gone afterwards. Blocks for as long as that takes.
+
+        Waits up to `patience` seconds for another trial to end.
 
         Raises:
             UnknownPool: there is no such pool.
@@ -74,7 +79,7 @@ class Selftest:
         spec = self._pools.spec(pool)
         if spec is None:
             raise UnknownPool(pool)
-        if not self._one_at_a_time.acquire(blocking=False):
+        if not self._one_at_a_time.acquire(timeout=patience):
             return Outcome(passed=False, tried=False, message="another selftest is running on this node")
         try:
             if not self._pools.has_room():

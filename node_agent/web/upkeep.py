@@ -7,6 +7,7 @@ from flask import Blueprint, Response, jsonify
 from node_agent.errors import UnknownPool
 from node_agent.metrics import CONTENT_TYPE, Sample, exposition
 from node_agent.pool_settings import DEFAULT
+from node_agent.selftest import QUEUE_SECONDS
 from node_agent.setting_values import IMAGE_NAME
 from node_agent.web import answers, incoming
 from node_agent.web.answers import BadRequest
@@ -45,7 +46,7 @@ def blueprint(node: Node) -> Blueprint:
     @routes.post("/api/selftest")
     def selftest() -> Response:
         incoming.require_token(node.identity)
-        outcome = node.selftest.run(incoming.read_body().text("pool", DEFAULT, limit=63))
+        outcome = node.selftest.run(incoming.read_body().text("pool", DEFAULT, limit=63), patience=QUEUE_SECONDS)
         if outcome.passed:
             return jsonify(status="passed", message=outcome.message, **outcome.measured)
         return answers.answer(503, "selftest_failed", outcome.message, **outcome.measured)

@@ -38,7 +38,11 @@ def read_timeout(text: str, path: str) -> float:
 
 def test_each_step_of_a_selftest_outwaits_the_one_within() -> None:
     work = (
-        selftest.START_SECONDS + jupyter_client.LANDING_SECONDS + selftest.CELL_SECONDS + kernel_session.STOP_SECONDS,
+        selftest.QUEUE_SECONDS
+        + selftest.START_SECONDS
+        + jupyter_client.LANDING_SECONDS
+        + selftest.CELL_SECONDS
+        + kernel_session.STOP_SECONDS,
         TRIAL_SECONDS,
         read_timeout(node_nginx(), "/api/selftest"),
         agent_client.SELFTEST_SECONDS,

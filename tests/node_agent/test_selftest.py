@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -108,6 +109,21 @@ def test_one_trial_at_a_time(bench: Bench) -> None:
     assert bench.selftest.run(DEFAULT).passed
     assert inner[0].message == "another selftest is running on this node"
     assert not inner[0].passed
+
+
+def test_an_operators_trial_waits_for_the_one_that_the_node_has_begun_by_itself(bench: Bench) -> None:
+    outcomes = []
+    second = threading.Thread(target=lambda: outcomes.append(bench.selftest.run(DEFAULT, patience=10)))
+
+    def meanwhile(*_: object) -> str:
+        bench.selftest._run_cell = lambda *_: "42"
+        second.start()
+        return "42"
+
+    bench.selftest._run_cell = meanwhile
+    assert bench.selftest.run(DEFAULT).passed
+    second.join(10)
+    assert [outcome.passed for outcome in outcomes] == [True]
 
 
 def test_a_host_without_memory_for_a_trial_says_so() -> None:
