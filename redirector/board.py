@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from node_agent.wire import NodeStats, PoolStats, WireError, parse_stats
-from redirector.nodes import Health, Node, Seen
+from redirector.nodes import Health, Node, Seen, WantedImage
 
 CUT_OFF_AT_LEAST = 2
 """One silent node is a silent node, also where it is half of the fleet."""
@@ -44,7 +45,14 @@ def cut_off(seen: Mapping[str, Seen]) -> bool:
     return silent >= CUT_OFF_AT_LEAST and 2 * silent > len(counted)
 
 
-def alarms(nodes: Mapping[str, Node], board: Board, *, now: float, stale_after: float) -> list[str]:
+def alarms(
+    nodes: Mapping[str, Node],
+    board: Board,
+    *,
+    now: float,
+    stale_after: float,
+    wanted: Mapping[str, Mapping[str, WantedImage]] = MappingProxyType({}),
+) -> list[str]:
     """What an operator should look at, in sentences."""
     found = []
     if nodes and now - board.published_at > stale_after:
@@ -58,10 +66,10 @@ def alarms(nodes: Mapping[str, Node], board: Board, *, now: float, stale_after: 
     presumed = [name for name in nodes if board.of(name).presumed]
     if presumed:
         found.append(f"whether visitors reach {', '.join(presumed)} cannot be told: {board.of(presumed[0]).unreached}")
-    return [*found, *(alarm for name in nodes for alarm in _alarms_of(name, board.of(name)))]
+    return [*found, *(alarm for name in nodes for alarm in _alarms_of(name, board.of(name), wanted.get(name, {})))]
 
 
-def _alarms_of(name: str, seen: Seen) -> Iterator[str]:
+def _alarms_of(name: str, seen: Seen, wanted: Mapping[str, WantedImage]) -> Iterator[str]:
     """What an operator should look at in one node."""
     if seen.health is Health.DOWN:
         yield f"{name} is down: {seen.reason}"
@@ -72,6 +80,13 @@ def _alarms_of(name: str, seen: Seen) -> Iterator[str]:
     if seen.stats.unremovable:
         yield f"{name}: {seen.stats.unremovable}"
     for pool, stats in seen.stats.pools.items():
+        want = wanted.get(pool)
+        # A poll from before the move knows nothing of it.
+        if want is not None and stats.image != want.image and seen.asked_at > want.moved_at:
+            yield (
+                f"{name} runs {stats.image} in pool {pool}, though it was moved to {want.image}; "
+                f"where that is meant: tmpnb roll {stats.image} --pool {pool}"
+            )
         if stats.problem:
             yield f"{name} cannot start sandboxes of pool {pool}: {stats.problem}"
         if stats.unfit:

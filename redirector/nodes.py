@@ -151,6 +151,14 @@ def drained(node: Node, seen: Seen) -> bool:
     return node.intent == "draining" and seen.stats is not None and seen.stats.claimed == 0 and not pending(node, seen)
 
 
+@dataclass(frozen=True, slots=True)
+class WantedImage:
+    """What the fleet moved a pool to, and when, in seconds since 1970."""
+
+    image: str
+    moved_at: float
+
+
 def pools_of(stats: NodeStats) -> Mapping[str, PoolStats]:
     """Every pool's slots. An original tmpnb has one pool without a name."""
     if stats.pools:

@@ -178,6 +178,7 @@ def compose(
     )
     fan_out = FanOut()
     live = LiveStats(client, fan_out, clock)
+    rolls = Rolls(database)
     control = Control(
         registry=registry,
         boards=boards,
@@ -215,12 +216,13 @@ def compose(
             homecoming=Homecoming(view=view, client=client, reports=reports),
             cookies=Cookies(settings, lambda: settings.signing_keys or room.signing_keys),
             control=control,
-            upkeep=Upkeep(registry=registry, rolls=Rolls(database), client=client, clock=clock),
+            upkeep=Upkeep(registry=registry, rolls=rolls, client=client, clock=clock),
             overview=Overview(
                 registry=registry,
                 boards=boards,
                 journal=journal,
                 tickets=tickets,
+                rolls=rolls,
                 view=view,
                 live=live,
                 clock=clock,

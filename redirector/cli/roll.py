@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import click
 
+from redirector.admin_client import AdminClient
 from redirector.admin_errors import AdminError
 from redirector.admin_views import NodeView
 from redirector.cli.exits import Exit, Stop, stop_of
@@ -55,7 +56,11 @@ def roll(
     again to go on from there, or with --back to return.
     """
     rolling = _Rolling(source, pool, every, timeout, reason)
-    made = plan(source.open().nodes(), pool, image, back=back)
+    client = source.open()
+    nodes = client.nodes()
+    made = plan(nodes, pool, image, back=back)
+    if not back:
+        _agree(client, nodes, pool, image)
     for name, why in made.left_out:
         click.echo(f"warning: {plain(name)} {plain(why)}, and is left out", err=True)
     try:
@@ -68,6 +73,13 @@ def roll(
         click.echo("nothing to do")
     if made.left_out and made.moves:
         raise Stop("some nodes were left out", Exit.PARTLY)
+
+
+def _agree(client: AdminClient, nodes: Sequence[NodeView], pool: str, image: str) -> None:
+    """Let the fleet want what nodes have already, be it by their own settings."""
+    for node in nodes:
+        if node.health != "down" and pool in node.pools and node.pools[pool].image == image:
+            client.put_image(node.name, pool, image)
 
 
 def _carry_out(rolling: _Rolling, made: Plan, at_once: int) -> None:

@@ -10,10 +10,11 @@ from redirector.board import Board
 from redirector.errors import DatabaseAwayError
 from redirector.fleet.live_stats import LiveStats
 from redirector.fleet.view import View
-from redirector.nodes import Node
+from redirector.nodes import Node, WantedImage
 from redirector.store.boards import Boards
 from redirector.store.journal import Journal
 from redirector.store.registry import Registry
+from redirector.store.rolls import Rolls
 from redirector.store.tickets import Tickets
 from redirector.waiting_room import Line
 
@@ -33,6 +34,8 @@ class Picture:
     """The waiting room, by pool; those only where somebody waits or was let in lately."""
     minutes: Mapping[str, list[int]] = field(default_factory=dict)
     """What the counters grew by in each of the last 60 minutes, oldest first."""
+    wanted: Mapping[str, Mapping[str, WantedImage]] = field(default_factory=dict)
+    """What the fleet moved pools to, by node and pool."""
     database_problem: str = ""
 
 
@@ -46,6 +49,7 @@ class Overview:
         boards: Boards,
         journal: Journal,
         tickets: Tickets,
+        rolls: Rolls,
         view: View,
         live: LiveStats,
         clock: Callable[[], float],
@@ -54,6 +58,7 @@ class Overview:
         self._boards = boards
         self._journal = journal
         self._tickets = tickets
+        self._rolls = rolls
         self._view = view
         self._live = live
         self._clock = clock
@@ -70,6 +75,7 @@ class Overview:
                 self._journal.counters(),
                 self._tickets.lines(),
                 self._journal.minutes(MINUTES),
+                self._rolls.wanted(),
             )
         except DatabaseAwayError as error:
             picture = Picture(self._clock(), self._view.nodes, self._view.board, database_problem=str(error))

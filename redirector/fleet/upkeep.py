@@ -40,12 +40,13 @@ class Upkeep:
             raise UnknownPoolError(name, pool)
         before = stats.pools[pool].image
         if before == image:
+            self._rolls.agree(name, pool, image)
             return None
         failed = self._client.put_image(node, pool, image)
         if failed is not None:
             raise NodeFailedError(name, failed.reason)
         reason = f"{pool}: {before} -> {image}" + (f"; {decision.reason}" if decision.reason else "")
-        self._rolls.remember(name, pool, before, Event(self._clock(), "roll", name, decision.by, reason))
+        self._rolls.remember(name, pool, image, before, Event(self._clock(), "roll", name, decision.by, reason))
         return before
 
     def fetch(self, name: str, pool: str, image: str) -> Fetch:

@@ -82,7 +82,9 @@ rolls = Table(
     Column("node", String(63), primary_key=True),
     Column("pool", String(63), primary_key=True),
     Column("image_before", Text, nullable=False),
-    comment="Where a pool came from when it was last moved to another image: the way back",
+    Column("image", Text, nullable=False, server_default="", comment="what the fleet wants it to be; empty: unknown"),
+    Column("moved_at", Double, nullable=False, server_default="0", comment="since 1970, by the mover's clock"),
+    comment="What pools were last moved to, and where they came from: the way back",
 )
 
 sightings = Table(

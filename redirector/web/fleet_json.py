@@ -25,7 +25,7 @@ def fleet_json(picture: Picture, settings: Settings, root: str) -> dict[str, Any
     silent = {name: seen for name in nodes if not is_current(seen := board.of(name))}
     stale_after = max(STALE_SECONDS, STALE_BEATS * settings.poll_seconds)
     lately = by_minute(picture.minutes, MINUTES) if picture.minutes else []
-    found = alarms(nodes, board, now=now, stale_after=stale_after)
+    found = alarms(nodes, board, now=now, stale_after=stale_after, wanted=picture.wanted)
     if picture.database_problem:
         found.insert(0, f"{picture.database_problem}; visitors are placed by what is known")
     return {

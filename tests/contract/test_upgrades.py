@@ -26,7 +26,7 @@ from tests.support.fleet_values import a_node, seen, stats
 from tests.support.served import Served
 from tests.support.waiting import wait_until
 
-REVISIONS = ["0001", "0002", "0003"]
+REVISIONS = ["0001", "0002", "0003", "0004", "0005"]
 """Every schema that a release ever had but the newest."""
 
 TICKET = secrets.token_urlsafe(24)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from node_agent.wire import NodeStats, PoolStats
 from redirector.board import Board, BoardWriter, alarms, cut_off, parse_seen
-from redirector.nodes import Health, Seen
+from redirector.nodes import Health, Seen, WantedImage
 from tests.support.fleet_values import a_node, board, pools, seen, stats
 
 
@@ -83,3 +85,10 @@ def test_being_cut_off_is_an_alarm() -> None:
     silent = seen(silent=True)
     found = alarms({}, board(n1=silent, n2=silent), now=1.0, stale_after=5.0)
     assert found == ["more than half of the nodes are silent: this host is probably cut off from them"]
+
+
+@pytest.mark.parametrize(("asked_at", "count"), [(99.0, 0), (101.0, 1)])
+def test_a_poll_from_before_a_move_says_nothing_about_it(asked_at: float, count: int) -> None:
+    known = board(n1=seen(said=stats(pools={"default": PoolStats(1, 1, image="old")}), asked_at=asked_at))
+    wanted = {"n1": {"default": WantedImage("new", moved_at=100.0)}}
+    assert len(alarms({"n1": a_node()}, known, now=1.0, stale_after=1000.0, wanted=wanted)) == count

@@ -43,6 +43,27 @@ def test_moving_to_the_image_that_is_there_changes_nothing(fleet: SteppedWorker,
     assert fleet.admin("GET", "/api/nodes/n1").get_json()["pools"]["default"]["image_before"] == "old"
 
 
+def fleet_alarms(fleet: SteppedWorker) -> list[str]:
+    fleet.beat()
+    return list(fleet.admin("GET", "/api/fleet").get_json()["alarms"])
+
+
+def test_a_node_that_comes_back_with_another_image_than_it_was_moved_to_is_an_alarm(
+    fleet: SteppedWorker, nodes: FakeNodes
+) -> None:
+    node = nodes.add("n1", image="old")
+    fleet.add(node)
+    assert fleet_alarms(fleet) == [], "what was never moved is the node's own business"
+    fleet.admin("PUT", "/api/nodes/n1/pools/default", json={"image": "new"})
+    assert fleet_alarms(fleet) == []
+    node.image = "old"
+    assert fleet_alarms(fleet) == [
+        "n1 runs old in pool default, though it was moved to new; where that is meant: tmpnb roll old --pool default"
+    ]
+    fleet.admin("PUT", "/api/nodes/n1/pools/default", json={"image": "old"})
+    assert fleet_alarms(fleet) == []
+
+
 @pytest.mark.parametrize(
     ("path", "body", "refusal"),
     [

@@ -135,6 +135,16 @@ def test_a_roll_whose_image_does_not_come_in_time_moves_nothing(tmpnb: Tmpnb, fa
     assert {each["pools"]["default"]["image"] for each in fake.nodes.values()} == {"old"}
 
 
+def test_a_roll_to_what_a_node_runs_already_lets_the_fleet_want_that(tmpnb: Tmpnb, fake: FakeRedirector) -> None:
+    for each in fake.nodes.values():
+        each["pools"]["default"]["image"] = "new"
+    assert "nothing to do" in tmpnb("roll", "new", *QUICK).stdout
+    assert [request.path for request in fake.requests if request.method == "PUT"] == [
+        "/api/nodes/n1/pools/default",
+        "/api/nodes/n2/pools/default",
+    ]
+
+
 def test_a_roll_stops_at_the_first_failure_and_offers_the_way_back(tmpnb: Tmpnb, fake: FakeRedirector) -> None:
     fake.bad_images.add("new")
     done = tmpnb("roll", "new", *QUICK)
