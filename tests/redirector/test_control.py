@@ -153,11 +153,12 @@ def test_nonsense_is_refused_before_anything_is_asked(
 
 def test_control_traffic_goes_to_the_control_address(nodes: FakeNodes, control: Control, fleet: SteppedWorker) -> None:
     public, private = nodes.add("public"), nodes.add("n1", ready=1)
+    public.node_id = private.node_id  # the same node's, by another way
     control.add(addition(private, url=public.url, control_url=private.url), ANN)
     fleet.beat()
     answer = fleet.visit()
     assert answer.headers["Location"].startswith(public.url), "visitors go to the public address"
-    assert public.asked == []
+    assert [(asked.path, asked.headers.get("authorization")) for asked in public.asked] == [("/stats", None)]
     assert private.spawns()
 
 
