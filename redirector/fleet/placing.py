@@ -6,7 +6,6 @@ import logging
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
 from random import Random
 from typing import Literal
 
@@ -213,9 +212,8 @@ class Placer:
     def _call(self, node: Node, room: PoolView, search: _Search) -> _Call:
         excluded = {*search.outcomes, node.name}
         free, ranking = room.tally.free, room.ranking
-        others = bool(search.late) or any(
-            free.get(name, 0) > 0 and name not in excluded for name in chain(ranking.first, ranking.last)
-        )
+        # Of those that are well: where all seem slow, it is this host that is, and more claims would not help it.
+        others = bool(search.late) or any(free.get(name, 0) > 0 and name not in excluded for name in ranking.first)
         return _Call(node, LATE_SECONDS if others and self._claims.repeatable(node) else math.inf)
 
     def _give_up(self, names: Collection[str], wish: Wish) -> None:
