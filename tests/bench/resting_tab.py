@@ -1,7 +1,7 @@
 """What a JupyterLab uses of the processor while its tab is open and nobody is at work in it.
 
 `python -m tests.bench.resting_tab [SECONDS]`: a real node, real Chromium, one row per kind of tab: as it is, with an
-extension that asks the API every second, and with four of those. The processor time is the whole sandbox's, as the
+extension that asks the API twice a second, and with four of those. The processor time is the whole sandbox's, as the
 agent reads it, and has to stay below the share from which on a sandbox is at work (`culling.WORKING_SHARE`).
 """
 
