@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -59,6 +60,8 @@ def test_the_image_is_dark_where_the_visitors_system_is(node: LiveNode, browser:
 
 
 def run_all(page: Page) -> None:
+    # What is run before there is a kernel is sometimes not run at all.
+    page.get_by_text(re.compile(r"[|] Idle$")).first.wait_for()
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
 
