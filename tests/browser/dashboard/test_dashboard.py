@@ -198,6 +198,8 @@ def test_a_long_name_is_shown_whole(page: Page, fleet: Seat, nodes: FakeNodes) -
 def test_search_and_filters_stay_in_the_address(page: Page) -> None:
     press(page, "n1", "drain", "a new disk")
     press(page, "n1", "resume")
+    # While it is open, nothing beside it takes what is typed.
+    expect(page.locator("dialog")).not_to_be_visible(timeout=SOON)
     page.fill("#find", "n2")
     page.select_option("#order", "name")
     page.fill("#event-node", "n1")
