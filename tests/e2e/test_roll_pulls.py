@@ -34,7 +34,7 @@ def registry() -> Iterator[Registry]:
 
 @pytest.fixture(scope="module")
 def fleet() -> Iterator[LiveFleet]:
-    settings = {"RUNTIME": "docker", "IMAGE": sandbox_image(), "COMMAND": TEMPLATE, "PULL": "1"}
+    settings = {"RUNTIME": "docker", "IMAGE": sandbox_image(), "COMMAND": TEMPLATE, "PULL": "1", "TRIAL_SECONDS": "0"}
     with LiveFleet(1, CAPACITY, **{f"TMPNB_NODE_{name}": value for name, value in settings.items()}) as fleet:
         fleet.wait_until_available(CAPACITY)
         yield fleet
@@ -74,8 +74,8 @@ def test_a_pull_that_takes_its_time_is_no_fault_and_nothing_moves_before_it_is_d
     finally:
         roll.kill()
         roll.communicate(timeout=10)
-    # It holds no server, so that nothing came of it but the way back.
-    assert fleet.tmpnb("roll", image, "--back", "--timeout", "1", *QUICK).returncode in (0, 1)
+    # It holds no server, and what these tests' sandboxes run has no kernels to prove the way back with.
+    fleet.admin("PUT", "/api/nodes/n1/pools/default", json={"image": sandbox_image()})
     wait_until(lambda: pool(fleet) == (sandbox_image(), "", CAPACITY), 30, "the pool to be what it was")
 
 
