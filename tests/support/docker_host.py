@@ -18,6 +18,7 @@ from pathlib import Path
 import docker
 import pytest
 
+from node_agent import docker_home
 from node_agent.docker_engine import SOCKET, DockerEngine
 from node_agent.docker_limits import NODE_LABEL, DockerLimits
 from node_agent.docker_runtime import DockerRuntime
@@ -169,6 +170,7 @@ def docker_host(
         finally:
             for found in engine.containers([f"{NODE_LABEL}={node}"]):
                 engine.remove(found["Id"])
+            docker_home.sweep(engine, owner=str(host.run_dir))
 
 
 def inside(directory: Path, command: str) -> tuple[int, str]:
