@@ -29,6 +29,8 @@ OPERATORS = """\
 | `TMPNB_URL` | none | The redirector's address; `--url` goes before it. |
 | `TMPNB_TOKEN` | none | The admin token. |
 | `TMPNB_TOKEN_FILE` | none | A file with the admin token in its first line, instead of `TMPNB_TOKEN`. |
+| `TMPNB_OPERATOR` | this user | Who changes something; `--by` goes before it, a named token before both. |
+| `TMPNB_ZONE` | `TZ`, or this machine's | The zone of times that are typed and shown, such as `Europe/Berlin`. |
 | `TMPNB_STATE` | `.tmpnb` | The state directory of a `tmpnb up`: its address and token, where none is given. |
 """
 

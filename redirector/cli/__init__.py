@@ -15,7 +15,7 @@ COMMANDS = {
     "status": ("status:status", "Show visitors, free slots, who waits, nodes by state and alarms."),
     "node": ("node:node", "List, show, add, drain, resume, rotate and remove nodes."),
     "sessions": ("sessions:sessions", "List visitors' sessions, and end one."),
-    "say": ("say:say", "Say something to the pages of all sessions."),
+    "say": ("say:say", "Show TEXT in the pages of all sessions."),
     "events": ("events:events", "Show the fleet's history."),
     "place": ("place:place", "Say where the next visitor would go."),
     "roll": ("roll:roll", "Move the pools of all nodes to IMAGE."),

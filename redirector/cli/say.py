@@ -36,9 +36,10 @@ DEFAULT_SECONDS = 4 * 3600
 def say(
     client: AdminClient, *, text: str, nodes: tuple[str, ...], until: float | None, stop: bool, as_json: bool
 ) -> None:
-    """Show TEXT in the pages of all sessions, those that open meanwhile included, within a minute.
+    """Show TEXT in the pages of all sessions.
 
-    It is one line of at most 300 characters, and always shown as text. Exit code 3 if some nodes did not take it over.
+    It shows within a minute, also in pages that open meanwhile. It is one line of at most 300 characters, and always
+    shown as text. Exit code 3 if some nodes did not take it over.
     """
     text, now = text.strip(), time.time()
     if bool(text) == stop:

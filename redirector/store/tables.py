@@ -84,7 +84,7 @@ rolls = Table(
     Column("image_before", Text, nullable=False),
     Column("image", Text, nullable=False, server_default="", comment="what the fleet wants it to be; empty: unknown"),
     Column("moved_at", Double, nullable=False, server_default="0", comment="since 1970, by the mover's clock"),
-    comment="What pools were last moved to, and where they came from: the way back",
+    comment="Where a pool came from when it was last moved to another image: the way back",
 )
 
 sightings = Table(

@@ -16,6 +16,7 @@ from node_agent import config, unix_http, welcome
 from node_agent.config import Settings
 from node_agent.errors import EngineError
 from node_agent.process_runtime import ProcessRuntime
+from node_agent.runtime import Instance
 from node_agent.wsgi import Loop, Server, compose, limits_by_pool, make_runtime
 from tests.support.node_fakes import FakeEngine, FakeRuntime
 from tests.support.waiting import wait_until
@@ -58,11 +59,15 @@ def test_a_loop_that_breaks_takes_its_worker_along_instead_of_leaving_it_without
     settings: Settings, engine: FakeEngine
 ) -> None:
     class BrokenRuntime(FakeRuntime):
-        def last_words(self, name: str) -> str:
-            raise ZeroDivisionError(name)
+        looks = 0
+
+        def instances(self) -> list[Instance]:
+            self.looks += 1
+            if self.looks > 1:
+                raise ZeroDivisionError
+            return super().instances()
 
     agent = compose(settings, BrokenRuntime(engine))
-    engine.refuses = "no such image"
     asked_to_end = threading.Event()
     before = signal.signal(signal.SIGTERM, lambda _number, _frame: asked_to_end.set())
     loop = Loop(agent.reconciler)
