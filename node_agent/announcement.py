@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from node_agent import durable
 from node_agent.errors import HostError
+from tmpnb_common import durable
 
 log = logging.getLogger(__name__)
 

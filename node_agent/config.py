@@ -16,7 +16,6 @@ from node_agent import command, docker_settings, pool_settings
 from node_agent.docker_limits import DockerLimits
 from node_agent.docker_limits import problems as limit_problems
 from node_agent.errors import ConfigError
-from node_agent.log_lines import Style
 from node_agent.pool_settings import PoolSettings
 from node_agent.setting_values import (
     IMAGE_NAME,
@@ -42,6 +41,7 @@ from node_agent.setting_values import (
     switch,
     template,
 )
+from tmpnb_common.log_lines import Style
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,11 @@ import stat
 import threading
 import time
 
-from node_agent import durable, nginx, open_files
+from node_agent import nginx, open_files
 from node_agent.config import Settings
 from node_agent.errors import HostError
 from node_agent.pages import Pages
+from tmpnb_common import durable
 
 LOOK_SECONDS = 0.1
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from hmac import compare_digest
 from pathlib import Path
 
-from node_agent import durable
 from node_agent.errors import HostError
+from tmpnb_common import durable
 
 MIN_TOKEN_LENGTH = 22
 """128 bits in base64 or longer."""

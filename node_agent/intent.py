@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from node_agent import durable
 from node_agent.errors import HostError, StaleGeneration
-from node_agent.wire import NodeState
+from tmpnb_common import durable
+from tmpnb_common.wire import NodeState
 
 STATES: tuple[NodeState, ...] = ("active", "draining")
 

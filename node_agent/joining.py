@@ -20,8 +20,8 @@ from types import FrameType
 from typing import Any
 from urllib.parse import urlsplit
 
-from node_agent.bounded_reading import BoundedResponse, Budget, TooLongError
-from node_agent.log_lines import fields
+from tmpnb_common.bounded_reading import BoundedResponse, Budget, TooLongError
+from tmpnb_common.log_lines import fields
 
 log = logging.getLogger(__name__)
 

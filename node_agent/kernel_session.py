@@ -13,8 +13,8 @@ from urllib.parse import quote
 
 import websocket
 
-from node_agent.bounded_reading import Budget, TooLongError, unix_socket
 from node_agent.unix_http import NoAnswerError, request
+from tmpnb_common.bounded_reading import Budget, TooLongError, unix_socket
 
 CREATED = 201
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 
-from node_agent.log_lines import LineFormatter, Style
 from node_agent.sandboxes import redact
+from tmpnb_common.log_lines import LineFormatter, Style
 
 
 def formatter(style: Style) -> logging.Formatter:

@@ -13,7 +13,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from node_agent.tally import Tally
-from node_agent.wire import NodeStats, PoolStats
+from tmpnb_common.wire import NodeStats, PoolStats
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 

@@ -19,7 +19,7 @@ from node_agent.runtime import ImageState
 from node_agent.sandboxes import Sandbox, name_of
 from node_agent.tally import Tally
 from node_agent.trials import ENDS_KEPT, End, Trial, trial_due, unfit
-from node_agent.wire import PoolStats, Refusal
+from tmpnb_common.wire import PoolStats, Refusal
 
 log = logging.getLogger(__name__)
 

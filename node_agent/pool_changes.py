@@ -12,9 +12,9 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from node_agent import durable
 from node_agent.errors import HostError, UnknownPool
 from node_agent.pool import Pools, PoolSpec
+from tmpnb_common import durable
 
 FIELDS = ("image", "warm", "capacity")
 """What can be changed at run time."""

@@ -21,13 +21,14 @@ from pathlib import Path
 
 import psutil
 
-from node_agent import browser_files, command, durable
+from node_agent import browser_files, command
 from node_agent.browser_files import BrowserFiles
 from node_agent.errors import EngineError, HostError
-from node_agent.processes import ProcessId, end_tree, terminal_processes, tree_usage
 from node_agent.runtime import ImageState, Instance, Launch, Usage, runs_program
 from node_agent.sandboxes import base_path
 from node_agent.setting_values import SOCKET_NAME
+from tmpnb_common import durable
+from tmpnb_common.processes import ProcessId, end_tree, terminal_processes, tree_usage
 
 log = logging.getLogger(__name__)
 

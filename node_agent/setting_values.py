@@ -15,9 +15,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from node_agent import command
-from node_agent.landing import MOST_PREFIXES
-from node_agent.landing import PREFIX as PREFIX_OF_PATH
 from node_agent.sandboxes import KEY_LENGTH
+from tmpnb_common.landing import MOST_PREFIXES
+from tmpnb_common.landing import PREFIX as PREFIX_OF_PATH
 
 SOCKET_PATH_LIMIT = 107
 """Linux ends a UNIX socket's path there."""

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from node_agent.bounded_reading import Budget, TooLongError, unix_socket
+from tmpnb_common.bounded_reading import Budget, TooLongError, unix_socket
 
 MAX_BODY = 1 << 20
 """More than any answer that the agent asks for."""

@@ -18,8 +18,6 @@ from requests.auth import AuthBase
 from urllib3 import ProxyManager
 from urllib3.exceptions import HTTPError, LocationValueError, MaxRetryError, NewConnectionError, ProxyError
 
-from node_agent.bounded_reading import Budget, TooLongError
-from node_agent.wire import TRIAL_SECONDS
 from redirector.admin_answers import (
     AnnouncedView,
     EventView,
@@ -39,7 +37,9 @@ from redirector.admin_answers import (
 from redirector.admin_errors import AdminError, NotARedirectorError, OutcomeUnknownError, RefusedError, UnreachableError
 from redirector.admin_views import FleetView, NodeView, parse_change, parse_fleet, parse_node, parse_nodes
 from redirector.bounded_http import BOUNDED_POOLS, within_budget
-from redirector.json_fields import ViewError
+from tmpnb_common.bounded_reading import Budget, TooLongError
+from tmpnb_common.json_object import ViewError
+from tmpnb_common.wire import TRIAL_SECONDS
 
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 40.0

@@ -15,7 +15,12 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
 
-from node_agent.wire import (
+from redirector.bounded_http import Answer, BoundedHttp, Request
+from redirector.name_lookup import is_address
+from redirector.node_metrics import Families, NodeMetricsError, parse_metrics
+from redirector.nodes import NAME, Failure, Node, Trouble
+from redirector.sessions import VisitorSession, parse_sessions
+from tmpnb_common.wire import (
     TRIAL_SECONDS,
     Claim,
     NodeStats,
@@ -26,11 +31,6 @@ from node_agent.wire import (
     parse_refusal,
     parse_stats,
 )
-from redirector.bounded_http import Answer, BoundedHttp, Request
-from redirector.name_lookup import is_address
-from redirector.node_metrics import Families, NodeMetricsError, parse_metrics
-from redirector.nodes import NAME, Failure, Node, Trouble
-from redirector.sessions import VisitorSession, parse_sessions
 
 STATS_LIMIT = 256 * 1024
 ANSWER_LIMIT = 64 * 1024

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from node_agent.wire import NodeStats, PoolStats, WireError, parse_stats
 from redirector.nodes import Health, Node, Seen, WantedImage
+from tmpnb_common.wire import NodeStats, PoolStats, WireError, parse_stats
 
 CUT_OFF_AT_LEAST = 2
 """One silent node is a silent node, also where it is half of the fleet."""

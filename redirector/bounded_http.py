@@ -28,9 +28,9 @@ from urllib3.exceptions import (
 )
 from urllib3.util.connection import create_connection
 
-from node_agent.bounded_reading import BoundedResponse, Budget, TooLongError
 from redirector.name_lookup import NameLookup
 from redirector.nodes import Failure, Trouble
+from tmpnb_common.bounded_reading import BoundedResponse, Budget, TooLongError
 
 POOLS = 4096
 """Hosts to which connections are kept open: more than a fleet has nodes."""

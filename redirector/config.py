@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from node_agent.log_lines import Style
 from redirector.clients import NIBBLE, Network, Width
 from redirector.errors import BadRequestError, ConfigError
 from redirector.nodes import normalised_url
 from redirector.operators import TOKEN, parse_token, tokens_problem
+from tmpnb_common.log_lines import Style
 
 TOKENS_AT_ONCE = 2
 """So that a token can be changed without a moment in which none is valid."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from node_agent.log_lines import LineFormatter, Style
+from tmpnb_common.log_lines import LineFormatter, Style
 
 _KEY = re.compile(r"(?<![a-z0-9])([a-z2-7]{8})[a-z2-7]{26}(?![a-z0-9])")
 """A sandbox's name, which may be read, and the secret behind it."""

@@ -13,8 +13,8 @@ from enum import StrEnum
 from typing import Literal
 from urllib.parse import urlsplit
 
-from node_agent.wire import NodeState, NodeStats, PoolStats
 from redirector.errors import BadRequestError
+from tmpnb_common.wire import NodeState, NodeStats, PoolStats
 
 DOWN_AFTER = 3
 """Bad polls in a row after which a node is down: at one poll every 2 s a restart of its agent stays a suspicion."""

@@ -11,8 +11,6 @@ from dataclasses import dataclass, replace
 from random import Random
 from threading import Event as Flag
 
-from node_agent.log_lines import fields
-from node_agent.wire import NodeStats
 from redirector.agent_client import AgentClient
 from redirector.board import Board, cut_off
 from redirector.errors import DatabaseAwayError
@@ -38,6 +36,8 @@ from redirector.rechecks import Rechecks
 from redirector.store.boards import Boards
 from redirector.store.journal import Event, Journal, Sighting
 from redirector.store.registry import Registry
+from tmpnb_common.log_lines import fields
+from tmpnb_common.wire import NodeStats
 
 log = logging.getLogger(__name__)
 

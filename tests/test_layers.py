@@ -80,7 +80,7 @@ LAYERS = {
 
 ONLY_IN = {
     "flask": {"redirector.web", "redirector.wsgi", "node_agent.web", "node_agent.wsgi"},
-    "click": {"redirector.cli", "node_agent.cli", "node_agent.lazy_group"},
+    "click": {"redirector.cli", "node_agent.cli", "tmpnb_common.lazy_group"},
     "rich": {"redirector.cli"},
     "prometheus_client": {"redirector.node_metrics", "redirector.metrics", "node_agent.metrics"},
     "docker": {"node_agent.docker_engine"},

@@ -10,8 +10,8 @@ import click
 import pytest
 
 from node_agent import cli as agent_cli
-from node_agent.lazy_group import Later, LazyGroup
 from redirector import cli as redirector_cli
+from tmpnb_common.lazy_group import Later, LazyGroup
 
 HEAVY = {"flask", "sqlalchemy", "alembic", "gunicorn", "docker", "prometheus_client", "psutil", "jinja2", "requests"}
 

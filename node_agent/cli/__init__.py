@@ -11,7 +11,7 @@ import click
 
 from node_agent.cli.exits import FAILED, USAGE
 from node_agent.errors import AgentError, ConfigError
-from node_agent.lazy_group import LazyGroup
+from tmpnb_common.lazy_group import LazyGroup
 
 COMMANDS = {
     "serve": ("serving:serve", "Keep the pool, hand out sandboxes, cull and refill, until TERM."),

@@ -12,10 +12,10 @@ from node_agent import config, host, identity, open_files
 from node_agent.config import Settings
 from node_agent.intent import IntentStore
 from node_agent.ledger import Ledger
-from node_agent.log_lines import fields
 from node_agent.logs import log_to_stderr
 from node_agent.setting_values import PREFIX
 from node_agent.wsgi import Server, make_runtime
+from tmpnb_common.log_lines import fields
 
 LOCK_SECONDS = 5.0
 """The worker of an agent that was killed notices within a second, and lets open calls finish."""

@@ -16,7 +16,7 @@ from node_agent.config import Settings
 from node_agent.nginx import headers, tls
 from node_agent.nginx.shares import shares
 from node_agent.pages import script_path
-from node_agent.wire import TRIAL_SECONDS
+from tmpnb_common.wire import TRIAL_SECONDS
 
 
 class _NginxTemplate(Template):

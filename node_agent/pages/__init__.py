@@ -24,8 +24,8 @@ from jinja2 import (
     TemplateError,
 )
 
-from node_agent import durable
 from node_agent.errors import HostError
+from tmpnb_common import durable
 
 log = logging.getLogger(__name__)
 

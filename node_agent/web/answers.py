@@ -7,7 +7,7 @@ from werkzeug.exceptions import HTTPException
 
 from node_agent.errors import AgentError, StaleGeneration, UnknownPool, UnknownSandbox
 from node_agent.pages import Pages
-from node_agent.wire import Refusal
+from tmpnb_common.wire import Refusal
 
 STATUS = {
     "full": 429,

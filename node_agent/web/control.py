@@ -10,12 +10,12 @@ from flask import Blueprint, Response, jsonify
 from node_agent.announcement import LONGEST_SECONDS, TEXT_LIMIT, Announcement
 from node_agent.culling import last_activity, next_end
 from node_agent.intent import Intent
-from node_agent.log_lines import fields
 from node_agent.sandboxes import Sandbox, redact
 from node_agent.web import incoming
 from node_agent.web.answers import BadRequest
 from node_agent.web.node import Node
-from node_agent.wire import NodeState
+from tmpnb_common.log_lines import fields
+from tmpnb_common.wire import NodeState
 
 log = logging.getLogger(__name__)
 

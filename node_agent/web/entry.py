@@ -8,11 +8,11 @@ from collections.abc import Container
 from flask import Blueprint, Response, request
 from werkzeug.exceptions import NotFound
 
-from node_agent.landing import path_inside
 from node_agent.pool_settings import DEFAULT
 from node_agent.web import answers, incoming
 from node_agent.web.node import Node
-from node_agent.wire import Refusal, as_written
+from tmpnb_common.landing import path_inside
+from tmpnb_common.wire import Refusal, as_written
 
 EMPTY_PART = re.compile(r"(?:/[^/]*)?/(?:/|%2[fF])")
 """Begins a path that makes no sense in a sandbox: Jupyter would take it for a file outside the visitor's directory."""

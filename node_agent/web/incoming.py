@@ -10,7 +10,7 @@ from flask import request
 
 from node_agent.identity import Identity
 from node_agent.web.answers import BadRequest, Forbidden
-from node_agent.wire import ATTEMPTS_AT_ONCE, PATH_LIMIT, TICKETS_AT_ONCE, path_problem
+from tmpnb_common.wire import ATTEMPTS_AT_ONCE, PATH_LIMIT, TICKETS_AT_ONCE, path_problem
 
 TICKET = re.compile(r"[A-Za-z0-9_-]{22,128}")
 

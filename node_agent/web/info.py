@@ -8,7 +8,7 @@ from flask import Blueprint, Response
 
 from node_agent.pages import script_path
 from node_agent.web.node import Node
-from node_agent.wire import PoolStats
+from tmpnb_common.wire import PoolStats
 
 STATES = ("ready", "claimed", "starting", "ending", "draining", "free")
 """In the order in which they are drawn, and the names of their colours."""

@@ -12,14 +12,14 @@ from node_agent.announcement import AnnouncementStore
 from node_agent.culling import Limits
 from node_agent.identity import Identity
 from node_agent.intent import IntentStore
-from node_agent.landing import prefixes_beyond
 from node_agent.pages import Pages
 from node_agent.pool import Pools
 from node_agent.pool_changes import PoolChanges
 from node_agent.pool_settings import DEFAULT
 from node_agent.runtime import ImageState
 from node_agent.selftest import Selftest
-from node_agent.wire import PROTOCOL, NodeStats
+from tmpnb_common.landing import prefixes_beyond
+from tmpnb_common.wire import PROTOCOL, NodeStats
 
 
 @dataclass(frozen=True, slots=True)

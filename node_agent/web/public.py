@@ -6,12 +6,12 @@ import logging
 
 from flask import Blueprint, Response, jsonify
 
-from node_agent.log_lines import fields
 from node_agent.pool_settings import DEFAULT
 from node_agent.web import answers, incoming
 from node_agent.web.answers import BadRequest
 from node_agent.web.node import Node
-from node_agent.wire import Claim, Refusal, ticket_mark
+from tmpnb_common.log_lines import fields
+from tmpnb_common.wire import Claim, Refusal, ticket_mark
 
 log = logging.getLogger(__name__)
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
-from node_agent.lazy_group import LazyGroup
 from redirector.admin_errors import AdminError
 from redirector.cli.exits import Exit, Stop, stop_of
 from redirector.cli.texts import examples, plain
+from tmpnb_common.lazy_group import LazyGroup
 
 COMMANDS = {
     "up": ("up:up", "Run a fleet on this machine."),

@@ -12,9 +12,9 @@ from threading import Condition
 from threading import Event as Flag
 from typing import Protocol
 
-from node_agent.wire import ATTEMPTS_AT_ONCE
 from redirector.fleet.view import View
 from redirector.nodes import Failure, Node
+from tmpnb_common.wire import ATTEMPTS_AT_ONCE
 
 FIRST_RETRY_SECONDS = 0.5
 LONGEST_RETRY_SECONDS = 8.0

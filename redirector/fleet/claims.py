@@ -6,12 +6,12 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from node_agent.wire import Claim, Refusal
 from redirector.agent_client import Wish
 from redirector.fleet.reports import Reports
 from redirector.fleet.view import PoolView, View
 from redirector.nodes import Failure, Node
 from redirector.store.journal import Sighting
+from tmpnb_common.wire import Claim, Refusal
 
 Answer = Claim | Refusal | Failure
 

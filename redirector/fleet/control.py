@@ -6,7 +6,6 @@ import hmac
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from node_agent.wire import NodeState, NodeStats
 from redirector.agent_client import AgentClient
 from redirector.board import Board
 from redirector.errors import (
@@ -23,6 +22,7 @@ from redirector.nodes import Failure, Node, Trouble, checked_name, default_name,
 from redirector.store.boards import Boards
 from redirector.store.journal import Event
 from redirector.store.registry import Change, Registry
+from tmpnb_common.wire import NodeState, NodeStats
 
 
 @dataclass(frozen=True, slots=True)

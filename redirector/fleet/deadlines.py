@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from node_agent.wire import NodeStats
 from redirector.agent_client import AgentClient
 from redirector.board import Board
 from redirector.nodes import Failure, Node
+from tmpnb_common.wire import NodeStats
 
 HANDOVER_SECONDS = 15.0
 """A pause in polling that is no gap: the lease goes to another worker in 3 s, a redirector restarts in 5."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from node_agent.wire import WireError
 from redirector.agent_client import AgentClient, sandbox_url
 from redirector.fleet.reports import Reports
 from redirector.fleet.view import View
 from redirector.nodes import Health
 from redirector.returning import Home
+from tmpnb_common.wire import WireError
 
 
 class Homecoming:

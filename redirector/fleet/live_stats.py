@@ -10,11 +10,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from threading import Lock
 
-from node_agent.wire import NodeStats
 from redirector.agent_client import AgentClient
 from redirector.board import Board
 from redirector.fleet.fan_out import FanOut
 from redirector.nodes import Failure, Health, Node, Seen
+from tmpnb_common.wire import NodeStats
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hmac
 from dataclasses import dataclass
 
-from node_agent.wire import NodeStats
 from redirector.errors import BadRequestError, DuplicateUrlError, NotThatNodeError, UnknownNodeError
 from redirector.fleet.control import Addition, Control, Decision
 from redirector.nodes import Node, normalised_url
+from tmpnb_common.wire import NodeStats
 
 ITSELF = "the node itself"
 """Who decided, as the history has it."""

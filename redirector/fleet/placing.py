@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Literal
 
-from node_agent.log_lines import fields
-from node_agent.wire import Claim, Refusal, ticket_mark
 from redirector.agent_client import Wish
 from redirector.fleet.abandonment import Abandonment
 from redirector.fleet.claims import Answer, Claims, Client
@@ -20,6 +18,8 @@ from redirector.fleet.view import PoolView, View
 from redirector.histograms import PLACEMENT, observed
 from redirector.nodes import DEFAULT_POOL, Failure, Node, Trouble
 from redirector.placement import Outcome, Status, choose, senseless, verdict
+from tmpnb_common.log_lines import fields
+from tmpnb_common.wire import Claim, Refusal, ticket_mark
 
 log = logging.getLogger(__name__)
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from node_agent.wire import NodeStats
 from redirector.nodes import Failure, Health, Node, Seen
+from tmpnb_common.wire import NodeStats
 
 CHECK_SECONDS = 10.0
 """How often a public URL is asked that answered last time; one that did not is asked at every poll."""

@@ -7,12 +7,12 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from random import Random
 from threading import Event as Flag
 
-from node_agent.wire import NodeStats
 from redirector.board import host_of
 from redirector.fleet.reports import Reports
 from redirector.fleet.view import View
 from redirector.nodes import Failure, Health, Node
 from redirector.store.journal import Sighting
+from tmpnb_common.wire import NodeStats
 
 LOOK_SECONDS = 1.0
 """How often to look: oftener than a node goes down, which takes three polls."""

@@ -11,9 +11,9 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
-from node_agent.log_lines import fields
 from redirector.errors import SchemaTooNewError
 from redirector.store.database import Database
+from tmpnb_common.log_lines import fields
 
 log = logging.getLogger(__name__)
 

@@ -10,13 +10,13 @@ from collections.abc import Callable, Sequence
 
 from flask import Response, g, request
 
-from node_agent.log_lines import fields
 from redirector.bucket_table import BucketTable
 from redirector.config import Settings
 from redirector.errors import BadRequestError
 from redirector.limits import Allowance, Limits
 from redirector.operators import NAME_LIMIT, is_taken, parse_token
 from redirector.web.failures import failure
+from tmpnb_common.log_lines import fields
 
 log = logging.getLogger(__name__)
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from node_agent.wire import NodeStats
 from redirector.fleet.overview import MINUTES, Picture
 from redirector.nodes import Health, Node, Seen, drained, pending, standing
 from redirector.slot_counts import counts_of, is_current
 from redirector.visitors import by_minute
+from tmpnb_common.wire import NodeStats
 
 
 def node_card(node: Node, seen: Seen, now: float) -> dict[str, Any]:

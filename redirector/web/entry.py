@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from flask import Blueprint, Response, abort, request
 from werkzeug.routing import BaseConverter
 
-from node_agent.landing import path_inside
-from node_agent.wire import PATH_LIMIT, as_written, path_problem
 from redirector.fleet.door import Door
 from redirector.fleet.homecoming import Homecoming
 from redirector.fleet.placing import Placed
@@ -25,6 +23,8 @@ from redirector.web.lookers import PURPOSES, is_bot, prefetches
 from redirector.web.outcomes import PLAIN_SECONDS, refused_json, refused_page, waiting_json, waiting_page
 from redirector.web.pages import ALONE, page_with_way_in
 from redirector.web.spawn import TICKET, ready
+from tmpnb_common.landing import path_inside
+from tmpnb_common.wire import PATH_LIMIT, as_written, path_problem
 
 RULES = ("/", "/<landing:first>", "/<landing:first>/", "/<landing:first>/<path:rest>")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Container
 from urllib.parse import quote
 
-from node_agent.landing import path_inside
-from node_agent.wire import path_problem
+from tmpnb_common.landing import path_inside
+from tmpnb_common.wire import path_problem
 
 NOT_UTF8 = "\ufffd"
 """Stands where the server could not decode an address."""

@@ -7,9 +7,9 @@ from dataclasses import asdict
 from types import MappingProxyType
 from typing import Any
 
-from node_agent.wire import NodeStats
 from redirector.nodes import Node, Seen, drained, pending, standing
 from redirector.slot_counts import SlotCounts, counts_now, counts_of, is_current
+from tmpnb_common.wire import NodeStats
 
 NOTHING = NodeStats(available=0, capacity=0)
 

@@ -10,11 +10,11 @@ import secrets
 
 from flask import Flask, Response
 
-from node_agent.wire import Claim
 from redirector.agent_client import AgentClient, Wish
 from redirector.bounded_http import BoundedHttp
 from redirector.nodes import Node
 from tests.support.fleet_node import FakeNode
+from tmpnb_common.wire import Claim
 
 redirect = Flask("redirect")
 claim = Flask("claim")

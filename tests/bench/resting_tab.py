@@ -11,10 +11,10 @@ import sys
 import time
 
 from node_agent.culling import WORKING_SHARE
-from node_agent.processes import tree_usage
 from tests.bench.report import Table, machine
 from tests.support.chromium import chromium
 from tests.support.live_node import claim, live_node, settled
+from tmpnb_common.processes import tree_usage
 
 LOAD_SECONDS = 15
 EXTENSION = """count => { for (let i = 0; i < count; i++) setInterval(

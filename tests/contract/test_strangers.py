@@ -21,7 +21,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from node_agent import joining, jupyter_client, kernel_session, local_client, unix_http
-from node_agent.bounded_reading import HEAD_BYTES
 from node_agent.errors import AgentError
 from node_agent.jupyter_client import activity, landing_problem
 from node_agent.local_client import LocalAgent
@@ -46,6 +45,7 @@ from tests.support.strangers import (
     mutated,
     whole,
 )
+from tmpnb_common.bounded_reading import HEAD_BYTES
 
 BASE = "/user/abc/"
 EACH = 150

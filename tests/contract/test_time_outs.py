@@ -6,9 +6,9 @@ import re
 from pathlib import Path
 
 from node_agent import config, jupyter_client, kernel_session, nginx, selftest
-from node_agent.wire import TRIAL_SECONDS
 from redirector import admin_client, agent_client
 from redirector import config as redirector_config
+from tmpnb_common.wire import TRIAL_SECONDS
 
 ROOT = Path(__file__).parents[2]
 FRONT = (ROOT / "deploy" / "redirector" / "nginx" / "tmpnb.conf").read_text()

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from node_agent.web import MAX_BODY
-from node_agent.wire import (
+from tmpnb_common.wire import (
     PATH_LIMIT,
     TICKETS_AT_ONCE,
     Claim,

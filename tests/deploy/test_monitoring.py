@@ -14,9 +14,9 @@ import pytest
 
 from node_agent import metrics as node_metrics
 from node_agent.tally import Tally
-from node_agent.wire import NodeStats, PoolStats
 from tests.support.fleet_nodes import fake_nodes
 from tests.support.fleet_worker import stepped_worker
+from tmpnb_common.wire import NodeStats, PoolStats
 
 DEPLOY = Path(__file__).parent.parent.parent / "deploy"
 PROMETHEUS = DEPLOY / "prometheus"

@@ -9,12 +9,12 @@ from pathlib import Path
 import click
 import pytest
 
-from node_agent.lazy_group import Later
 from redirector.cli import main
 from redirector.cli.exits import Exit
 from redirector.metrics import Sample, exposition
 from redirector.node_metrics import exposition as node_metrics
 from tests.support.fleet_values import a_node, board, seen
+from tmpnb_common.lazy_group import Later
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "operator.md").read_text()

@@ -13,11 +13,11 @@ import pytest
 from node_agent import cli as agent_cli
 from node_agent import config as node_config
 from node_agent import wsgi as node_wsgi
-from node_agent.lazy_group import Later
 from redirector import cli as redirector_cli
 from redirector import config as redirector_config
 from redirector import wsgi as redirector_wsgi
 from scripts import settings_reference
+from tmpnb_common.lazy_group import Later
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *(ROOT / "deploy").glob("*.md")])

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from node_agent import durable, identity
+from node_agent import identity
 from node_agent.errors import HostError, StaleGeneration
 from node_agent.intent import IntentStore
 from tests.support.node_fakes import Clock
+from tmpnb_common import durable
 
 
 def load(path: Path, token: str = "token") -> identity.Identity:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from node_agent.landing import MOST_PREFIXES, PREFIXES, path_inside, prefixes_beyond
-from node_agent.wire import NodeStats, WireError, parse_stats
+from tmpnb_common.landing import MOST_PREFIXES, PREFIXES, path_inside, prefixes_beyond
+from tmpnb_common.wire import NodeStats, WireError, parse_stats
 
 
 @pytest.mark.parametrize("prefix", sorted(PREFIXES))

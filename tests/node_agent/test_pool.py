@@ -15,8 +15,8 @@ from node_agent.abandoned import Abandoned
 from node_agent.errors import UnknownSandbox
 from node_agent.pool_settings import DEFAULT
 from node_agent.sandboxes import Sandbox
-from node_agent.wire import Refusal
 from tests.support.node_pools import Bench, make_bench, one_bench
+from tmpnb_common.wire import Refusal
 
 TICKET = "a-ticket-0123456789-0123456789"
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from node_agent.pool import Memory, PoolSpec
 from node_agent.pool_settings import DEFAULT
 from node_agent.sandboxes import Sandbox
-from node_agent.wire import Refusal
 from tests.support.node_pools import Bench, one_bench
+from tmpnb_common.wire import Refusal
 
 MIB = 1 << 20
 MEMORY = Memory(total=500 * MIB, reserve=100 * MIB)

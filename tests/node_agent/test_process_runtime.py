@@ -146,7 +146,7 @@ def test_a_start_that_was_cut_off_leaves_no_process_running(root: Path, monkeypa
     def full(*_args: object, **_kwargs: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("node_agent.durable.write_json", full)
+    monkeypatch.setattr("tmpnb_common.durable.write_json", full)
     runtime = make(root)
     with pytest.raises(EngineError, match="No space left"):
         runtime.start(launch(root))

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import psutil
 
-from node_agent.processes import ProcessId, end_tree, start_of, terminal_processes
 from node_agent.runtime import runs_program
 from tests.support.waiting import wait_until
+from tmpnb_common.processes import ProcessId, end_tree, start_of, terminal_processes
 
 CARELESS = """
 import subprocess, sys

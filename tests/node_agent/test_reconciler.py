@@ -14,10 +14,10 @@ from node_agent.culling import check_pace
 from node_agent.pool_settings import DEFAULT
 from node_agent.reconciler import BEAT_SECONDS, STALLED_SECONDS
 from node_agent.sandboxes import Sandbox
-from node_agent.wire import Refusal
 from tests.support.node_pools import LIMITS, Bench, make_bench, one_bench
 from tests.support.strangers import whole
 from tests.support.waiting import wait_until
+from tmpnb_common.wire import Refusal
 
 
 @pytest.fixture

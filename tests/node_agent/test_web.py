@@ -16,7 +16,9 @@ from werkzeug.test import TestResponse
 from node_agent.sandboxes import is_key
 from node_agent.web import create_app
 from node_agent.web.node import Node
-from node_agent.wire import (
+from tests.support.node_pools import Bench, one_bench
+from tests.support.node_web import AUTH, TOKEN, make_node
+from tmpnb_common.wire import (
     ATTEMPTS_AT_ONCE,
     Claim,
     NodeStats,
@@ -26,8 +28,6 @@ from node_agent.wire import (
     parse_refusal,
     parse_stats,
 )
-from tests.support.node_pools import Bench, one_bench
-from tests.support.node_web import AUTH, TOKEN, make_node
 
 TICKET = "a-ticket-0123456789-0123456789"
 

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import pytest
 
-from node_agent.wire import ATTEMPTS_AT_ONCE
 from redirector.fleet.abandonment import KEPT_ATTEMPTS, KEPT_SECONDS, LONGEST_RETRY_SECONDS, Abandonment
 from redirector.fleet.view import View
 from redirector.nodes import Failure, Node, Trouble
 from tests.support.fleet_values import a_node
+from tmpnb_common.wire import ATTEMPTS_AT_ONCE
 
 
 class Ears:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from node_agent.wire import Claim, NodeStats, Refusal, WireError, parse_claim
 from redirector.agent_client import AgentClient, Wish, sandbox_url
 from redirector.nodes import Failure, Node, Trouble
 from tests.support.fleet_node import FakeNode, Mood
 from tests.support.fleet_nodes import FakeNodes
 from tests.support.fleet_values import a_node
+from tmpnb_common.wire import Claim, NodeStats, Refusal, WireError, parse_claim
 
 WISH = Wish(ticket="t" * 24)
 

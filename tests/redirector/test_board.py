@@ -6,10 +6,10 @@ import json
 
 import pytest
 
-from node_agent.wire import NodeStats, PoolStats
 from redirector.board import Board, BoardWriter, alarms, cut_off, parse_seen
 from redirector.nodes import Health, Seen, WantedImage
 from tests.support.fleet_values import a_node, board, pools, seen, stats
+from tmpnb_common.wire import NodeStats, PoolStats
 
 
 def test_a_node_that_was_never_polled_is_joining() -> None:

@@ -8,10 +8,10 @@ from threading import Event, Lock
 
 import pytest
 
-from node_agent.wire import TICKETS_AT_ONCE
 from redirector.fleet import gathering
 from redirector.fleet.gathering import CALLS_AT_ONCE, Gathering
 from tests.support.waiting import wait_until
+from tmpnb_common.wire import TICKETS_AT_ONCE
 
 
 class SlowDeed:

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import pytest
 
-from node_agent.wire import NodeStats, Refusal
 from redirector.agent_client import AgentClient, Wish
 from redirector.nodes import Failure, Health, Trouble
 from redirector.store.journal import Journal
@@ -15,6 +14,7 @@ from tests.support.fleet_node import FakeNode
 from tests.support.fleet_nodes import FakeNodes
 from tests.support.fleet_values import a_node
 from tests.support.fleet_worker import SteppedWorker
+from tmpnb_common.wire import NodeStats, Refusal
 
 NO_URLS = ["http://[", "http://[::1", "http://]", "http://[v1.x]", "http://n1:port"]
 NO_TEXTS = ["\ud800", "a\0b", "x" * 5000]

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node_agent.wire import path_problem
 from redirector.web.landing import inner_path, is_inner_path
+from tmpnb_common.wire import path_problem
 
 
 @pytest.mark.parametrize(

@@ -9,13 +9,13 @@ from threading import Event
 
 import pytest
 
-from node_agent.wire import NodeStats
 from redirector import bounded_http
 from redirector.agent_client import AgentClient
 from redirector.name_lookup import NameLookup, resolve
 from redirector.nodes import Failure, Trouble
 from tests.support.fleet_nodes import FakeNodes
 from tests.support.waiting import wait_until
+from tmpnb_common.wire import NodeStats
 
 
 class NameServer:

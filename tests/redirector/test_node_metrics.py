@@ -7,11 +7,11 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from node_agent import metrics as node_metrics
 from node_agent.tally import Tally
-from node_agent.wire import NodeStats, PoolStats
 from redirector.node_metrics import SAMPLES_LIMIT, Families, NodeMetricsError, exposition, parse_metrics
 from redirector.nodes import Failure, Trouble
 from tests.support.fleet_nodes import FakeNodes
 from tests.support.fleet_worker import SteppedWorker
+from tmpnb_common.wire import NodeStats, PoolStats
 
 
 def of_an_agent(*pools: str) -> str:

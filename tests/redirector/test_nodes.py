@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node_agent.wire import NodeStats
 from redirector.errors import BadRequestError
 from redirector.nodes import (
     DEBT_OF_CLAIM,
@@ -28,6 +27,7 @@ from redirector.nodes import (
     standing,
 )
 from tests.support.fleet_values import a_node, pools, seen, stats
+from tmpnb_common.wire import NodeStats
 
 NODE = a_node()
 SILENT = Failure(Trouble.SILENT, "no answer within 1.5 s")

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node_agent.wire import PoolStats
 from redirector.nodes import Health, Seen
 from redirector.placement import SAMPLE, Outcome, Ranking, choose, ranking_of, verdict
 from tests.support.fleet_values import a_node, board, pools, seen, stats
+from tmpnb_common.wire import PoolStats
 
 NOBODY: frozenset[str] = frozenset()
 

@@ -11,13 +11,13 @@ from threading import Event as Flag
 import pytest
 from sqlalchemy import text
 
-from node_agent.wire import NodeStats
 from redirector.board import Board
 from redirector.fleet.deadlines import is_due, watched_since, why_void
 from tests.support.fleet_nodes import FakeNodes
 from tests.support.fleet_values import a_node
 from tests.support.fleet_worker import SteppedWorker, stepped_worker
 from tests.support.waiting import wait_until
+from tmpnb_common.wire import NodeStats
 
 
 def test_a_pool_moves_to_another_image_and_the_way_back_is_known(fleet: SteppedWorker, nodes: FakeNodes) -> None:

@@ -6,9 +6,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from node_agent.wire import NodeStats, PoolStats
 from redirector.board import Board
 from redirector.nodes import Health, Node, Seen
+from tmpnb_common.wire import NodeStats, PoolStats
 
 
 def a_node(name: str = "n1", **fields: Any) -> Node:

@@ -23,9 +23,9 @@ from node_agent.pool_settings import DEFAULT
 from node_agent.reconciler import Reconciler
 from node_agent.selftest import Selftest
 from node_agent.starter import Chance, Starter
-from node_agent.wire import PoolStats
 from tests.support.node_fakes import Clock, FakeEngine, FakeRuntime
 from tests.support.waiting import wait_until
+from tmpnb_common.wire import PoolStats
 
 LIMITS = Limits(idle=3600, max_age=14400, unvisited=60)
 

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, TypeGuard
 from urllib.parse import quote, unquote_to_bytes
 
-from node_agent.landing import MOST_PREFIXES, PREFIX
+from tmpnb_common.landing import MOST_PREFIXES, PREFIX
 
 PROTOCOL = 1
 """Version of this format. Raised only by a change that an older reader would misunderstand."""
