@@ -8,13 +8,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator
 
-from node_agent import config as node
+from node_agent.settings import table as node
 from redirector import config as redirector
 
 HEAD = """\
 # Settings
 
-Written by `make docs` from the tables in `redirector/config.py` and `node_agent/config.py`; change it there.
+Written by `make docs` from the tables in `redirector/config.py` and `node_agent/settings/table.py`; change it there.
 
 Settings come from the environment: a compose file's `.env`, a systemd unit's `EnvironmentFile`, or your shell. They are
 read at start, everything that is wrong is said at once, and then nothing starts. `tmpnb-agent config check` says it

@@ -79,16 +79,16 @@ LAYERS = {
 """From the bottom up. Modules in one line do not know each other; a package counts as one module."""
 
 ONLY_IN = {
-    "flask": {"redirector.web", "redirector.wsgi", "node_agent.web", "node_agent.wsgi"},
+    "flask": {"redirector.web", "redirector.wsgi", "node_agent.web", "node_agent.compose"},
     "click": {"redirector.cli", "node_agent.cli", "tmpnb_common.lazy_group"},
     "rich": {"redirector.cli"},
-    "prometheus_client": {"redirector.node_metrics", "redirector.metrics", "node_agent.metrics"},
-    "docker": {"node_agent.docker_engine"},
-    "websocket": {"node_agent.kernel_session"},
+    "prometheus_client": {"redirector.node_metrics", "redirector.metrics", "node_agent.web.metrics"},
+    "docker": {"node_agent.runtimes.docker.engine"},
+    "websocket": {"node_agent.jupyter.kernel_session"},
     "sqlalchemy": {"redirector.store"},
     "alembic": {"redirector.store"},
     "requests": {"redirector.agent_client", "redirector.admin_client"},
-    "urllib3": {"redirector.bounded_http", "redirector.admin_client", "node_agent.docker_engine"},
+    "urllib3": {"redirector.bounded_http", "redirector.admin_client", "node_agent.runtimes.docker.engine"},
 }
 
 

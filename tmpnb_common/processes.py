@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 
 from node_agent.errors import EngineError
-from node_agent.runtime import TerminalProcess, Usage
+from node_agent.runtimes.contract import TerminalProcess, Usage
 
 GONE = (psutil.NoSuchProcess, psutil.ZombieProcess)
 LOOK_SECONDS = 0.05

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import click
 
-from node_agent import config as node_settings
-from node_agent import host
-from node_agent.config import Settings
-from node_agent.docker_engine import DockerEngine
+from node_agent.compose import make_runtime
 from node_agent.errors import EngineError
-from node_agent.setting_values import PREFIX
-from node_agent.wsgi import make_runtime
+from node_agent.proxy import host
+from node_agent.runtimes.docker.engine import DockerEngine
+from node_agent.settings import table as node_settings
+from node_agent.settings.table import Settings
+from node_agent.settings.values import PREFIX
 
 SECRETS = (f"{PREFIX}JOIN_TOKEN",)
 

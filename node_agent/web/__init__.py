@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from flask import Flask
 
-from node_agent.web import answers, control, entry, info, left, public, upkeep
+from node_agent.web import answers, control, entry, info, public, upkeep
+from node_agent.web import time_left as left
 from node_agent.web.node import Node
 
 MAX_BODY = 64 * 1024

@@ -7,9 +7,9 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify
 
-from node_agent.announcement import LONGEST_SECONDS, TEXT_LIMIT, Announcement
-from node_agent.culling import last_activity, next_end
-from node_agent.intent import Intent
+from node_agent.membership.announcement import LONGEST_SECONDS, TEXT_LIMIT, Announcement
+from node_agent.membership.intent import Intent
+from node_agent.pools.culling import last_activity, next_end
 from node_agent.sandboxes import Sandbox, redact
 from node_agent.web import incoming
 from node_agent.web.answers import BadRequest

@@ -8,7 +8,7 @@ from collections.abc import Container
 from flask import Blueprint, Response, request
 from werkzeug.exceptions import NotFound
 
-from node_agent.pool_settings import DEFAULT
+from node_agent.settings.pools import DEFAULT
 from node_agent.web import answers, incoming
 from node_agent.web.node import Node
 from tmpnb_common.landing import path_inside

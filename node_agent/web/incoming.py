@@ -8,7 +8,7 @@ from typing import Any
 
 from flask import request
 
-from node_agent.identity import Identity
+from node_agent.membership.identity import Identity
 from node_agent.web.answers import BadRequest, Forbidden
 from tmpnb_common.wire import ATTEMPTS_AT_ONCE, PATH_LIMIT, TICKETS_AT_ONCE, path_problem
 

@@ -7,17 +7,17 @@ import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from node_agent.addresses import Addresses
-from node_agent.announcement import AnnouncementStore
-from node_agent.culling import Limits
-from node_agent.identity import Identity
-from node_agent.intent import IntentStore
+from node_agent.lifecycle.selftest import Selftest
+from node_agent.membership.announcement import AnnouncementStore
+from node_agent.membership.identity import Identity
+from node_agent.membership.intent import IntentStore
 from node_agent.pages import Pages
-from node_agent.pool import Pools
-from node_agent.pool_changes import PoolChanges
-from node_agent.pool_settings import DEFAULT
-from node_agent.runtime import ImageState
-from node_agent.selftest import Selftest
+from node_agent.pools.changes import PoolChanges
+from node_agent.pools.culling import Limits
+from node_agent.pools.pools import Pools
+from node_agent.runtimes.contract import ImageState
+from node_agent.settings.pools import DEFAULT
+from node_agent.web.addresses import Addresses
 from tmpnb_common.landing import prefixes_beyond
 from tmpnb_common.wire import PROTOCOL, NodeStats
 

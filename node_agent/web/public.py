@@ -6,7 +6,7 @@ import logging
 
 from flask import Blueprint, Response, jsonify
 
-from node_agent.pool_settings import DEFAULT
+from node_agent.settings.pools import DEFAULT
 from node_agent.web import answers, incoming
 from node_agent.web.answers import BadRequest
 from node_agent.web.node import Node

@@ -5,12 +5,12 @@ from __future__ import annotations
 from flask import Blueprint, Response, jsonify
 
 from node_agent.errors import UnknownPool
-from node_agent.metrics import CONTENT_TYPE, Sample, exposition
-from node_agent.pool_settings import DEFAULT
-from node_agent.selftest import QUEUE_SECONDS
-from node_agent.setting_values import IMAGE_NAME
+from node_agent.lifecycle.selftest import QUEUE_SECONDS
+from node_agent.settings.pools import DEFAULT
+from node_agent.settings.values import IMAGE_NAME
 from node_agent.web import answers, incoming
 from node_agent.web.answers import BadRequest
+from node_agent.web.metrics import CONTENT_TYPE, Sample, exposition
 from node_agent.web.node import Node
 
 MOST = 10_000

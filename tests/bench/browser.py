@@ -17,7 +17,7 @@ from pathlib import Path
 import requests
 from playwright.sync_api import BrowserContext
 
-from node_agent import welcome
+from node_agent.jupyter import welcome
 from tests.bench.entry import end_sessions, settle
 from tests.bench.report import Table
 from tests.support.base_ports import free_ports

@@ -8,10 +8,10 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from node_agent import jupyter_client
-from node_agent.culling import CHECK_SECONDS
-from node_agent.pool_settings import DEFAULT
+from node_agent.jupyter import client as jupyter_client
+from node_agent.pools.culling import CHECK_SECONDS
 from node_agent.sandboxes import Sandbox, base_path
+from node_agent.settings.pools import DEFAULT
 from node_agent.unix_http import request
 from tests.bench.report import Table, percentile
 from tests.support.live_fleet import LiveNode

@@ -15,8 +15,8 @@ from pathlib import Path
 import psutil
 import requests
 
-from node_agent.command import JUPYTER_LAB
-from node_agent.docker_engine import DockerEngine
+from node_agent.jupyter.command import JUPYTER_LAB
+from node_agent.runtimes.docker.engine import DockerEngine
 from tests.bench.report import Table, machine
 from tests.support.docker_host import notebook_image
 from tests.support.docker_node import containers

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 import time
 
-from node_agent.culling import WORKING_SHARE
+from node_agent.pools.culling import WORKING_SHARE
 from tests.bench.report import Table, machine
 from tests.support.chromium import chromium
 from tests.support.live_node import claim, live_node, settled
@@ -32,7 +32,7 @@ def share(extensions: int, seconds: float) -> float:
         page.wait_for_selector(".jp-Launcher", timeout=60_000)
         page.evaluate(EXTENSION, extensions)
         page.wait_for_timeout(LOAD_SECONDS * 1000)
-        [server] = [each for each in node.processes() if "node_agent.lab_launcher" in each.cmdline()]
+        [server] = [each for each in node.processes() if "node_agent.jupyter.lab_launcher" in each.cmdline()]
         before, began = tree_usage(server).processor_seconds or 0.0, time.monotonic()
         page.wait_for_timeout(seconds * 1000)
         return ((tree_usage(server).processor_seconds or 0.0) - before) / (time.monotonic() - began)

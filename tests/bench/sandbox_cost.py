@@ -21,11 +21,11 @@ from pathlib import Path
 
 import psutil
 
-from node_agent.command import JUPYTER_LAB, expand
-from node_agent.docker_engine import DockerEngine
-from node_agent.docker_limits import DockerLimits
 from node_agent.errors import EngineError
-from node_agent.jupyter_client import landing_problem
+from node_agent.jupyter.client import landing_problem
+from node_agent.jupyter.command import JUPYTER_LAB, expand
+from node_agent.runtimes.docker.engine import DockerEngine
+from node_agent.runtimes.docker.limits import DockerLimits
 from node_agent.sandboxes import base_path, new_key
 from tests.bench.report import Table, machine
 from tests.support.docker_host import BASE_IMAGE, ROOT, build, docker_host, notebook_image
@@ -35,7 +35,7 @@ ROUNDS = 5
 READY_SECONDS = 60.0
 LANDING = "/lab"
 STOCK = (str(Path(sys.executable).with_name("jupyter")), "lab")
-OURS = (sys.executable, "-P", "-m", "node_agent.lab_launcher")
+OURS = (sys.executable, "-P", "-m", "node_agent.jupyter.lab_launcher")
 STOCK_IMAGE = """ARG BASE_IMAGE
 FROM $BASE_IMAGE
 COPY requirements.txt /

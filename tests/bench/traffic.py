@@ -15,8 +15,8 @@ from pathlib import Path
 
 import psutil
 
-from node_agent.assets import Shelf
-from node_agent.proxy import find_nginx
+from node_agent.assets.shelf import Shelf
+from node_agent.proxy.process import find_nginx
 from tests.bench.report import Table
 from tests.support.base_ports import free_ports
 from tests.support.node_nginx import KEY, Front, run_nginx

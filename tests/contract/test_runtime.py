@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from node_agent.process_runtime import ProcessRuntime
-from node_agent.runtime import Launch, Runtime
+from node_agent.runtimes.contract import Launch, Runtime
+from node_agent.runtimes.process.runtime import ProcessRuntime
 from node_agent.sandboxes import ALPHABET, base_path, name_of, new_key
 from node_agent.unix_http import listens, request
 from tests.support.docker_host import docker_host, local_engine, sandbox_image

@@ -20,10 +20,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from node_agent import joining, jupyter_client, kernel_session, local_client, unix_http
+from node_agent import unix_http
+from node_agent.cli import local_client
+from node_agent.cli.local_client import LocalAgent
 from node_agent.errors import AgentError
-from node_agent.jupyter_client import activity, landing_problem
-from node_agent.local_client import LocalAgent
+from node_agent.jupyter import client as jupyter_client
+from node_agent.jupyter import kernel_session
+from node_agent.jupyter.client import activity, landing_problem
+from node_agent.membership import joining
 from redirector import admin_client, agent_client
 from redirector.admin_client import AdminClient
 from redirector.admin_errors import AdminError

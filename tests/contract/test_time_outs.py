@@ -5,7 +5,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from node_agent import config, jupyter_client, kernel_session, nginx, selftest
+from node_agent.jupyter import client as jupyter_client
+from node_agent.jupyter import kernel_session
+from node_agent.lifecycle import selftest
+from node_agent.proxy import nginx
+from node_agent.settings import table as config
 from redirector import admin_client, agent_client
 from redirector import config as redirector_config
 from tmpnb_common.wire import TRIAL_SECONDS

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from node_agent import metrics as node_metrics
-from node_agent.tally import Tally
+from node_agent.pools.counters import Tally
+from node_agent.web import metrics as node_metrics
 from tests.support.fleet_nodes import fake_nodes
 from tests.support.fleet_worker import stepped_worker
 from tmpnb_common.wire import NodeStats, PoolStats

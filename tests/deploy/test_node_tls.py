@@ -17,8 +17,9 @@ from pathlib import Path
 import pytest
 import requests
 
-from node_agent import config, host
 from node_agent.errors import ConfigError
+from node_agent.proxy import host
+from node_agent.settings import table as config
 from tests.support.authority import Authority
 from tests.support.base_ports import free_ports
 from tests.support.waiting import wait_until

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from node_agent import config as node_config
+from node_agent.settings import table as node_config
 from redirector import config as redirector_config
 from redirector.cli.config import unknown
 from tests.support.authority import Authority

@@ -11,8 +11,8 @@ import click
 import pytest
 
 from node_agent import cli as agent_cli
-from node_agent import config as node_config
-from node_agent import wsgi as node_wsgi
+from node_agent import compose as node_wsgi
+from node_agent.settings import table as node_config
 from redirector import cli as redirector_cli
 from redirector import config as redirector_config
 from redirector import wsgi as redirector_wsgi

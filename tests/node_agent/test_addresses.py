@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from node_agent import config
-from node_agent.addresses import Addresses
 from node_agent.errors import ConfigError
+from node_agent.settings import table as config
+from node_agent.web.addresses import Addresses
 
 KEY = "abcdefgh" + "k" * 26
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from node_agent import browser_files
-from node_agent.assets import Shelf
-from node_agent.browser_files import BrowserFiles, File, Place
+from node_agent.assets import browser_files
+from node_agent.assets.browser_files import BrowserFiles, File, Place
+from node_agent.assets.sharing import Library
+from node_agent.assets.shelf import Shelf
 from node_agent.errors import EngineError, HostError
-from node_agent.library import Library
 
 ID, OTHER = "0123456789abcdef", "fedcba9876543210"
 LAB: list[File] = [("lab/index.html", b"<html>"), ("lab/main.js", b"the program")]
@@ -107,7 +107,7 @@ def test_what_a_crash_left_half_written_is_removed_at_the_next_start(shelf: Shel
 
 
 def test_an_image_that_holds_far_too_much_is_refused(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("node_agent.assets.MAX_FILES", 1)
+    monkeypatch.setattr("node_agent.assets.shelf.MAX_FILES", 1)
     with pytest.raises(HostError, match="too much"):
         shelf.put(ID, LAB)
     assert not shelf.has(ID)

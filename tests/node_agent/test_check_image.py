@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from node_agent.check_image import Trial, check
-from node_agent.check_server import Finding
-from node_agent.command import JUPYTER_LAB
-from node_agent.docker_engine import DockerEngine
-from node_agent.docker_limits import MIB, NODE_LABEL, DockerLimits
 from node_agent.errors import EngineError
+from node_agent.jupyter.command import JUPYTER_LAB
+from node_agent.lifecycle.check_image import Trial, check
+from node_agent.lifecycle.check_server import Finding
+from node_agent.runtimes.docker.engine import DockerEngine
+from node_agent.runtimes.docker.limits import MIB, NODE_LABEL, DockerLimits
 from tests.support.docker_host import local_engine, notebook_image, notebook_image_with, sandbox_image
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]

@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from node_agent import cli, config
-from node_agent.cli import serving
+from node_agent import cli
+from node_agent.cli import serve as serving
+from node_agent.cli.local_client import AgentAway, LocalAgent, Refused
 from node_agent.errors import HostError
-from node_agent.local_client import AgentAway, LocalAgent, Refused
+from node_agent.settings import table as config
 from tests.support.node_fakes import Request, UnixServer
 
 TOKEN = "a-token-of-the-node-0123456789"

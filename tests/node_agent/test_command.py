@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from node_agent import command
+from node_agent.jupyter import command
 
 VALUES = {
     "base_path": "/user/abc/",

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from node_agent import config, docker_settings
-from node_agent.culling import Limits
-from node_agent.docker_limits import MIB, Mount
 from node_agent.errors import ConfigError
+from node_agent.pools.culling import Limits
+from node_agent.runtimes.docker.limits import MIB, Mount
+from node_agent.settings import docker as docker_settings
+from node_agent.settings import table as config
 
 MINIMAL = {"TMPNB_NODE_RUNTIME": "process"}
 

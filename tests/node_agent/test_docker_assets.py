@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from node_agent import docker_assets
-from node_agent.docker_engine import DockerEngine
-from node_agent.docker_limits import PROBE_LABEL
+from node_agent.runtimes.docker import assets as docker_assets
+from node_agent.runtimes.docker.engine import DockerEngine
+from node_agent.runtimes.docker.limits import PROBE_LABEL
 from tests.support.docker_host import local_engine, sandbox_image
 
 pytestmark = pytest.mark.docker

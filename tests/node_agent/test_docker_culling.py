@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import requests
 
-from node_agent.command import JUPYTER_LAB
+from node_agent.jupyter.command import JUPYTER_LAB
 from tests.support.docker_host import local_engine, notebook_image
 from tests.support.kernels import Kernel
 from tests.support.live_node import claim, live_node, settled

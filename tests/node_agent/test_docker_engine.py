@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from node_agent.docker_engine import DockerEngine
-from node_agent.docker_proof import check_directory, sweep
 from node_agent.errors import EngineError
+from node_agent.runtimes.docker.engine import DockerEngine
+from node_agent.runtimes.docker.proof import check_directory, sweep
 from tests.support.node_fakes import Request, UnixServer
 
 KEY = "abcdefgh" + "z" * 26

@@ -8,10 +8,17 @@ from typing import Any
 
 import pytest
 
-from node_agent.docker_images import AGAIN_SECONDS, STALLED_SECONDS, ImagePulls, Progress, account, refuse_volumes
-from node_agent.docker_limits import Account, DockerLimits, Mount
 from node_agent.errors import EngineError
-from node_agent.runtime import ImageState
+from node_agent.runtimes.contract import ImageState
+from node_agent.runtimes.docker.images import (
+    AGAIN_SECONDS,
+    STALLED_SECONDS,
+    ImagePulls,
+    Progress,
+    account,
+    refuse_volumes,
+)
+from node_agent.runtimes.docker.limits import Account, DockerLimits, Mount
 from tests.support.node_fakes import Clock
 from tests.support.waiting import wait_until
 

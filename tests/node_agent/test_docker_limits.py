@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from node_agent.docker_limits import FILL_HOME, MIB, Account, DockerLimits, Mount, Prepared, creation, problems
-from node_agent.docker_seccomp import PROFILE
-from node_agent.runtime import Launch
+from node_agent.runtimes.contract import Launch
+from node_agent.runtimes.docker.limits import FILL_HOME, MIB, Account, DockerLimits, Mount, Prepared, creation, problems
+from node_agent.runtimes.docker.seccomp import PROFILE
 
 KEY = "abcdefgh" + "z" * 26
 LAUNCH = Launch("abcdefgh", KEY, "default", "tmpnb-notebook", Path("/run/tmpnb/ready") / KEY)

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 import pytest
 
-from node_agent import kernel_session
-from node_agent.command import JUPYTER_LAB
-from node_agent.docker_engine import DockerEngine
-from node_agent.docker_limits import DockerLimits
-from node_agent.runtime import Launch
+from node_agent.jupyter import kernel_session
+from node_agent.jupyter.command import JUPYTER_LAB
+from node_agent.runtimes.contract import Launch
+from node_agent.runtimes.docker.engine import DockerEngine
+from node_agent.runtimes.docker.limits import DockerLimits
 from node_agent.sandboxes import base_path
 from node_agent.unix_http import request
 from tests.support.docker_host import ROOT, docker_host, local_engine, notebook_image

@@ -11,10 +11,10 @@ from pathlib import Path
 import docker
 import pytest
 
-from node_agent.docker_engine import SOCKET, DockerEngine
-from node_agent.docker_limits import MIB, DockerLimits, Mount
-from node_agent.docker_runtime import how_it_ended
 from node_agent.errors import EngineError
+from node_agent.runtimes.docker.engine import SOCKET, DockerEngine
+from node_agent.runtimes.docker.limits import MIB, DockerLimits, Mount
+from node_agent.runtimes.docker.runtime import how_it_ended
 from tests.support.docker_host import DockerHost, docker_host, inside, local_engine, sandbox_image
 from tests.support.waiting import wait_until
 

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from node_agent import docker_settings, kernel_session
-from node_agent.command import JUPYTER_LAB
-from node_agent.docker_engine import DockerEngine
-from node_agent.docker_limits import DockerLimits
-from node_agent.docker_seccomp import PROFILE
+from node_agent.jupyter import kernel_session
+from node_agent.jupyter.command import JUPYTER_LAB
+from node_agent.runtimes.docker.engine import DockerEngine
+from node_agent.runtimes.docker.limits import DockerLimits
+from node_agent.runtimes.docker.seccomp import PROFILE
 from node_agent.sandboxes import base_path
+from node_agent.settings import docker as docker_settings
 from tests.support.docker_host import DockerHost, docker_host, inside, local_engine, notebook_image, sandbox_image
 
 EPERM, ENOSYS = 1, 38

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from node_agent.docker_limits import DockerLimits
-from node_agent.docker_proof import check_capabilities, check_warnings
 from node_agent.errors import EngineError
+from node_agent.runtimes.docker.limits import DockerLimits
+from node_agent.runtimes.docker.proof import check_capabilities, check_warnings
 from tests.support.docker_host import local_engine
 from tests.support.docker_node import containers, docker_node, health
 from tests.support.engine_relay import EngineRelay, relayed

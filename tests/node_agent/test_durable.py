@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from node_agent import identity
 from node_agent.errors import HostError, StaleGeneration
-from node_agent.intent import IntentStore
+from node_agent.membership import identity
+from node_agent.membership.intent import IntentStore
 from tests.support.node_fakes import Clock
 from tmpnb_common import durable
 

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from node_agent import config, host
-from node_agent.config import Settings
 from node_agent.errors import HostError
+from node_agent.proxy import host
+from node_agent.settings import table as config
+from node_agent.settings.table import Settings
 
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives directories to other users")
 

@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from node_agent import cli, joining
+from node_agent import cli
 from node_agent.errors import ConfigError
-from node_agent.joining import Departure, Membership
+from node_agent.membership import joining
+from node_agent.membership.joining import Departure, Membership
 from tests.support.waiting import wait_until
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from node_agent.kernel_session import CellError, KernelError, kernel_name, run
+from node_agent.jupyter.kernel_session import CellError, KernelError, kernel_name, run
 from node_agent.unix_http import listens, request
 from tests.support.node_fakes import Request, UnixServer
 from tests.support.waiting import wait_until
@@ -32,7 +32,7 @@ def server() -> Iterator[Path]:
             "--IdentityProvider.token=",
             "--ServerApp.disable_check_xsrf=True",
         ]
-        command = [sys.executable, "-P", "-m", "node_agent.lab_launcher", *options]
+        command = [sys.executable, "-P", "-m", "node_agent.jupyter.lab_launcher", *options]
         environment = {"PATH": os.environ["PATH"], "HOME": home}
         with subprocess.Popen(command, env=environment, cwd=home, stderr=subprocess.DEVNULL) as process:
             try:

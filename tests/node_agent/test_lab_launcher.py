@@ -16,11 +16,11 @@ import pytest
 import requests
 import websocket
 
-from node_agent import lab_launcher
+from node_agent.jupyter import lab_launcher
 from tests.support.kernels import Kernel
 from tests.support.waiting import wait_until
 
-LAUNCHER = (sys.executable, "-P", "-m", "node_agent.lab_launcher")
+LAUNCHER = (sys.executable, "-P", "-m", "node_agent.jupyter.lab_launcher")
 
 
 def free_port() -> int:
@@ -139,7 +139,7 @@ except SystemExit:
 def test_what_costs_much_is_not_imported_and_would_be_without_the_launcher() -> None:
     costly = {"lark", "arrow", "rfc3986_validator", "httpx"}
     assert costly <= imported_by("jupyterlab")
-    assert not costly & imported_by("node_agent.lab_launcher")
+    assert not costly & imported_by("node_agent.jupyter.lab_launcher")
 
 
 def test_what_was_left_out_can_be_imported_later() -> None:

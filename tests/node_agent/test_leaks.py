@@ -10,8 +10,8 @@ import psutil
 import pytest
 import requests
 
-from node_agent.pool_settings import DEFAULT
 from node_agent.sandboxes import Sandbox, name_of
+from node_agent.settings.pools import DEFAULT
 from tests.support.docker_host import local_engine
 from tests.support.docker_node import containers, docker_node, ends, remove
 from tests.support.live_fleet import LiveNode

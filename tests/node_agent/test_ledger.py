@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from node_agent.errors import HostError
-from node_agent.ledger import Ledger
-from node_agent.steady_clock import SteadyClock
+from node_agent.pools.ledger import Ledger
+from node_agent.pools.steady_clock import SteadyClock
 
 KEY = "abcdefgh" + "2" * 26
 OTHER = "hgfedcba" + "3" * 26

@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from node_agent.listeners import Listeners, handed_over
+from node_agent.proxy.listeners import Listeners, handed_over
 
 
 def test_sockets_are_handed_over_as_systemd_does() -> None:

@@ -17,8 +17,8 @@ import psutil
 import pytest
 import requests
 
-from node_agent import open_files
-from node_agent.command import JUPYTER_LAB
+from node_agent.jupyter.command import JUPYTER_LAB
+from node_agent.proxy import open_files
 from tests.support.docker_host import local_engine, notebook_image
 from tests.support.kernels import Kernel
 from tests.support.live_fleet import LiveNode

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from node_agent.nginx.headers import HIDDEN
+from node_agent.proxy.nginx.headers import HIDDEN
 from tests.support.node_fakes import Request
 from tests.support.node_nginx import KEY, OTHER, Answer, Front, run_nginx
 from tests.support.waiting import wait_until

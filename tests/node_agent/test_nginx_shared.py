@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from node_agent.assets import Shelf
+from node_agent.assets.shelf import Shelf
 from node_agent.pages import script, script_path
 from node_agent.sandboxes import name_of
 from tests.support.node_fakes import Request

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from node_agent.nginx.shares import shares
+from node_agent.proxy.nginx.shares import shares
 from tests.support.node_fakes import Request
 from tests.support.node_nginx import KEY, OTHER, Front, run_nginx
 from tests.support.waiting import wait_until

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from node_agent.open_files import of_agent, of_nginx, raise_limit, raised
+from node_agent.proxy.open_files import of_agent, of_nginx, raise_limit, raised
 
 UNLIMITED = resource.RLIM_INFINITY
 
@@ -30,7 +30,7 @@ def test_the_limit_is_raised_as_far_as_is_wished_and_allowed(soft: int, hard: in
 
 def test_what_this_host_allows_is_enough_or_complained_about(caplog: pytest.LogCaptureFixture) -> None:
     code = (
-        "import resource, logging; from node_agent.open_files import raise_limit;"
+        "import resource, logging; from node_agent.proxy.open_files import raise_limit;"
         "logging.basicConfig();"
         "resource.setrlimit(resource.RLIMIT_NOFILE, (100, 300));"
         f"raise_limit(10, {of_agent(10)}, wish=1000); raise_limit(1000, {of_agent(1000)});"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node_agent.planning import (
+from node_agent.pools.planning import (
     LONGEST_PAUSE_SECONDS,
     Counts,
     Health,

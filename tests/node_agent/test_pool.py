@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from node_agent.abandoned import Abandoned
 from node_agent.errors import UnknownSandbox
-from node_agent.pool_settings import DEFAULT
+from node_agent.pools.abandoned import Abandoned
 from node_agent.sandboxes import Sandbox
+from node_agent.settings.pools import DEFAULT
 from tests.support.node_pools import Bench, make_bench, one_bench
 from tmpnb_common.wire import Refusal
 

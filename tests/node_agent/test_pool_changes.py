@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from node_agent.errors import HostError, UnknownPool
-from node_agent.pool import PoolSpec
-from node_agent.pool_changes import PoolChanges, changed
-from node_agent.pool_settings import DEFAULT
+from node_agent.pools.changes import PoolChanges, changed
+from node_agent.pools.pools import PoolSpec
 from node_agent.sandboxes import Sandbox
+from node_agent.settings.pools import DEFAULT
 from tests.support.node_pools import Bench, one_bench
 
 SPEC = PoolSpec(DEFAULT, "old", warm=8, capacity=8)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from node_agent.pool import Memory, PoolSpec
-from node_agent.pool_settings import DEFAULT
+from node_agent.pools.pools import Memory, PoolSpec
 from node_agent.sandboxes import Sandbox
+from node_agent.settings.pools import DEFAULT
 from tests.support.node_pools import Bench, one_bench
 from tmpnb_common.wire import Refusal
 

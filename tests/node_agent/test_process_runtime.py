@@ -16,8 +16,8 @@ import psutil
 import pytest
 
 from node_agent.errors import EngineError
-from node_agent.process_runtime import ProcessRuntime
-from node_agent.runtime import Launch
+from node_agent.runtimes.contract import Launch
+from node_agent.runtimes.process.runtime import ProcessRuntime
 from node_agent.sandboxes import base_path, name_of
 from node_agent.unix_http import listens, request
 from tests.support.waiting import wait_until

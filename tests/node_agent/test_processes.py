@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-from node_agent.runtime import runs_program
+from node_agent.runtimes.contract import runs_program
 from tests.support.waiting import wait_until
 from tmpnb_common.processes import ProcessId, end_tree, start_of, terminal_processes
 

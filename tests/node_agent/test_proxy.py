@@ -15,8 +15,8 @@ import psutil
 import pytest
 
 from node_agent.errors import HostError
-from node_agent.listeners import Listeners
-from node_agent.proxy import Proxy, find_nginx, port_problem
+from node_agent.proxy.listeners import Listeners
+from node_agent.proxy.process import Proxy, find_nginx, port_problem
 from tests.support.base_ports import free_ports
 from tests.support.waiting import wait_until
 

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from node_agent import reconciler
-from node_agent.culling import check_pace
-from node_agent.pool_settings import DEFAULT
-from node_agent.reconciler import BEAT_SECONDS, STALLED_SECONDS
+from node_agent.lifecycle import reconciler
+from node_agent.lifecycle.reconciler import BEAT_SECONDS, STALLED_SECONDS
+from node_agent.pools.culling import check_pace
 from node_agent.sandboxes import Sandbox
+from node_agent.settings.pools import DEFAULT
 from tests.support.node_pools import LIMITS, Bench, make_bench, one_bench
 from tests.support.strangers import whole
 from tests.support.waiting import wait_until

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from node_agent.removals import ALARM_SECONDS, LINE_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, Removals
+from node_agent.lifecycle.removals import ALARM_SECONDS, LINE_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, Removals
 
 BUSY = "device or resource busy"
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import pytest
 
 from node_agent.errors import UnknownPool
-from node_agent.kernel_session import CellError, KernelError
-from node_agent.pool import Memory, PoolSpec
-from node_agent.pool_settings import DEFAULT
+from node_agent.jupyter.kernel_session import CellError, KernelError
+from node_agent.pools.pools import Memory, PoolSpec
+from node_agent.settings.pools import DEFAULT
 from tests.support.node_pools import Bench, one_bench
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from node_agent.steady_clock import SteadyClock
+from node_agent.pools.steady_clock import SteadyClock
 from tests.support.node_fakes import Clock
 
 

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from node_agent.kernel_session import KernelError
-from node_agent.planning import Counts
-from node_agent.pool_settings import DEFAULT
+from node_agent.jupyter.kernel_session import KernelError
+from node_agent.pools.planning import Counts
+from node_agent.pools.trials import End, Trial, trial_due, unfit
 from node_agent.sandboxes import Sandbox
-from node_agent.trials import End, Trial, trial_due, unfit
+from node_agent.settings.pools import DEFAULT
 from tests.support.node_pools import Bench, one_bench
 
 GOOD, BAD = Trial("an-image", 1000.0), Trial("an-image", 1000.0, "no kernel started")

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from node_agent import jupyter_client, unix_http
-from node_agent.culling import Activity
+from node_agent import unix_http
+from node_agent.jupyter import client as jupyter_client
+from node_agent.pools.culling import Activity
 from tests.support.node_fakes import Request, UnixServer
 
 BASE = "/user/abc/"

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from node_agent.addresses import Addresses
-from node_agent.pool_settings import DEFAULT
 from node_agent.sandboxes import Sandbox
+from node_agent.settings.pools import DEFAULT
 from node_agent.web import create_app
+from node_agent.web.addresses import Addresses
 from node_agent.web.node import Node
 from tests.support.node_pools import LIMITS, Bench, one_bench
 from tests.support.node_web import make_node

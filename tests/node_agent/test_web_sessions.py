@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from node_agent.announcement import TEXT_LIMIT, AnnouncementStore
-from node_agent.pool_settings import DEFAULT
+from node_agent.membership.announcement import TEXT_LIMIT, AnnouncementStore
 from node_agent.sandboxes import Sandbox
+from node_agent.settings.pools import DEFAULT
 from node_agent.web import create_app
 from tests.support.node_pools import LIMITS, Bench, one_bench
 from tests.support.node_web import AUTH, make_node

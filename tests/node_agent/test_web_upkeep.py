@@ -9,10 +9,10 @@ import pytest
 from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 
-from node_agent.kernel_session import KernelError
-from node_agent.pool import Memory, PoolSpec
-from node_agent.pool_settings import DEFAULT
-from node_agent.runtime import ImageState
+from node_agent.jupyter.kernel_session import KernelError
+from node_agent.pools.pools import Memory, PoolSpec
+from node_agent.runtimes.contract import ImageState
+from node_agent.settings.pools import DEFAULT
 from node_agent.web import create_app
 from tests.support.node_pools import Bench, one_bench
 from tests.support.node_web import AUTH, make_node

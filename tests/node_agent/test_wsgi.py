@@ -12,12 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from node_agent import config, unix_http, welcome
-from node_agent.config import Settings
+from node_agent import unix_http
+from node_agent.compose import Loop, Server, compose, limits_by_pool, make_runtime
 from node_agent.errors import EngineError
-from node_agent.process_runtime import ProcessRuntime
-from node_agent.runtime import Instance
-from node_agent.wsgi import Loop, Server, compose, limits_by_pool, make_runtime
+from node_agent.jupyter import welcome
+from node_agent.runtimes.contract import Instance
+from node_agent.runtimes.process.runtime import ProcessRuntime
+from node_agent.settings import table as config
+from node_agent.settings.table import Settings
 from tests.support.node_fakes import FakeEngine, FakeRuntime
 from tests.support.waiting import wait_until
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from node_agent import metrics as node_metrics
-from node_agent.tally import Tally
+from node_agent.pools.counters import Tally
+from node_agent.web import metrics as node_metrics
 from redirector.node_metrics import SAMPLES_LIMIT, Families, NodeMetricsError, exposition, parse_metrics
 from redirector.nodes import Failure, Trouble
 from tests.support.fleet_nodes import FakeNodes

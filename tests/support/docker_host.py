@@ -18,12 +18,12 @@ from pathlib import Path
 import docker
 import pytest
 
-from node_agent import docker_home
-from node_agent.docker_engine import SOCKET, DockerEngine
-from node_agent.docker_limits import NODE_LABEL, DockerLimits
-from node_agent.docker_runtime import DockerRuntime
 from node_agent.errors import EngineError
-from node_agent.runtime import Launch
+from node_agent.runtimes.contract import Launch
+from node_agent.runtimes.docker import home as docker_home
+from node_agent.runtimes.docker.engine import SOCKET, DockerEngine
+from node_agent.runtimes.docker.limits import NODE_LABEL, DockerLimits
+from node_agent.runtimes.docker.runtime import DockerRuntime
 from node_agent.sandboxes import name_of, new_key
 from node_agent.unix_http import listens
 from tests.support.waiting import wait_until

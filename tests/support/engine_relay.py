@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from node_agent.docker_engine import SOCKET
+from node_agent.runtimes.docker.engine import SOCKET
 from tests.support.node_fakes import Request, UnixServer
 
 HOP = ("content-length", "connection", "transfer-encoding")

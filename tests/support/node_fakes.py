@@ -11,9 +11,9 @@ from pathlib import Path
 from socketserver import ThreadingMixIn, UnixStreamServer
 from typing import Any
 
-from node_agent.browser_files import BrowserFiles
+from node_agent.assets.browser_files import BrowserFiles
 from node_agent.errors import EngineError
-from node_agent.runtime import ImageState, Instance, Launch, Usage
+from node_agent.runtimes.contract import ImageState, Instance, Launch, Usage
 from node_agent.sandboxes import base_path
 
 

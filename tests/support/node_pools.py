@@ -13,16 +13,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from node_agent import jupyter_client, unix_http
-from node_agent.culling import Limits
-from node_agent.kernel_session import KernelError
-from node_agent.ledger import Ledger
-from node_agent.pool import Memory, Pools, PoolSpec
-from node_agent.pool_changes import PoolChanges
-from node_agent.pool_settings import DEFAULT
-from node_agent.reconciler import Reconciler
-from node_agent.selftest import Selftest
-from node_agent.starter import Chance, Starter
+from node_agent import unix_http
+from node_agent.jupyter import client as jupyter_client
+from node_agent.jupyter.kernel_session import KernelError
+from node_agent.lifecycle.reconciler import Reconciler
+from node_agent.lifecycle.selftest import Selftest
+from node_agent.lifecycle.starter import Chance, Starter
+from node_agent.pools.changes import PoolChanges
+from node_agent.pools.culling import Limits
+from node_agent.pools.ledger import Ledger
+from node_agent.pools.pools import Memory, Pools, PoolSpec
+from node_agent.settings.pools import DEFAULT
 from tests.support.node_fakes import Clock, FakeEngine, FakeRuntime
 from tests.support.waiting import wait_until
 from tmpnb_common.wire import PoolStats

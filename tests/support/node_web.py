@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from node_agent.addresses import Addresses
-from node_agent.announcement import AnnouncementStore
-from node_agent.identity import Identity
-from node_agent.intent import IntentStore
+from node_agent.membership.announcement import AnnouncementStore
+from node_agent.membership.identity import Identity
+from node_agent.membership.intent import IntentStore
 from node_agent.pages import Pages
+from node_agent.web.addresses import Addresses
 from node_agent.web.node import Node
 from tests.support.node_fakes import FakeRuntime
 from tests.support.node_pools import LIMITS, Bench

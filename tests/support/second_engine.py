@@ -15,8 +15,8 @@ import docker
 import psutil
 import pytest
 
-from node_agent.docker_engine import SOCKET, DockerEngine
 from node_agent.errors import EngineError
+from node_agent.runtimes.docker.engine import SOCKET, DockerEngine
 from tests.support.waiting import wait_until
 
 START_SECONDS = 60.0

@@ -17,7 +17,7 @@ from pathlib import Path
 import docker
 import requests
 
-from node_agent.docker_engine import SOCKET
+from node_agent.runtimes.docker.engine import SOCKET
 from tests.support.base_ports import free_ports
 from tests.support.programs import need
 from tests.support.waiting import wait_until

@@ -10,7 +10,7 @@ import pytest
 import requests
 from playwright.sync_api import BrowserContext
 
-from node_agent.command import JUPYTER_LAB
+from node_agent.jupyter.command import JUPYTER_LAB
 from tests.support.chromium import chromium
 from tests.support.live_fleet import LiveNode
 from tests.support.live_node import live_node

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, Route, ViewportSize
 
-from node_agent.command import JUPYTER_LAB
+from node_agent.jupyter.command import JUPYTER_LAB
 from tests.support.chromium import chromium, run_first_cell
 from tests.support.live_fleet import LiveNode
 from tests.support.live_node import claim, live_node, settled

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-from node_agent.command import JUPYTER_LAB
+from node_agent.jupyter.command import JUPYTER_LAB
 from tests.browser.node.conftest import HOST
 from tests.support.docker_host import local_engine, notebook_image
 from tests.support.live_fleet import LiveNode

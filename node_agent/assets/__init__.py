@@ -1,0 +1,1 @@
+"""The scripts that all sandboxes of an image share."""

@@ -1,0 +1,77 @@
+"""`tmpnb-agent purge`: end all that a node runs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import click
+
+from node_agent.cli.exits import GUARDED
+from node_agent.compose import make_runtime
+from node_agent.errors import AgentError
+from node_agent.pools.ledger import Ledger
+from node_agent.proxy import host
+from node_agent.settings import table as config
+from node_agent.settings.table import Settings
+
+PURGE_THREADS = 8
+"""Ending is waiting, for processes and for the engine."""
+
+OF_THE_AGENT = ("nginx.conf", "agent.sock", "user", "ready", "tickets", "seen", "static", "probe-*")
+"""In the run directory. A proxy that starts before the next agent would serve with settings of the past."""
+OF_THE_PROXY = ("pages", "nginx")
+
+
+@click.command()
+@click.option("--force", is_flag=True, help="Also while an agent serves; it will start fresh sandboxes.")
+def purge(force: bool) -> None:
+    """End every sandbox of this node, sessions too, and remove what they left.
+
+    The node's identity, token and intent stay. Doing it twice is fine. A proxy that still runs keeps what it needs to
+    tell visitors that their sandboxes are gone: stop it first where nothing shall be left.
+    """
+    settings = config.from_environment()
+    if not settings.run_dir.exists() and not (settings.state_dir / "sandboxes").exists():
+        return
+    try:
+        lock = host.take_run_dir(settings)
+    except AgentError as error:
+        if not force:
+            click.echo(f"tmpnb-agent: {error}; stop it first, or use --force", err=True)
+            sys.exit(GUARDED)
+        lock = None
+    try:
+        ended = _purge(settings)
+        if lock is not None:
+            _sweep(settings.run_dir)
+    finally:
+        if lock is not None:
+            os.close(lock)
+    click.echo(f"ended {ended} sandboxes", err=True)
+
+
+def _sweep(run_dir: Path) -> None:
+    """Empty the run directory but for its lock; of what a running proxy shows, only where none runs."""
+    # nginx removes its own file when it ends.
+    shown = () if (run_dir / "nginx" / "nginx.pid").exists() else OF_THE_PROXY
+    for name in (*OF_THE_AGENT, *shown):
+        for path in run_dir.glob(name):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+
+
+def _purge(settings: Settings) -> int:
+    runtime = make_runtime(settings, config.environment())
+    instances = runtime.instances()
+    # First of all nginx stops routing to them.
+    Ledger(settings.run_dir).clear()
+    with ThreadPoolExecutor(PURGE_THREADS) as threads:
+        list(threads.map(lambda instance: runtime.end(instance.name), instances))
+    runtime.tidy()
+    return len(instances)

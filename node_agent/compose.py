@@ -1,0 +1,337 @@
+"""Puts the agent together, and runs it under gunicorn with exactly one worker: its pools are one thing."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import logging
+import os
+import random
+import secrets
+import signal
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import psutil
+from flask import Flask
+from gunicorn.app.base import BaseApplication
+
+from node_agent import unix_http
+from node_agent.assets.sharing import Library
+from node_agent.assets.shelf import Shelf
+from node_agent.cli.local_client import agent_socket
+from node_agent.jupyter import client as jupyter_client
+from node_agent.jupyter import kernel_session, welcome
+from node_agent.lifecycle.reconciler import Reconciler
+from node_agent.lifecycle.selftest import Selftest
+from node_agent.lifecycle.starter import Chance, Starter
+from node_agent.logs import formatter
+from node_agent.membership import identity
+from node_agent.membership.announcement import AnnouncementStore
+from node_agent.membership.intent import IntentStore
+from node_agent.membership.joining import Departure, Membership
+from node_agent.pages import Pages
+from node_agent.pools.changes import PoolChanges
+from node_agent.pools.culling import Limits
+from node_agent.pools.ledger import Ledger
+from node_agent.pools.pools import Memory, Pools, PoolSpec
+from node_agent.pools.steady_clock import SteadyClock
+from node_agent.runtimes.contract import Runtime
+from node_agent.runtimes.docker.engine import DockerEngine
+from node_agent.runtimes.docker.runtime import DockerRuntime
+from node_agent.runtimes.process.runtime import ProcessRuntime
+from node_agent.settings.pools import DEFAULT, PoolSettings
+from node_agent.settings.table import Settings
+from node_agent.web import create_app
+from node_agent.web.addresses import Addresses
+from node_agent.web.node import Node
+
+log = logging.getLogger(__name__)
+
+THREADS = 16
+"""Of the one worker. Claims are short; control calls are few."""
+
+GRACE_SECONDS = 5
+"""How long a stopping agent lets open calls finish. Sandboxes run on."""
+
+
+# The runtimes.
+
+
+def process_runtime(settings: Settings, environment: Mapping[str, str]) -> Runtime:
+    notebooks = {
+        pool.name: {welcome.NAME: welcome.render(**_in_words(pool)), **welcome.SETTINGS} for pool in settings.pools
+    }
+    return ProcessRuntime(
+        settings.state_dir / "sandboxes",
+        template=settings.command,
+        landing=settings.landing,
+        welcome=notebooks[DEFAULT],
+        welcome_by_pool=notebooks,
+        environment=environment,
+        clock=time.time,
+    )
+
+
+def docker_runtime(settings: Settings, _environment: Mapping[str, str]) -> Runtime:
+    by_pool = {
+        # The entry point of the notebook image tells visitors; what an operator set counts before it.
+        pool.name: replace(
+            pool.limits, environment=((welcome.VARIABLE, welcome.limits(**_in_words(pool))), *pool.limits.environment)
+        )
+        for pool in settings.pools
+    }
+    return DockerRuntime(
+        DockerEngine(settings.engine),
+        node=settings.name,
+        run_dir=settings.run_dir,
+        image=settings.image,
+        template=settings.command,
+        landing=settings.landing,
+        clock=time.time,
+        limits=by_pool[DEFAULT],
+        limits_by_pool=by_pool,
+        pull=settings.pull,
+        unkept=settings.unkept_limits == "accept",
+    )
+
+
+def _in_words(pool: PoolSettings) -> dict[str, int]:
+    return {"idle_seconds": int(pool.life.idle), "max_age_seconds": int(pool.life.max_age)}
+
+
+RUNTIMES: Mapping[str, Callable[[Settings, Mapping[str, str]], Runtime]] = {
+    "docker": docker_runtime,
+    "process": process_runtime,
+}
+
+
+def make_runtime(settings: Settings, environment: Mapping[str, str]) -> Runtime:
+    """The runtime that the settings name."""
+    return RUNTIMES[settings.runtime](settings, environment)
+
+
+# The agent.
+
+
+def limits_by_pool(settings: Settings) -> Callable[[str], Limits]:
+    """How long sessions of a pool last. Those of a pool that the settings no longer have last as the default one's."""
+    by_pool = {pool.name: pool.life for pool in settings.pools}
+    return lambda pool: by_pool.get(pool, by_pool[DEFAULT])
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """One agent, put together and not yet running."""
+
+    app: Flask
+    reconciler: Reconciler
+
+
+def compose(settings: Settings, runtime: Runtime) -> Agent:
+    """Put the agent together; nothing runs yet.
+
+    Raises:
+        HostError: the state or the run directory cannot be used.
+    """
+    stop = threading.Event()
+    who = identity.load(settings.state_dir, settings.token_file, identity.fresh_token)
+    intent = IntentStore(settings.state_dir / "intent.json", time.time)
+    clock = SteadyClock()
+    ledger = Ledger(settings.run_dir, clock)
+    ledger.prepare()
+    ledger.recover()
+    shelf = Shelf(settings.run_dir / "static")
+    shelf.prepare()
+    addresses = Addresses(settings.url, own_origins=settings.origin == "sandbox")
+    library = Library(shelf, runtime.browser_files, base_url=addresses.shared)
+    limits = limits_by_pool(settings)
+    changes = PoolChanges(
+        settings.state_dir / "pools.json",
+        [
+            # What the process runtime runs is no image, but it has a name where others have theirs.
+            PoolSpec(
+                pool.name,
+                pool.image or settings.runtime,
+                pool.warm,
+                pool.capacity,
+                pool.landing,
+                pool.command,
+                pool.trial_cell,
+            )
+            for pool in settings.pools
+        ],
+    )
+    memory = Memory(psutil.virtual_memory().total - settings.keep_free, settings.reserve)
+    pools = Pools(
+        changes.specs(),
+        ledger,
+        draining=lambda: intent.draining,
+        listens=unix_http.listens,
+        random_ticket=identity.fresh_token,
+        memory=memory,
+    )
+
+    def landing_problem(socket: Path, base: str, landing: str) -> str:
+        return jupyter_client.landing_problem(socket, base, landing or settings.landing)
+
+    starter = Starter(
+        runtime,
+        pools,
+        landing_problem,
+        start_seconds=settings.start_seconds,
+        chance=Chance(clock, secrets.choice, random.random),
+        stop=stop,
+        lend=library.lend,
+    )
+    selftest = Selftest(
+        runtime,
+        pools,
+        starter,
+        landing_problem,
+        lambda socket, base, code, within: kernel_session.run(socket, base, code, within=within),
+        start_seconds=settings.start_seconds,
+        monotonic=time.monotonic,
+        stop=stop,
+    )
+    reconciler = Reconciler(
+        runtime,
+        pools,
+        starter,
+        jupyter_client.activity,
+        limits=limits,
+        hands=settings.parallel_starts,
+        clock=clock,
+        monotonic=time.monotonic,
+        stop=stop,
+        tidy=lambda living: library.sweep(living, {spec.image for spec in pools.specs()}),
+        try_out=selftest.run,
+        trial_seconds=settings.trial_seconds,
+    )
+    node = Node(
+        name=settings.name,
+        version=importlib.metadata.version("tmpnb-fleet"),
+        landing=settings.landing,
+        landing_prefixes=settings.landing_prefixes,
+        entry_url=settings.entry_url,
+        fleet_only=settings.fleet_only,
+        addresses=addresses,
+        limits=limits,
+        warn_seconds=settings.warn_seconds,
+        pages=Pages(settings.entry_url, settings.templates_dir),
+        clock=clock,
+        identity=who,
+        intent=intent,
+        announcement=AnnouncementStore(settings.state_dir / "announcement.json", time.time),
+        pools=pools,
+        changes=changes,
+        selftest=selftest,
+        image_state=runtime.image_state,
+        removal_problem=reconciler.removal_problem,
+        problem=reconciler.problem,
+    )
+    return Agent(create_app(node), reconciler)
+
+
+class Loop:
+    """The reconciler's thread within gunicorn's worker."""
+
+    def __init__(self, reconciler: Reconciler) -> None:
+        self._reconciler = reconciler
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="reconciler")
+
+    def start(self) -> None:
+        # Once here, before the first call is answered: what a former agent left is known when visitors come.
+        self._reconciler.begin()
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopping = True
+        self._reconciler.stop()
+        self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            self._reconciler.run()
+        finally:
+            if not self._stopping:
+                # A worker without its loop would hand out what is left and then nothing: better a new worker.
+                os.kill(os.getpid(), signal.SIGTERM)
+
+
+def membership(settings: Settings) -> Membership | None:
+    """The place in a fleet that the settings ask for, if they do.
+
+    Raises:
+        HostError: a token cannot be read.
+    """
+    if not settings.join:
+        return None
+    join_token = settings.join_token
+    if settings.join_token_file is not None:
+        join_token = identity.read_tokens(settings.join_token_file)[0]
+    own = identity.load(settings.state_dir, settings.token_file, identity.fresh_token).tokens[0]
+    return Membership(settings.join, settings.url, settings.control_url, join_token, own)
+
+
+class Server(BaseApplication):
+    """gunicorn, told from here rather than by a file or the command line."""
+
+    def __init__(self, settings: Settings, environment: Mapping[str, str]) -> None:
+        self._settings = settings
+        self._environment = environment
+        self._loop: Loop | None = None
+        self._membership = membership(settings)
+        self._stop = threading.Event()
+        super().__init__()
+
+    def load_config(self) -> None:
+        for name, value in self._options().items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Any:
+        """In the worker: threads and connections to the engine do not survive a fork."""
+        agent = compose(self._settings, make_runtime(self._settings, self._environment))
+        self._loop = Loop(agent.reconciler)
+        return agent.app
+
+    def _options(self) -> dict[str, Any]:
+        return {
+            "bind": f"unix:{agent_socket(self._settings.run_dir)}",
+            "workers": 1,
+            "worker_class": "gthread",
+            "threads": THREADS,
+            "proc_name": "tmpnb-agent",
+            "graceful_timeout": GRACE_SECONDS,
+            # nginx keeps no connections to the agent open.
+            "keepalive": 0,
+            "loglevel": "warning",
+            "accesslog": None,
+            "control_socket_disable": True,
+            "when_ready": lambda _arbiter: self._heed_the_end(),
+            "post_worker_init": lambda _worker: self._start(),
+            "worker_exit": lambda _arbiter, _worker: self._end(),
+        }
+
+    def _start(self) -> None:
+        assert self._loop is not None
+        # gunicorn writes to a logger of its own.
+        for handler in logging.getLogger("gunicorn.error").handlers:
+            handler.setFormatter(formatter(self._settings.log_format))
+        self._loop.start()
+        if self._membership is not None:
+            # Not waited for: the fleet asks this node back, which has to answer then.
+            threading.Thread(target=self._membership.join, args=[self._stop], name="joining", daemon=True).start()
+
+    def _heed_the_end(self) -> None:
+        if self._membership is not None and self._settings.leave:
+            Departure(self._membership).heed_term()
+
+    def _end(self) -> None:
+        self._stop.set()
+        if self._loop is not None:
+            self._loop.stop()

@@ -1,0 +1,1 @@
+"""What runs inside a sandbox, and what the agent asks of it."""

@@ -1,0 +1,1 @@
+"""Makes what runs on this host what should run."""

@@ -1,0 +1,116 @@
+"""What is asked of the server in a sandbox of an image that is tried: is it where it should be, and does it compute?"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote
+
+from node_agent.jupyter import kernel_session
+from node_agent.jupyter.kernel_session import KernelError
+from node_agent.runtimes.contract import Launch
+from node_agent.sandboxes import base_path
+from node_agent.settings.values import SOCKET_NAME
+from node_agent.unix_http import NoAnswerError, request
+
+KERNEL_SECONDS = 60.0
+ANSWER_SECONDS = 10.0
+OK, FORBIDDEN, NOT_FOUND = 200, 403, 404
+
+OPENS_A_FILE = re.compile(r"/(?:lab(?:/workspaces/[^/]+)?/tree|doc/tree|tree|notebooks|edit)/([^?#]+)")
+"""A landing page that opens what it names."""
+
+KERNEL_ADVICE = (
+    "Is a kernel installed (ipykernel)? Does it start within the memory limit? May requests come without a cookie "
+    "(--ServerApp.disable_check_xsrf=True)?"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at. `advice` is for the image's author, and may come with what is fine, too."""
+
+    good: bool
+    what: str
+    advice: str = ""
+
+
+def base_url_finding(launch: Launch, _landing: str) -> Finding:
+    try:
+        answer = request(launch.directory / SOCKET_NAME, "GET", f"{base_path(launch.key)}api", within=ANSWER_SECONDS)
+    except NoAnswerError as error:
+        return Finding(good=False, what=f"its API gave {error}", advice="Is it a Jupyter server that listens there?")
+    if answer.status == NOT_FOUND:
+        advice = "Its command has to pass {base_path} on, as --ServerApp.base_url={base_path} does."
+        return Finding(good=False, what="its API is not below the base URL that it was given", advice=advice)
+    version = _version(answer.body) if answer.status == OK else ""
+    if not version:
+        return Finding(good=False, what=f"its API answered {answer.status}, not with a version as Jupyter's does")
+    return Finding(good=True, what=f"Jupyter Server {version} answers below its base URL")
+
+
+def _version(body: bytes) -> str:
+    try:
+        found = json.loads(body)
+    except ValueError:
+        return ""
+    return str(found.get("version", ""))[:40] if isinstance(found, dict) else ""
+
+
+def landing_finding(launch: Launch, landing: str) -> Finding:
+    begun = time.monotonic()
+    try:
+        target = base_path(launch.key).rstrip("/") + landing
+        answer = request(launch.directory / SOCKET_NAME, "GET", target, within=ANSWER_SECONDS)
+    except NoAnswerError as error:
+        return Finding(good=False, what=f"the landing page {landing} gave {error}")
+    if answer.status == OK and (missing := _missing_file(launch, landing)):
+        return missing
+    if answer.status == OK:
+        return Finding(good=True, what=f"the landing page {landing} came after {time.monotonic() - begun:.1f} s")
+    if answer.status == NOT_FOUND:
+        advice = (
+            f"Install what serves {landing} (JupyterLab for /lab, Notebook for /tree), or set another landing path."
+        )
+    elif answer.status in (301, 302, FORBIDDEN):
+        advice = (
+            "It must ask for no token and no password: --IdentityProvider.token= in its command. The URL is the secret."
+        )
+    else:
+        advice = ""
+    return Finding(good=False, what=f"the landing page {landing} answered {answer.status}", advice=advice)
+
+
+def _missing_file(launch: Launch, landing: str) -> Finding | None:
+    """What is wrong with a landing page that opens a file: JupyterLab shows its page also for one that is not there."""
+    opened = OPENS_A_FILE.match(landing)
+    if opened is None:
+        return None
+    contents = f"{base_path(launch.key)}api/contents/"
+    try:
+        answer = request(
+            launch.directory / SOCKET_NAME, "GET", f"{contents}{opened[1]}?content=0", within=ANSWER_SECONDS
+        )
+    except NoAnswerError:
+        return None
+    if answer.status != NOT_FOUND:
+        return None
+    return Finding(
+        good=False,
+        what=f"the landing page {landing} opens {unquote(opened[1])}, which is not there",
+        advice="Its path is relative to the home, whose files check-image lists if it hides any.",
+    )
+
+
+def kernel_finding(socket: Path, launch: Launch) -> Finding:
+    begun = time.monotonic()
+    try:
+        value = kernel_session.run(socket, base_path(launch.key), "6*7", within=KERNEL_SECONDS)
+    except KernelError as error:
+        return Finding(good=False, what=f"no kernel computes: {error}", advice=KERNEL_ADVICE)
+    if value != "42":
+        return Finding(good=True, what=f"its default kernel answers, though not as Python would: {value!r:.40}")
+    return Finding(good=True, what=f"a kernel computed 6*7 after {time.monotonic() - begun:.1f} s")

@@ -1,0 +1,148 @@
+"""Proves that a pool's sandboxes work: a trial one starts, shows its landing page and computes in a kernel."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from node_agent.errors import EngineError, HostError, UnknownPool
+from node_agent.jupyter.kernel_session import CellError, KernelError
+from node_agent.lifecycle.starter import LOOK_SECONDS, Starter
+from node_agent.pools.pools import Pools, PoolSpec
+from node_agent.pools.trials import Trial
+from node_agent.runtimes.contract import Runtime
+from node_agent.sandboxes import Sandbox, base_path, redact
+
+START_SECONDS = 120.0
+"""Longest start that is tried this way. `TMPNB_NODE_START_SECONDS` may be longer, for images that nobody waits for."""
+
+QUEUE_SECONDS = 30.0
+"""For how long an operator's trial waits for the node's own to end."""
+
+CELL = "6 * 7"
+"""Where a pool has no cell of its own. Most languages know it; what counts is that a kernel answers, be it that it does
+not understand: that too was computed.
+"""
+CELL_SECONDS = 30.0
+"""A kernel on a busy host takes a few; what takes longer serves nobody."""
+PRINTED_LIMIT = 200
+"""Characters of what the cell printed that are told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a trial came to."""
+
+    passed: bool
+    message: str
+    tried: bool = True
+    """Whether a sandbox was tried at all; if not, nothing is known of the pool."""
+    measured: Mapping[str, float | int | str] = field(default_factory=dict)
+
+
+class Selftest:
+    """Runs trials one at a time. A trial sandbox is nobody's: it is in no count, and takes nothing but memory."""
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        pools: Pools,
+        starter: Starter,
+        landing_problem: Callable[[Path, str, str], str],
+        run_cell: Callable[[Path, str, str, float], str],
+        *,
+        start_seconds: float,
+        monotonic: Callable[[], float],
+        stop: threading.Event,
+    ) -> None:
+        """Trials whose cells `run_cell` runs, given socket, base path, code and seconds; it may raise `KernelError`."""
+        self._runtime = runtime
+        self._pools = pools
+        self._starter = starter
+        self._landing_problem = landing_problem
+        self._run_cell = run_cell
+        self._start_seconds = min(start_seconds, START_SECONDS)
+        self._monotonic = monotonic
+        self._stop = stop
+        self._one_at_a_time = threading.Lock()
+
+    def run(self, pool: str, *, patience: float = 0.0) -> Outcome:
+        """Try one sandbox of a pool; it is gone afterwards. Blocks for as long as that takes.
+
+        Waits up to `patience` seconds for another trial to end.
+
+        Raises:
+            UnknownPool: there is no such pool.
+        """
+        spec = self._pools.spec(pool)
+        if spec is None:
+            raise UnknownPool(pool)
+        if not self._one_at_a_time.acquire(timeout=patience):
+            return Outcome(passed=False, tried=False, message="another selftest is running on this node")
+        try:
+            if not self._pools.has_room():
+                message = "the memory of this node has no room for a trial sandbox"
+                return Outcome(passed=False, tried=False, message=message)
+            sandbox = self._starter.enrol(spec, "trial")
+            try:
+                outcome = self._try(sandbox, spec)
+            finally:
+                self._pools.end(sandbox.name, "selftest")
+            if outcome.tried:
+                reason = "" if outcome.passed else outcome.message
+                self._pools.note_trial(spec.name, Trial(spec.image, self._monotonic(), reason))
+            return outcome
+        finally:
+            self._one_at_a_time.release()
+
+    def _try(self, sandbox: Sandbox, spec: PoolSpec) -> Outcome:
+        measured: dict[str, float | int | str] = {"pool": spec.name, "image": spec.image}
+        socket, base = self._pools.socket(sandbox), base_path(sandbox.key)
+        begun = self._monotonic()
+        try:
+            self._starter.launch(sandbox)
+            if problem := self._wait(sandbox, socket, spec.landing, begun):
+                return self._failed(sandbox, problem, measured)
+            if self._ended(sandbox):
+                return Outcome(passed=False, tried=False, message="it was ended", measured=measured)
+            ready = self._monotonic()
+            measured["start_seconds"] = round(ready - begun, 2)
+            measured["printed"] = self._compute(socket, base, spec.cell)
+            measured["cell_seconds"] = round(self._monotonic() - ready, 2)
+            measured["memory_bytes"] = self._runtime.usage(sandbox.name).memory
+        except (EngineError, HostError, KernelError) as error:
+            return self._failed(sandbox, str(error), measured)
+        took = f"ready after {measured['start_seconds']} s, the cell took {measured['cell_seconds']} s"
+        return Outcome(passed=True, message=f"a sandbox of pool {spec.name} works: {took}", measured=measured)
+
+    def _compute(self, socket: Path, base: str, cell: str) -> str:
+        """Run the pool's own cell, which has to succeed, or the common one, which a kernel only has to answer."""
+        try:
+            return self._run_cell(socket, base, cell or CELL, CELL_SECONDS)[:PRINTED_LIMIT]
+        except CellError as error:
+            if cell:
+                raise
+            return str(error)[:PRINTED_LIMIT]
+
+    def _ended(self, sandbox: Sandbox) -> bool:
+        return self._stop.is_set() or not self._pools.is_starting(sandbox.name)
+
+    def _wait(self, sandbox: Sandbox, socket: Path, landing: str, begun: float) -> str:
+        """Wait until the trial would be offered to a visitor, or was ended; why it would not, or empty."""
+        problem = "its socket did not appear"
+        while self._monotonic() - begun < self._start_seconds:
+            if self._ended(sandbox):
+                return ""
+            if socket.exists():
+                problem = self._landing_problem(socket, base_path(sandbox.key), landing)
+                if not problem:
+                    return ""
+            self._stop.wait(LOOK_SECONDS)
+        return f"{problem} within {self._start_seconds:.0f} s"
+
+    def _failed(self, sandbox: Sandbox, reason: str, measured: Mapping[str, float | int | str]) -> Outcome:
+        words = self._starter.last_words(sandbox)
+        message = redact(f"{reason}; it said last: {words}" if words else reason)
+        return Outcome(passed=False, message=message, measured=measured)

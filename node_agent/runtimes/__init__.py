@@ -1,0 +1,1 @@
+"""How sandboxes are started, listed and ended: as containers, or as processes."""

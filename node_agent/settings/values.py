@@ -1,0 +1,225 @@
+"""How the text of a setting becomes its value.
+
+Each function takes the text and returns the value, or raises `ValueError` with the end of a sentence that begins with
+the setting's name. What ends up in nginx's configuration is checked here so tightly that it needs no quoting there.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from node_agent.jupyter import command
+from node_agent.sandboxes import KEY_LENGTH
+from tmpnb_common.landing import MOST_PREFIXES
+from tmpnb_common.landing import PREFIX as PREFIX_OF_PATH
+
+SOCKET_PATH_LIMIT = 107
+"""Linux ends a UNIX socket's path there."""
+
+SOCKET_NAME = "jupyter.sock"
+
+PREFIX = "TMPNB_NODE_"
+
+IMAGE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,254}")
+
+POOL_NAME = r"[a-z][a-z0-9-]{0,30}"
+
+SIZES = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One row of the settings table: the variable is `PREFIX` and the field's name in capitals."""
+
+    field: str
+    parse: Callable[[str], Any]
+    """Raises `ValueError` with the end of a sentence that begins with the variable's name."""
+    default: str | Callable[[dict[str, Any]], str]
+    """A text, or a function of the fields above it."""
+    shown_default: str
+    unit: str
+    reason: str
+
+    @property
+    def variable(self) -> str:
+        return PREFIX + self.field.upper()
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where nginx listens."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def count(low: int, high: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,9}", text) or not low <= int(text) <= high:
+            raise ValueError(f"is {text!r:.40}, not a whole number from {low} to {high}")
+        return int(text)
+
+    return parse
+
+
+def one_of(*words: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in words:
+            raise ValueError(f"is {text!r:.40}, not one of {', '.join(words)}")
+        return text
+
+    return parse
+
+
+def switch(text: str) -> bool:
+    return one_of("0", "1")(text) == "1"
+
+
+def prefixes(text: str) -> tuple[str, ...]:
+    """First parts of paths, with spaces between."""
+    parts = tuple(text.split())
+    if len(parts) > MOST_PREFIXES or not all(PREFIX_OF_PATH.fullmatch(part) for part in parts):
+        raise ValueError(f"has to be at most {MOST_PREFIXES} first parts of paths such as voila, with spaces between")
+    return parts
+
+
+def matching(pattern: str, what: str, *, shown: bool = True) -> Callable[[str], str]:
+    """`shown`: whether the text may be repeated to whoever got it wrong, which a secret may not."""
+
+    def parse(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise ValueError(f"is {text!r:.60}, not {what}" if shown else f"is not {what}")
+        return text
+
+    return parse
+
+
+def address(text: str) -> Address:
+    host, _, port = text.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not re.fullmatch(r"[0-9a-zA-Z.:-]+", host) or not re.fullmatch(r"[0-9]{1,5}", port) or not 0 < int(port) < 2**16:
+        raise ValueError(f"is {text!r:.60}, not HOST:PORT such as 127.0.0.1:8101")
+    return Address(host, int(port))
+
+
+def http_url(text: str) -> str:
+    parts = urlsplit(text)
+    if not re.fullmatch(r"https?://[A-Za-z0-9._:\[\]-]+(/[A-Za-z0-9._~/-]*)?", text) or not parts.hostname:
+        raise ValueError(f"is {text!r:.60}, not an address such as https://node1.example.org")
+    return text.rstrip("/")
+
+
+def optional_http_url(text: str) -> str:
+    return http_url(text) if text else ""
+
+
+def directory(text: str) -> Path:
+    if not re.fullmatch(r"/[A-Za-z0-9._/-]+", text) or ".." in text.split("/"):
+        raise ValueError(f"is {text!r:.80}, not an absolute path of letters, digits and ._-")
+    return Path(text)
+
+
+def optional_address(text: str) -> Address | None:
+    return address(text) if text else None
+
+
+def optional_file(text: str) -> Path | None:
+    return directory(text) if text else None
+
+
+def run_directory(text: str) -> Path:
+    path = directory(text)
+    longest = len(str(path / "ready" / ("k" * KEY_LENGTH) / SOCKET_NAME))
+    if longest > SOCKET_PATH_LIMIT:
+        raise ValueError(
+            f"is {longest - SOCKET_PATH_LIMIT} characters too long: sockets in it would have paths of {longest}, "
+            f"and Linux ends them at {SOCKET_PATH_LIMIT}. Choose a shorter one, such as /run/tmpnb"
+        )
+    return path
+
+
+def any_path(text: str) -> Path:
+    if not text.startswith("/") or not text.isprintable():
+        raise ValueError(f"is {text!r:.80}, not an absolute path")
+    return Path(text)
+
+
+def template(text: str) -> str:
+    if reason := command.problem(text):
+        raise ValueError(f"cannot be used: {reason}")
+    return text
+
+
+def sites(text: str) -> tuple[str, ...]:
+    """Origins or *, separated by spaces or commas; a host may begin with `*.`."""
+    found = tuple(text.replace(",", " ").split())
+    for site in found:
+        if not re.fullmatch(r"https?://(\*\.)?[A-Za-z0-9._-]+(:[0-9]+)?|\*", site):
+            raise ValueError(f"holds {site!r:.60}, which is no origin such as https://www.example.org")
+    return found
+
+
+def origins(text: str) -> tuple[str, ...]:
+    found = sites(text)
+    if any("*" in site for site in found) and found != ("*",):
+        raise ValueError("takes either * alone or whole origins")
+    return tuple(site.lower() for site in found)
+
+
+def size(low: int) -> Callable[[str], int]:
+    """Bytes, at least `low` of them."""
+
+    def parse(text: str) -> int:
+        found = re.fullmatch(r"([0-9]{1,9})([kmg]?)", text.lower())
+        if found is None or int(found[1]) * SIZES[found[2]] < low:
+            raise ValueError(f"is {text!r:.40}, not a size of at least {low} bytes such as 512m or 2g")
+        return int(found[1]) * SIZES[found[2]]
+
+    return parse
+
+
+def processors(text: str) -> float:
+    if not re.fullmatch(r"[0-9]{1,4}(\.[0-9]{1,3})?", text):
+        raise ValueError(f"is {text!r:.40}, not a number of processors such as 1.5")
+    return float(text)
+
+
+def names(text: str) -> tuple[str, ...]:
+    """Names of pools, separated by spaces or commas."""
+    found = tuple(text.replace(",", " ").split())
+    for name in found:
+        if not re.fullmatch(POOL_NAME, name):
+            raise ValueError(f"holds {name!r:.40}: a pool's name has up to 31 small letters, digits and -")
+    if len(set(found)) < len(found) or "default" in found:
+        raise ValueError("names a pool twice; the pool `default` is there anyway")
+    return found
+
+
+def assignments(text: str) -> tuple[tuple[str, str], ...]:
+    """`NAME=value` words, quoted as in a shell where a value holds spaces."""
+    try:
+        pairs = [word.partition("=") for word in shlex.split(text)]
+    except ValueError as error:
+        raise ValueError(f"cannot be split into words: {error}") from error
+    for name, equals, _ in pairs:
+        if not equals or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+            raise ValueError(f"holds {name!r:.40}, which does not begin with NAME=")
+    return tuple((name, value) for name, _, value in pairs)
+
+
+def host_addresses(text: str) -> tuple[tuple[str, str], ...]:
+    """`host=address` words, separated by spaces or commas."""
+    pairs = [word.partition("=") for word in text.replace(",", " ").split()]
+    for host, _, address_of_host in pairs:
+        if not re.fullmatch(r"[A-Za-z0-9._-]+", host) or not re.fullmatch(r"[0-9A-Fa-f.:]+", address_of_host):
+            raise ValueError(f"holds {host!r:.40}, not HOST=ADDRESS such as data.example.org=10.0.0.7")
+    return tuple((host, address_of_host) for host, _, address_of_host in pairs)
