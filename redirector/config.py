@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from redirector.clients import NIBBLE, Network, Width
 from redirector.errors import BadRequestError, ConfigError
-from redirector.nodes import normalised_url
-from redirector.operators import TOKEN, parse_token, tokens_problem
+from redirector.model.clients import NIBBLE, Network, Width
+from redirector.model.nodes import normalised_url
+from redirector.model.operators import TOKEN, parse_token, tokens_problem
 from tmpnb_common.log_lines import Style
 
 TOKENS_AT_ONCE = 2

@@ -13,15 +13,15 @@ from gunicorn.app.base import Application
 from gunicorn.glogging import Logger
 from gunicorn.sock import create_sockets
 
-from redirector.bucket_table import BucketTable
+from redirector.compose import Worker, compose
 from redirector.config import Settings
 from redirector.errors import DatabaseAwayError, DatabaseRefusedError
-from redirector.keeping import serve_in_a_child
 from redirector.logs import log_config
+from redirector.memory.bucket_table import BucketTable
+from redirector.socket_holder import serve_in_a_child
 from redirector.store.database import Database
 from redirector.store.schema import migrate
 from redirector.web.pages import check_templates
-from redirector.wsgi import Worker, compose
 
 log = logging.getLogger(__name__)
 

@@ -79,16 +79,20 @@ LAYERS = {
 """From the bottom up. Modules in one line do not know each other; a package counts as one module."""
 
 ONLY_IN = {
-    "flask": {"redirector.web", "redirector.wsgi", "node_agent.web", "node_agent.compose"},
+    "flask": {"redirector.web", "redirector.compose", "node_agent.web", "node_agent.compose"},
     "click": {"redirector.cli", "node_agent.cli", "tmpnb_common.lazy_group"},
     "rich": {"redirector.cli"},
-    "prometheus_client": {"redirector.node_metrics", "redirector.metrics", "node_agent.web.metrics"},
+    "prometheus_client": {
+        "redirector.node_client.node_metrics",
+        "redirector.counters.prometheus",
+        "node_agent.web.metrics",
+    },
     "docker": {"node_agent.runtimes.docker.engine"},
     "websocket": {"node_agent.jupyter.kernel_session"},
     "sqlalchemy": {"redirector.store"},
     "alembic": {"redirector.store"},
-    "requests": {"redirector.agent_client", "redirector.admin_client"},
-    "urllib3": {"redirector.bounded_http", "redirector.admin_client", "node_agent.runtimes.docker.engine"},
+    "requests": {"redirector.node_client.client", "redirector.admin_api.client"},
+    "urllib3": {"redirector.node_client.http", "redirector.admin_api.client", "node_agent.runtimes.docker.engine"},
 }
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from redirector.admin_errors import AdminError
-from redirector.cli.exits import Exit, Stop, stop_of
-from redirector.cli.texts import examples, plain
+from redirector.admin_api.errors import AdminError
+from redirector.cli.terminal.exits import Exit, Stop, stop_of
+from redirector.cli.terminal.texts import examples, plain
 from tmpnb_common.lazy_group import LazyGroup
 
 COMMANDS = {

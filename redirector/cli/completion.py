@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 from click.shell_completion import get_completion_class
 
-from redirector.cli.texts import examples
+from redirector.cli.terminal.texts import examples
 
 
 @click.command(

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 import click
 
 from redirector import config as settings
-from redirector.cli.exits import Exit, Stop
-from redirector.cli.tables import print_table
-from redirector.cli.texts import examples
+from redirector.cli.terminal.exits import Exit, Stop
+from redirector.cli.terminal.tables import print_table
+from redirector.cli.terminal.texts import examples
 from redirector.errors import ConfigError
 from redirector.local_fleet.plan import MARK
 

@@ -7,13 +7,13 @@ from collections.abc import Iterable
 
 import click
 
-from redirector.admin_answers import EventView
-from redirector.cli.exits import Exit, Stop
-from redirector.cli.moments import Moment, clock_time, full_time
-from redirector.cli.options import Source, beside_a_fleet, every_option, json_option, node_names
-from redirector.cli.tables import print_json
-from redirector.cli.texts import examples, plain
-from redirector.cli.watching import Watch
+from redirector.admin_api.answers import EventView
+from redirector.cli.fleet.options import Source, beside_a_fleet, every_option, json_option, node_names
+from redirector.cli.fleet.watch import Watch
+from redirector.cli.terminal.exits import Exit, Stop
+from redirector.cli.terminal.tables import print_json
+from redirector.cli.terminal.texts import examples, plain
+from redirector.cli.terminal.times import Moment, clock_time, full_time
 
 AT_ONCE = 1000
 """The most that one call brings."""

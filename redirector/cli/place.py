@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
-from redirector.admin_answers import PlaceView
-from redirector.admin_client import AdminClient
-from redirector.cli.exits import Exit, Stop
-from redirector.cli.options import json_option, on_a_fleet
-from redirector.cli.tables import print_json, print_table
-from redirector.cli.texts import examples, plain
+from redirector.admin_api.answers import PlaceView
+from redirector.admin_api.client import AdminClient
+from redirector.cli.fleet.options import json_option, on_a_fleet
+from redirector.cli.terminal.exits import Exit, Stop
+from redirector.cli.terminal.tables import print_json, print_table
+from redirector.cli.terminal.texts import examples, plain
 
 WORDS = {
     "starting": "nowhere at once: a sandbox is being started, so they wait a moment",

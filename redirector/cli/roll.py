@@ -10,14 +10,14 @@ from dataclasses import dataclass
 
 import click
 
-from redirector.admin_client import AdminClient
-from redirector.admin_errors import AdminError
-from redirector.admin_views import NodeView
-from redirector.cli.exits import Exit, Stop, stop_of
-from redirector.cli.options import Source, beside_a_fleet, every_option, reason_option
-from redirector.cli.texts import examples, plain
-from redirector.cli.watching import Watch
-from redirector.rolling import Move, Plan, arrived, plan, replaced, stuck
+from redirector.admin_api.client import AdminClient
+from redirector.admin_api.errors import AdminError
+from redirector.admin_api.views import NodeView
+from redirector.cli.fleet.options import Source, beside_a_fleet, every_option, reason_option
+from redirector.cli.fleet.watch import Watch
+from redirector.cli.terminal.exits import Exit, Stop, stop_of
+from redirector.cli.terminal.texts import examples, plain
+from redirector.plans.rolling import Move, Plan, arrived, plan, replaced, stuck
 
 PROGRESS_SECONDS = 10.0
 """Between two lines about an image that is being fetched."""

@@ -7,12 +7,12 @@ import time
 
 import click
 
-from redirector.admin_client import AdminClient
-from redirector.cli.exits import Exit, Stop
-from redirector.cli.moments import Moment, clock_time
-from redirector.cli.options import by_option, json_option, node_option, on_a_fleet
-from redirector.cli.tables import print_json
-from redirector.cli.texts import examples, plain
+from redirector.admin_api.client import AdminClient
+from redirector.cli.fleet.options import by_option, json_option, node_option, on_a_fleet
+from redirector.cli.terminal.exits import Exit, Stop
+from redirector.cli.terminal.tables import print_json
+from redirector.cli.terminal.texts import examples, plain
+from redirector.cli.terminal.times import Moment, clock_time
 
 DEFAULT_SECONDS = 4 * 3600
 

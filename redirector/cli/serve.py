@@ -8,8 +8,8 @@ import click
 
 from redirector import config, server
 from redirector.cli.config import unknown
-from redirector.cli.exits import Exit, Stop
-from redirector.cli.texts import examples
+from redirector.cli.terminal.exits import Exit, Stop
+from redirector.cli.terminal.texts import examples
 from redirector.errors import ConfigError, FleetError
 
 

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Sequence
 
 import click
 
-from redirector.admin_answers import SessionView
-from redirector.admin_client import AdminClient
-from redirector.cli.exits import Exit, Stop
-from redirector.cli.options import json_option, node_option, on_a_fleet, reason_option
-from redirector.cli.outcomes import Outcome, leave, on_each, say_line, say_nothing
-from redirector.cli.tables import print_json, print_table
-from redirector.cli.texts import examples, plain, span
+from redirector.admin_api.answers import SessionView
+from redirector.admin_api.client import AdminClient
+from redirector.cli.fleet.options import json_option, node_option, on_a_fleet, reason_option
+from redirector.cli.terminal.exits import Exit, Stop
+from redirector.cli.terminal.results import Outcome, leave, on_each, say_line, say_nothing
+from redirector.cli.terminal.tables import print_json, print_table
+from redirector.cli.terminal.texts import examples, plain, span
 
 ORDERS = {
     "age": lambda session: -(session.age_seconds or 0),

@@ -9,13 +9,13 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from redirector.admin_client import AdminClient
-from redirector.admin_views import FleetView
-from redirector.cli.moments import clock_now
-from redirector.cli.options import Source, beside_a_fleet, every_option, json_option
-from redirector.cli.tables import fleet_lines, print_fleet, print_json
-from redirector.cli.texts import examples
-from redirector.cli.watching import Watch
+from redirector.admin_api.client import AdminClient
+from redirector.admin_api.views import FleetView
+from redirector.cli.fleet.options import Source, beside_a_fleet, every_option, json_option
+from redirector.cli.fleet.watch import Watch
+from redirector.cli.terminal.tables import fleet_lines, print_fleet, print_json
+from redirector.cli.terminal.texts import examples
+from redirector.cli.terminal.times import clock_now
 
 
 @click.command(

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import click
 
-from redirector.cli.access import DEFAULT_STATE
-from redirector.cli.exits import Exit, Stop
-from redirector.cli.screen import Screen
-from redirector.cli.texts import examples
+from redirector.cli.fleet.access import DEFAULT_STATE
+from redirector.cli.terminal.exits import Exit, Stop
+from redirector.cli.terminal.progress import Screen
+from redirector.cli.terminal.texts import examples
 from redirector.local_fleet.directory import StateDirectory
 from redirector.local_fleet.errors import NotStartedError, StartFailedError
 from redirector.local_fleet.fleet import LocalFleet

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from redirector.admin_views import NodeView
+from redirector.admin_api.views import NodeView
 from redirector.local_fleet.plan import HOST
 
 

@@ -7,8 +7,8 @@ import subprocess
 import time
 from collections.abc import Callable, Sequence
 
-from redirector.admin_client import AdminClient
-from redirector.admin_errors import AdminError, OutcomeUnknownError, RefusedError, UnreachableError
+from redirector.admin_api.client import AdminClient
+from redirector.admin_api.errors import AdminError, OutcomeUnknownError, RefusedError, UnreachableError
 from redirector.local_fleet.child import Child, begin_log, bound_log, launch
 from redirector.local_fleet.directory import StateDirectory
 from redirector.local_fleet.enrolment import Enrol, Forget, Step, Warmth, steps, warmth

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import exists, select, update
 
-from redirector.board import Board, BoardWriter, parse_seen
+from redirector.model.board import Board, BoardWriter, parse_seen
 from redirector.store import tables
 from redirector.store.database import Database
 from redirector.store.leases import POLLER

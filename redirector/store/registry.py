@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 
 from sqlalchemy import Connection, Row, delete, insert, select, text, update
 
-from redirector.nodes import Node
+from redirector.model.nodes import Node
 from redirector.store import tables
 from redirector.store.database import Database
 from redirector.store.journal import Event, write_event

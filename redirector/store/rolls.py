@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import delete, insert, select, update
 
-from redirector.nodes import WantedImage
+from redirector.model.nodes import WantedImage
 from redirector.store import tables
 from redirector.store.database import Database
 from redirector.store.journal import Event, write_event

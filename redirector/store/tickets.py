@@ -9,10 +9,20 @@ from typing import Literal
 
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, func, insert, not_, select, text, update
 
-from redirector.limits import PlaceBound
+from redirector.memory.rate_limits import PlaceBound
+from redirector.model.waiting_room import (
+    LATELY_SECONDS,
+    Facts,
+    LetIn,
+    Line,
+    Offer,
+    Queue,
+    live_seconds,
+    may_enter,
+    queue_of,
+)
 from redirector.store import tables
 from redirector.store.database import Database
-from redirector.waiting_room import LATELY_SECONDS, Facts, LetIn, Line, Offer, Queue, live_seconds, may_enter, queue_of
 
 LOCK = 0x746D706E64
 """The advisory lock of PostgreSQL under which somebody joins or goes in, one at a time."""

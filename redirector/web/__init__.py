@@ -10,39 +10,31 @@ from flask import Flask, Response
 from flask.json.provider import DefaultJSONProvider
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from redirector.bucket_table import BucketTable
 from redirector.config import Settings
-from redirector.fleet.control import Control
-from redirector.fleet.door import Door
-from redirector.fleet.homecoming import Homecoming
-from redirector.fleet.live_stats import LiveStats
-from redirector.fleet.membership import Membership
-from redirector.fleet.overview import Overview
-from redirector.fleet.scrapes import NodeScrapes
-from redirector.fleet.session_control import SessionControl
-from redirector.fleet.upkeep import Upkeep
-from redirector.fleet.view import View
+from redirector.memory.bucket_table import BucketTable
+from redirector.memory.view import View
+from redirector.operations.images import Upkeep
+from redirector.operations.live_stats import LiveStats
+from redirector.operations.membership import Membership
+from redirector.operations.node_changes import Control
+from redirector.operations.overview import Overview
+from redirector.operations.scrapes import NodeScrapes
+from redirector.operations.sessions import SessionControl
+from redirector.placing.admission import Door
+from redirector.placing.returning import Homecoming
 from redirector.store.journal import Journal
-from redirector.web import (
-    admin_fleet,
-    admin_nodes,
-    admin_sessions,
-    admin_upkeep,
-    auth,
-    dashboard,
-    entry,
-    failures,
-    hosts,
-    joining,
-    metrics,
-    pages,
-    public,
-    status,
-)
-from redirector.web.cookies import Cookies
-from redirector.web.dashboard_actions import Actions
-from redirector.web.dashboard_steps import Steps
-from redirector.web.real_address import RealAddress
+from redirector.web import failures, pages
+from redirector.web.admin import auth, hosts, joining, metrics
+from redirector.web.admin import fleet as admin_fleet
+from redirector.web.admin import images as admin_upkeep
+from redirector.web.admin import nodes as admin_nodes
+from redirector.web.admin import sessions as admin_sessions
+from redirector.web.dashboard import blueprint as dashboard
+from redirector.web.dashboard.actions import Actions
+from redirector.web.dashboard.steps import Steps
+from redirector.web.visitors import entry, public, status
+from redirector.web.visitors.cookies import Cookies
+from redirector.web.visitors.real_address import RealAddress
 
 BODY_LIMIT = 64 * 1024
 """Bytes. No call needs a tenth of it."""

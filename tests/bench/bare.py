@@ -10,9 +10,9 @@ import secrets
 
 from flask import Flask, Response
 
-from redirector.agent_client import AgentClient, Wish
-from redirector.bounded_http import BoundedHttp
-from redirector.nodes import Node
+from redirector.model.nodes import Node
+from redirector.node_client.client import AgentClient, Wish
+from redirector.node_client.http import BoundedHttp
 from tests.support.fleet_node import FakeNode
 from tmpnb_common.wire import Claim
 

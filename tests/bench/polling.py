@@ -9,8 +9,8 @@ from random import Random
 
 import psutil
 
-from redirector.fleet.view import View
-from redirector.placement import choose
+from redirector.memory.view import View
+from redirector.model.placement import choose
 from redirector.store.boards import Boards
 from redirector.store.database import Database
 from redirector.store.registry import Registry

@@ -11,8 +11,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import QueuePool, text
 
-from redirector.board import Board
 from redirector.errors import DatabaseAwayError, SchemaTooNewError
+from redirector.model.board import Board
 from redirector.store import tables
 from redirector.store.boards import Boards
 from redirector.store.database import BUSY_SECONDS, Database

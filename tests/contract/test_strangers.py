@@ -28,11 +28,12 @@ from node_agent.jupyter import client as jupyter_client
 from node_agent.jupyter import kernel_session
 from node_agent.jupyter.client import activity, landing_problem
 from node_agent.membership import joining
-from redirector import admin_client, agent_client
-from redirector.admin_client import AdminClient
-from redirector.admin_errors import AdminError
-from redirector.agent_client import AgentClient, Wish
-from redirector.bounded_http import BoundedHttp
+from redirector.admin_api import client as admin_client
+from redirector.admin_api.client import AdminClient
+from redirector.admin_api.errors import AdminError
+from redirector.node_client import client as agent_client
+from redirector.node_client.client import AgentClient, Wish
+from redirector.node_client.http import BoundedHttp
 from tests.redirector.cli.fake_redirector import node as admin_node
 from tests.support.fleet_values import a_node
 from tests.support.strangers import (

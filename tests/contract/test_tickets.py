@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import text
 
-from redirector.limits import PlaceBound
+from redirector.memory.rate_limits import PlaceBound
+from redirector.model.waiting_room import LATELY_SECONDS, Offer
 from redirector.store.database import Database
 from redirector.store.tickets import CLAIM_SECONDS, KEPT_SECONDS, Ticket, Tickets
-from redirector.waiting_room import LATELY_SECONDS, Offer
 
 INTERVAL = 60.0
 """Long, so that nothing lapses while a test runs unless it says so."""

@@ -10,8 +10,9 @@ from node_agent.jupyter import kernel_session
 from node_agent.lifecycle import selftest
 from node_agent.proxy import nginx
 from node_agent.settings import table as config
-from redirector import admin_client, agent_client
 from redirector import config as redirector_config
+from redirector.admin_api import client as admin_client
+from redirector.node_client import client as agent_client
 from tmpnb_common.wire import TRIAL_SECONDS
 
 ROOT = Path(__file__).parents[2]

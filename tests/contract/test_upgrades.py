@@ -13,8 +13,8 @@ from alembic import command
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, MetaData, insert, select, text
 
-from redirector.board import Board, BoardWriter
 from redirector.errors import SchemaTooNewError
+from redirector.model.board import Board, BoardWriter
 from redirector.store.database import Database
 from redirector.store.journal import Event, Journal
 from redirector.store.registry import Registry

@@ -10,9 +10,9 @@ import click
 import pytest
 
 from redirector.cli import main
-from redirector.cli.exits import Exit
-from redirector.metrics import Sample, exposition
-from redirector.node_metrics import exposition as node_metrics
+from redirector.cli.terminal.exits import Exit
+from redirector.counters.prometheus import Sample, exposition
+from redirector.node_client.node_metrics import exposition as node_metrics
 from tests.support.fleet_values import a_node, board, seen
 from tmpnb_common.lazy_group import Later
 

@@ -14,8 +14,8 @@ from node_agent import cli as agent_cli
 from node_agent import compose as node_wsgi
 from node_agent.settings import table as node_config
 from redirector import cli as redirector_cli
+from redirector import compose as redirector_wsgi
 from redirector import config as redirector_config
-from redirector import wsgi as redirector_wsgi
 from scripts import settings_reference
 from tmpnb_common.lazy_group import Later
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from redirector.agent_client import AgentClient
-from redirector.bounded_http import BoundedHttp
+from redirector.node_client.client import AgentClient
+from redirector.node_client.http import BoundedHttp
 from tests.support.fleet_nodes import FakeNodes, fake_nodes
 from tests.support.fleet_worker import SteppedWorker, stepped_worker
 

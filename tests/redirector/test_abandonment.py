@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from redirector.fleet.abandonment import KEPT_ATTEMPTS, KEPT_SECONDS, LONGEST_RETRY_SECONDS, Abandonment
-from redirector.fleet.view import View
-from redirector.nodes import Failure, Node, Trouble
+from redirector.memory.view import View
+from redirector.model.nodes import Failure, Node, Trouble
+from redirector.placing.abandonment import KEPT_ATTEMPTS, KEPT_SECONDS, LONGEST_RETRY_SECONDS, Abandonment
 from tests.support.fleet_values import a_node
 from tmpnb_common.wire import ATTEMPTS_AT_ONCE
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from werkzeug.test import TestResponse
 
-from redirector.admin_views import parse_change, parse_fleet, parse_nodes
+from redirector.admin_api.views import parse_change, parse_fleet, parse_nodes
 from tests.support.fleet_node import FakeNode, Mood
 from tests.support.fleet_nodes import FakeNodes
 from tests.support.fleet_worker import SteppedWorker, stepped_worker

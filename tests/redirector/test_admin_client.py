@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from redirector.admin_client import AdminClient, checked_url
-from redirector.admin_errors import NotARedirectorError, OutcomeUnknownError, RefusedError, UnreachableError
+from redirector.admin_api.client import AdminClient, checked_url
+from redirector.admin_api.errors import NotARedirectorError, OutcomeUnknownError, RefusedError, UnreachableError
 from tests.redirector.cli.fake_redirector import TOKEN, Answer, FakeRedirector, node
 from tests.support.base_ports import free_ports
 

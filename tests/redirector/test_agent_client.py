@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from redirector.agent_client import AgentClient, Wish, sandbox_url
-from redirector.nodes import Failure, Node, Trouble
+from redirector.model.nodes import Failure, Node, Trouble
+from redirector.node_client.client import AgentClient, Wish, sandbox_url
 from tests.support.fleet_node import FakeNode, Mood
 from tests.support.fleet_nodes import FakeNodes
 from tests.support.fleet_values import a_node

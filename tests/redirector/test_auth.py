@@ -9,8 +9,8 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from redirector.limits import Allowance, Limits
-from redirector.web.auth import WRONG_AT_ONCE, Keyholders
+from redirector.memory.rate_limits import Allowance, Limits
+from redirector.web.admin.auth import WRONG_AT_ONCE, Keyholders
 from tests.support.fleet_worker import ADMIN_TOKEN, SteppedWorker, stepped_worker
 
 STRANGER, OPERATOR = {"REMOTE_ADDR": "198.51.100.7"}, {"REMOTE_ADDR": "203.0.113.9"}

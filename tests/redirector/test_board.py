@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from redirector.board import Board, BoardWriter, alarms, cut_off, parse_seen
-from redirector.nodes import Health, Seen, WantedImage
+from redirector.model.board import Board, BoardWriter, alarms, cut_off, parse_seen
+from redirector.model.nodes import Health, Seen, WantedImage
 from tests.support.fleet_values import a_node, board, pools, seen, stats
 from tmpnb_common.wire import NodeStats, PoolStats
 

@@ -10,8 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redirector.bucket_table import BucketTable
-from redirector.limits import LONGEST_HOLD_SECONDS, Allowance, Limits
+from redirector.memory.bucket_table import BucketTable
+from redirector.memory.rate_limits import LONGEST_HOLD_SECONDS, Allowance, Limits
 from tests.support.waiting import wait_until
 
 FORK = multiprocessing.get_context("fork")

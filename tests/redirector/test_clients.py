@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redirector.clients import UNKNOWN, Width, client_address, parsed_address, shares_of
+from redirector.model.clients import UNKNOWN, Width, client_address, parsed_address, shares_of
 
 FREE = [ip_network("127.0.0.0/8"), ip_network("10.0.0.0/8"), ip_network("::1/128")]
 

@@ -18,7 +18,7 @@ from redirector.errors import (
     ProbeError,
     UnknownNodeError,
 )
-from redirector.fleet.control import Addition, Control, Decision
+from redirector.operations.node_changes import Addition, Control, Decision
 from tests.support.fleet_node import FakeNode, Mood
 from tests.support.fleet_nodes import FakeNodes
 from tests.support.fleet_worker import SteppedWorker

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
-from redirector.web.operator_session import SESSION_SECONDS, opened, session_of
+from redirector.web.dashboard.session import SESSION_SECONDS, opened, session_of
 from tests.support.fleet_nodes import FakeNodes
 from tests.support.fleet_worker import ADMIN_TOKEN, SteppedWorker, stepped_worker
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
-from redirector.fleet.control import Decision
-from redirector.fleet.placing import NotPlaced, Placed
-from redirector.nodes import Health
+from redirector.model.nodes import Health
+from redirector.operations.node_changes import Decision
+from redirector.placing.placer import NotPlaced, Placed
 from tests.support.fleet_nodes import FakeNodes
 from tests.support.fleet_worker import SteppedWorker, stepped_worker
 from tests.support.waiting import wait_until

@@ -8,8 +8,8 @@ from threading import Event, Lock
 
 import pytest
 
-from redirector.fleet import gathering
-from redirector.fleet.gathering import CALLS_AT_ONCE, Gathering
+from redirector.placing import batching as gathering
+from redirector.placing.batching import CALLS_AT_ONCE, Gathering
 from tests.support.waiting import wait_until
 from tmpnb_common.wire import TICKETS_AT_ONCE
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from redirector.errors import LastNodeError, TooLittleFreeError
-from redirector.fleet.guards import refuse_unless_spared
-from redirector.nodes import Health
+from redirector.model.guards import refuse_unless_spared
+from redirector.model.nodes import Health
 from tests.support.fleet_nodes import FakeNodes
 from tests.support.fleet_values import a_node, board, seen, stats
 from tests.support.fleet_worker import stepped_worker

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from redirector.histograms import PLACEMENT, QUEUE, observed, read
+from redirector.counters.histograms import PLACEMENT, QUEUE, observed, read
 
 
 def test_what_was_observed_is_counted_in_every_bucket_it_fits_into() -> None:

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from redirector.agent_client import AgentClient, Wish
-from redirector.nodes import Failure, Health, Trouble
+from redirector.model.nodes import Failure, Health, Trouble
+from redirector.node_client.client import AgentClient, Wish
 from redirector.store.journal import Journal
 from tests.support.fleet_node import FakeNode
 from tests.support.fleet_nodes import FakeNodes

@@ -62,7 +62,7 @@ def test_the_log_tells_when_the_database_goes_and_comes_and_nothing_in_between(
     nodes: FakeNodes, moved: SteppedWorker, caplog: pytest.LogCaptureFixture
 ) -> None:
     moved.add(nodes.add("n1"))
-    with caplog.at_level(logging.INFO, "redirector.keeper"), database_away(moved):
+    with caplog.at_level(logging.INFO, "redirector.loops.sync"), database_away(moved):
         for _ in range(4):
             moved.worker.keeper.turn()
     moved.worker.keeper.turn()

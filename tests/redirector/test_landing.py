@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redirector.web.landing import inner_path, is_inner_path
+from redirector.web.visitors.landing import inner_path, is_inner_path
 from tmpnb_common.wire import path_problem
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from ipaddress import ip_network
 
-from redirector.bucket_table import BucketTable
-from redirector.clients import Width
 from redirector.config import read
-from redirector.limits import LONGEST_HOLD_SECONDS, Allowance, Limits, PlaceBound
+from redirector.memory.bucket_table import BucketTable
+from redirector.memory.rate_limits import LONGEST_HOLD_SECONDS, Allowance, Limits, PlaceBound
+from redirector.model.clients import Width
 
 ADDRESS = "198.51.100.7"
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from redirector.admin_views import NodeView, parse_node
+from redirector.admin_api.views import NodeView, parse_node
 from redirector.local_fleet.enrolment import Enrol, Forget, Warmth, steps, warmth
 from tests.redirector.cli.fake_redirector import node
 

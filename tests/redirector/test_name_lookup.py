@@ -9,10 +9,10 @@ from threading import Event
 
 import pytest
 
-from redirector import bounded_http
-from redirector.agent_client import AgentClient
-from redirector.name_lookup import NameLookup, resolve
-from redirector.nodes import Failure, Trouble
+from redirector.model.nodes import Failure, Trouble
+from redirector.node_client import http as bounded_http
+from redirector.node_client.client import AgentClient
+from redirector.node_client.resolver import NameLookup, resolve
 from tests.support.fleet_nodes import FakeNodes
 from tests.support.waiting import wait_until
 from tmpnb_common.wire import NodeStats

@@ -7,8 +7,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from node_agent.pools.counters import Tally
 from node_agent.web import metrics as node_metrics
-from redirector.node_metrics import SAMPLES_LIMIT, Families, NodeMetricsError, exposition, parse_metrics
-from redirector.nodes import Failure, Trouble
+from redirector.model.nodes import Failure, Trouble
+from redirector.node_client.node_metrics import SAMPLES_LIMIT, Families, NodeMetricsError, exposition, parse_metrics
 from tests.support.fleet_nodes import FakeNodes
 from tests.support.fleet_worker import SteppedWorker
 from tmpnb_common.wire import NodeStats, PoolStats

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from redirector.errors import BadRequestError
-from redirector.nodes import (
+from redirector.model.nodes import (
     DEBT_OF_CLAIM,
     DOWN_AFTER,
     Failure,

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from redirector.nodes import Health
+from redirector.model.nodes import Health
 from tests.support.fleet_node import FakeNode
 from tests.support.fleet_nodes import FakeNodes
 from tests.support.fleet_worker import ADMIN_TOKEN, SteppedWorker, stepped_worker

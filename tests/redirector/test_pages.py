@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from redirector.errors import ConfigError
-from redirector.web.lookers import is_bot
 from redirector.web.pages import check_templates
+from redirector.web.visitors.bots import is_bot
 from tests.support.fleet_nodes import FakeNodes
 from tests.support.fleet_worker import SteppedWorker, stepped_worker
 

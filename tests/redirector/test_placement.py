@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redirector.nodes import Health, Seen
-from redirector.placement import SAMPLE, Outcome, Ranking, choose, ranking_of, verdict
+from redirector.model.nodes import Health, Seen
+from redirector.model.placement import SAMPLE, Outcome, Ranking, choose, ranking_of, verdict
 from tests.support.fleet_values import a_node, board, pools, seen, stats
 from tmpnb_common.wire import PoolStats
 

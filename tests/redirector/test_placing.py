@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from redirector.fleet.placing import HOPELESS_TRIES, LATE_SECONDS, NotPlaced, Placed
-from redirector.nodes import Health
+from redirector.model.nodes import Health
+from redirector.placing.placer import HOPELESS_TRIES, LATE_SECONDS, NotPlaced, Placed
 from tests.support.fleet_node import Mood
 from tests.support.fleet_nodes import FakeNodes
 from tests.support.fleet_worker import SteppedWorker

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from redirector import poller
-from redirector.fleet.control import Decision
-from redirector.nodes import DOWN_AFTER, Health
+from redirector.loops import poller
+from redirector.model.nodes import DOWN_AFTER, Health
+from redirector.operations.node_changes import Decision
 from redirector.store.database import Database
 from redirector.store.leases import LEASE_SECONDS
 from tests.support.fleet_node import Mood

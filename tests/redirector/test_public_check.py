@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from redirector.fleet.control import Addition, Decision
-from redirector.nodes import Health
+from redirector.model.nodes import Health
+from redirector.operations.node_changes import Addition, Decision
 from tests.support.base_ports import free_ports
 from tests.support.fleet_node import FakeNode
 from tests.support.fleet_nodes import FakeNodes
@@ -51,7 +51,7 @@ def test_a_node_whose_public_url_leads_to_another_gets_nobody(nodes: FakeNodes, 
 def test_a_public_url_that_dies_and_comes_back_takes_its_node_along(
     nodes: FakeNodes, fleet: SteppedWorker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("redirector.fleet.public_check.CHECK_SECONDS", 0.0)
+    monkeypatch.setattr("redirector.loops.public_check.CHECK_SECONDS", 0.0)
     node, front = nodes.add("n1", ready=9), nodes.add("front")
     front.node_id = node.node_id
     add(fleet, node, front.url)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from redirector.fleet.reports import KEPT, Reports
+from redirector.memory.outbox import KEPT, Reports
 from redirector.store.journal import Event, Sighting
 
 

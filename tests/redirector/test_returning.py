@@ -7,7 +7,7 @@ import time
 import pytest
 from itsdangerous import URLSafeTimedSerializer
 
-from redirector.returning import LASTS_SECONDS, MOST_HOMES, SALT, Home, Seal, Visitor, base_of
+from redirector.model.visitor_cookie import LASTS_SECONDS, MOST_HOMES, SALT, Home, Seal, Visitor, base_of
 
 HOME = Home("n1", "s1", "http://n1.example.org/user/key")
 

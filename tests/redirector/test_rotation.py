@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from redirector.admin_views import NodeView, parse_node
-from redirector.rolling import Move, arrived, plan, replaced, stuck
-from redirector.rotation import Situation, next_step
-from redirector.rotation import stuck as never_warm
+from redirector.admin_api.views import NodeView, parse_node
+from redirector.plans.rolling import Move, arrived, plan, replaced, stuck
+from redirector.plans.rotation import Situation, next_step
+from redirector.plans.rotation import stuck as never_warm
 from tests.redirector.cli.fake_redirector import node
 
 

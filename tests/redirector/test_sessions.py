@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redirector.sessions import parse_sessions
+from redirector.model.sessions import parse_sessions
 from tests.redirector.test_admin import is_error
 from tests.support.fleet_node import FakeNode
 from tests.support.fleet_nodes import FakeNodes

@@ -8,14 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from redirector import config
-from redirector.board import Board
-from redirector.fleet.overview import Picture
-from redirector.metrics import Sample, exposition
-from redirector.nodes import DOWN_AFTER, Health, Node
-from redirector.slot_counts import counts_now, counts_of, is_current
-from redirector.web.dashboard_json import node_card
-from redirector.web.fleet_json import fleet_json
-from redirector.web.node_json import node_json
+from redirector.admin_api.fleet_view import fleet_json
+from redirector.admin_api.node_view import node_json
+from redirector.counters.prometheus import Sample, exposition
+from redirector.model.board import Board
+from redirector.model.nodes import DOWN_AFTER, Health, Node
+from redirector.model.slot_counts import counts_now, counts_of, is_current
+from redirector.operations.overview import Picture
+from redirector.web.dashboard.cards import node_card
 from tests.support.fleet_values import a_node, any_fleets, seen, stats
 
 STATES = ("available", "starting", "startable", "claimed", "ending", "unusable")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from redirector.web.status import sentence
+from redirector.web.visitors.status import sentence
 from tests.support.fleet_nodes import FakeNodes
 from tests.support.fleet_worker import SteppedWorker, stepped_worker
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redirector.fleet.tally import ASK_AGAIN_SECONDS, OVERDUE_SECONDS, Tally
+from redirector.memory.free_slots import ASK_AGAIN_SECONDS, OVERDUE_SECONDS, Tally
 
 
 def a_tally(free: int = 5, asked_at: float = 10.0) -> Tally:

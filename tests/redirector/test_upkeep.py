@@ -11,8 +11,8 @@ from threading import Event as Flag
 import pytest
 from sqlalchemy import text
 
-from redirector.board import Board
-from redirector.fleet.deadlines import is_due, watched_since, why_void
+from redirector.loops.session_ends import is_due, watched_since, why_void
+from redirector.model.board import Board
 from tests.support.fleet_nodes import FakeNodes
 from tests.support.fleet_values import a_node
 from tests.support.fleet_worker import SteppedWorker, stepped_worker

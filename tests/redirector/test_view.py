@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from redirector.board import Board
-from redirector.fleet.view import View
-from redirector.nodes import Seen
+from redirector.memory.view import View
+from redirector.model.board import Board
+from redirector.model.nodes import Seen
 from tests.support.fleet_values import a_node, board, pools, seen, stats
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redirector.waiting_room import (
+from redirector.model.waiting_room import (
     Facts,
     LetIn,
     Line,

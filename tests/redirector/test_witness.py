@@ -7,8 +7,8 @@ from random import Random
 
 import pytest
 
-from redirector.fleet.witness import Witness
-from redirector.nodes import Failure, Health, Trouble
+from redirector.model.nodes import Failure, Health, Trouble
+from redirector.placing.witness import Witness
 from tests.support.fleet_node import FakeNode
 from tests.support.fleet_nodes import FakeNodes
 from tests.support.fleet_worker import SteppedWorker, stepped_worker

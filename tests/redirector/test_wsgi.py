@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from redirector import config
-from redirector.fleet.control import Addition, Decision
-from redirector.nodes import Health
+from redirector.compose import Worker, compose
+from redirector.model.nodes import Health
+from redirector.operations.node_changes import Addition, Decision
 from redirector.store.database import Database
 from redirector.store.schema import migrate
-from redirector.wsgi import Worker, compose
 from tests.support.fleet_nodes import FakeNodes
 from tests.support.waiting import wait_until
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from redirector.board import Board
-from redirector.nodes import Health, Node, Seen
+from redirector.model.board import Board
+from redirector.model.nodes import Health, Node, Seen
 from tmpnb_common.wire import NodeStats, PoolStats
 
 

@@ -13,12 +13,12 @@ from typing import Any
 from werkzeug.test import TestResponse
 
 from redirector import config
-from redirector.board import Board
-from redirector.fleet.control import Addition, Decision
-from redirector.nodes import Node, Seen
+from redirector.compose import Worker, compose
+from redirector.model.board import Board
+from redirector.model.nodes import Node, Seen
+from redirector.operations.node_changes import Addition, Decision
 from redirector.store.database import Database
 from redirector.store.schema import migrate
-from redirector.wsgi import Worker, compose
 from tests.support.fleet_node import FakeNode
 
 ADMIN_TOKEN = "an-admin-token-for-tests"

@@ -11,10 +11,10 @@ from pathlib import Path
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from redirector import config
-from redirector.fleet.control import Addition, Decision
+from redirector.compose import Worker, compose
+from redirector.operations.node_changes import Addition, Decision
 from redirector.store.database import Database
 from redirector.store.schema import migrate
-from redirector.wsgi import Worker, compose
 from tests.support.fleet_node import FakeNode
 
 ADMIN_TOKEN = "an-admin-token-for-tests"

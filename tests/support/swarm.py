@@ -13,7 +13,7 @@ from threading import Lock
 from types import TracebackType
 from typing import Any, Self
 
-from redirector.nodes import Node
+from redirector.model.nodes import Node
 from redirector.store.database import Database
 from redirector.store.registry import Registry
 from tests.support.fleet_node import FakeNode

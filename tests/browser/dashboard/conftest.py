@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext, Page
 
-from redirector.nodes import DEFAULT_POOL
+from redirector.model.nodes import DEFAULT_POOL
 from tests.support.chromium import PROGRAM, chromium
 from tests.support.fleet_nodes import FakeNodes, fake_nodes
 from tests.support.seat import ADMIN_TOKEN, Seat, seat

@@ -13,8 +13,8 @@ from random import Random
 from playwright.sync_api import BrowserContext, Page
 from sqlalchemy import select
 
-from redirector.fleet.control import Decision
-from redirector.nodes import Health
+from redirector.model.nodes import Health
+from redirector.operations.node_changes import Decision
 from redirector.store import tables
 from tests.support.chromium import chromium
 from tests.support.fleet_nodes import FakeNodes, fake_nodes

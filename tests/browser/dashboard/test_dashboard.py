@@ -7,7 +7,7 @@ from pathlib import Path
 import requests
 from playwright.sync_api import BrowserContext, Page, Route, expect
 
-from redirector.fleet.placing import Placed
+from redirector.placing.placer import Placed
 from tests.support.fleet_node import FakeNode
 from tests.support.fleet_nodes import FakeNodes
 from tests.support.seat import ADMIN_TOKEN, Seat, seat

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from redirector.cli.access import locate
-from redirector.cli.exits import Exit, Stop
+from redirector.cli.fleet.access import locate
+from redirector.cli.terminal.exits import Exit, Stop
 from redirector.local_fleet.directory import StateDirectory
 
 URL = "http://127.0.0.1:8000"

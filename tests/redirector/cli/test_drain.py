@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
-from redirector.admin_views import parse_node
-from redirector.cli.draining import _Line, progress
-from redirector.cli.moments import moment_of
-from redirector.cli.node_names import hint
+from redirector.admin_api.views import parse_node
+from redirector.cli.node.draining import _Line, progress
+from redirector.cli.node.names import hint
+from redirector.cli.terminal.times import moment_of
 from tests.redirector.cli.conftest import Tmpnb, shown_on
 from tests.redirector.cli.fake_redirector import TOKEN, Answer, FakeRedirector, Request, node
 from tests.support.waiting import wait_until

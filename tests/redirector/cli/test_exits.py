@@ -2,8 +2,14 @@ from __future__ import annotations
 
 import pytest
 
-from redirector.admin_errors import AdminError, NotARedirectorError, OutcomeUnknownError, RefusedError, UnreachableError
-from redirector.cli.exits import Exit, combined, exit_of
+from redirector.admin_api.errors import (
+    AdminError,
+    NotARedirectorError,
+    OutcomeUnknownError,
+    RefusedError,
+    UnreachableError,
+)
+from redirector.cli.terminal.exits import Exit, combined, exit_of
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from redirector.cli.exits import Stop
-from redirector.cli.moments import clock_time, full_time, moment_of, operator_zone, zone_of
+from redirector.cli.terminal.exits import Stop
+from redirector.cli.terminal.times import clock_time, full_time, moment_of, operator_zone, zone_of
 from tests.redirector.cli.conftest import Tmpnb
 from tests.redirector.cli.fake_redirector import FakeRedirector
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from redirector.cli.who import operator
+from redirector.cli.fleet.operator import operator
 from tests.redirector.cli.conftest import Tmpnb
 from tests.redirector.cli.fake_redirector import TOKEN, FakeRedirector
 

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from redirector.cli import main
-from redirector.cli.screen import Screen
+from redirector.cli.terminal.progress import Screen
 from redirector.cli.up import typed
 from redirector.local_fleet.enrolment import Warmth
 from redirector.local_fleet.lock import StateLock

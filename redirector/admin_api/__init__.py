@@ -1,0 +1,1 @@
+"""Both ends of the admin API's contract."""

@@ -1,0 +1,326 @@
+"""What operators' tools use to reach a redirector's admin API.
+
+A call that did not get through says which of two things is true: nothing was asked of the redirector
+(`UnreachableError`), or it was asked and its answer was lost (`OutcomeUnknownError`), so that only looking can tell.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from http import HTTPStatus
+from typing import Any, TypeVar
+from urllib.parse import quote, urlencode, urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase
+from urllib3 import ProxyManager
+from urllib3.exceptions import HTTPError, LocationValueError, MaxRetryError, NewConnectionError, ProxyError
+
+from redirector.admin_api.answers import (
+    AnnouncedView,
+    EventView,
+    FetchView,
+    PlaceView,
+    SelftestView,
+    SessionsView,
+    parse_announced,
+    parse_events,
+    parse_fetch,
+    parse_place,
+    parse_roll,
+    parse_selftest,
+    parse_session_end,
+    parse_sessions,
+)
+from redirector.admin_api.errors import (
+    AdminError,
+    NotARedirectorError,
+    OutcomeUnknownError,
+    RefusedError,
+    UnreachableError,
+)
+from redirector.admin_api.views import FleetView, NodeView, parse_change, parse_fleet, parse_node, parse_nodes
+from redirector.node_client.http import BOUNDED_POOLS, within_budget
+from tmpnb_common.bounded_reading import Budget, TooLongError
+from tmpnb_common.json_object import ViewError
+from tmpnb_common.wire import TRIAL_SECONDS
+
+CONNECT_SECONDS = 5.0
+ANSWER_SECONDS = 40.0
+"""Adding a node lets the redirector try it first, so an answer may take a while; the front waits 30 seconds for it."""
+SELFTEST_SECONDS = TRIAL_SECONDS + 40.0
+"""Longer than the front waits for a selftest, and that waits longer than the redirector."""
+BODY_LIMIT = 16 * 2**20
+"""Bytes; a thousand nodes with their pools stay far below."""
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+View = TypeVar("View")
+
+
+class AdminClient:
+    """One fleet's admin API. Every call opens a connection of its own: a stale one would make outcomes unknown."""
+
+    def __init__(
+        self,
+        url: str,
+        token: str,
+        *,
+        by: str = "",
+        answer_seconds: float = ANSWER_SECONDS,
+    ) -> None:
+        """Speak to the redirector at `url`, for the operator `by`.
+
+        Raises:
+            ValueError: `url` is no http address.
+        """
+        self.url = checked_url(url)
+        self._by = by
+        self._answer_seconds = answer_seconds
+        self._session = requests.Session()
+        # An Authorization of our own also keeps `requests` from sending what ~/.netrc has for that host.
+        self._session.auth = _Bearer(token)
+        self._session.headers["Connection"] = "close"
+        # What is compressed says nothing of what it unpacks to.
+        self._session.headers["Accept-Encoding"] = "identity"
+        self._session.mount("http://", _BoundedAdapter())
+        self._session.mount("https://", _BoundedAdapter())
+        # A proxy of the environment is meant for the way out, never for this machine.
+        self._session.trust_env = urlsplit(self.url).hostname not in LOOPBACK
+
+    def healthy(self) -> bool:
+        """Whether the redirector answers its health check with 200 now."""
+        try:
+            status, _ = self._exchange("GET", "/healthz", None, self._answer_seconds)
+        except AdminError:
+            return False
+        return status == HTTPStatus.OK
+
+    def nodes(self) -> list[NodeView]:
+        return self._parsed(parse_nodes, self._read("/api/nodes"))
+
+    def node(self, name: str) -> NodeView:
+        return self._parsed(parse_node, self._read(_node_path(name)))
+
+    def fleet(self) -> FleetView:
+        return self._parsed(parse_fleet, self._read("/api/fleet"))
+
+    def add(
+        self, url: str, *, name: str = "", control_url: str = "", token: str = "", reason: str = ""
+    ) -> tuple[bool, NodeView]:
+        """Add a node; False beside it if it was there already."""
+        wanted = {"url": url, "name": name, "control_url": control_url, "token": token, "reason": reason}
+        status, answer = self._change("POST", "/api/nodes", {key: value for key, value in wanted.items() if value})
+        return status == HTTPStatus.CREATED, self._parsed(parse_node, answer)
+
+    def drain(
+        self, name: str, *, reason: str = "", force: bool = False, end_sessions_at: float = 0.0
+    ) -> tuple[bool, NodeView]:
+        """Stop new visitors; False beside the node if it was draining already."""
+        body: dict[str, object] = {"reason": reason, "force": force}
+        if end_sessions_at:
+            body["end_sessions_at"] = end_sessions_at
+        return self._set_intent(name, "drain", body)
+
+    def resume(self, name: str, *, reason: str = "") -> tuple[bool, NodeView]:
+        """Let visitors in again; False beside the node if it was active already."""
+        return self._set_intent(name, "resume", {"reason": reason})
+
+    def remove(self, name: str, *, reason: str = "", force: bool = False) -> None:
+        self._change("DELETE", _node_path(name), {"reason": reason, "force": force})
+
+    def events(
+        self, *, since: int = 0, limit: int = 100, not_before: float = 0.0, not_after: float = 0.0, node: str = ""
+    ) -> list[EventView]:
+        """Events after an id, oldest first; without one the newest. `not_before` and `not_after` are times."""
+        query: dict[str, object] = {"since": since, "limit": limit, "from": max(0, int(not_before))}
+        if not_after:
+            query["until"] = int(not_after)
+        if node:
+            query["node"] = node
+        return self._parsed(parse_events, self._read(f"/api/events?{urlencode(query)}"))
+
+    def place(self, pool: str = "") -> PlaceView:
+        """Where the next visitor would go."""
+        return self._parsed(parse_place, self._read(f"/api/place?pool={quote(pool, safe='')}"))
+
+    def put_image(self, name: str, pool: str, image: str, *, reason: str = "") -> str | None:
+        """Move a node's pool to another image; the image before, or None if it was there already."""
+        path = f"{_node_path(name)}/pools/{quote(pool, safe='')}"
+        return self._parsed(parse_roll, self._change("PUT", path, {"image": image, "reason": reason})[1])
+
+    def sessions(self, nodes: Iterable[str] = ()) -> SessionsView:
+        """The visitors' sessions on the named nodes, or on all."""
+        query = urlencode([("node", name) for name in nodes])
+        return self._parsed(parse_sessions, self._read(f"/api/sessions?{query}"))
+
+    def end_session(self, name: str, *, node: str = "", reason: str = "") -> tuple[str, bool]:
+        """End a session: the node that had it, and False beside it if it had ended meanwhile."""
+        path = f"/api/sessions/{_segment(name, 'unknown_session', 'no session is named')}"
+        return self._parsed(parse_session_end, self._change("DELETE", path, {"node": node, "reason": reason})[1])
+
+    def say(self, text: str, *, seconds: int = 0, nodes: Iterable[str] = ()) -> AnnouncedView:
+        """Let the pages of all sessions, or of the named nodes, show a line for so long; an empty one ends that."""
+        body = {"text": text, "seconds": seconds, "nodes": list(nodes)}
+        return self._parsed(parse_announced, self._change("POST", "/api/say", body)[1])
+
+    def fetch_image(self, name: str, pool: str, image: str) -> FetchView:
+        """Have a node fetch an image, and hear how far that is. Nothing moves, so it may be asked again and again."""
+        path = f"{_node_path(name)}/pools/{quote(pool, safe='')}/fetch"
+        try:
+            return self._parsed(parse_fetch, self._call("POST", path, {"image": image})[1])
+        except OutcomeUnknownError as problem:
+            raise UnreachableError(str(problem)) from problem
+
+    def selftest(self, name: str, pool: str = "") -> SelftestView:
+        """Let a node prove itself. It leaves nothing behind, so a lost answer is no more than an unreachable one."""
+        path = f"{_node_path(name)}/selftest"
+        try:
+            answer = self._call("POST", path, {"pool": pool}, SELFTEST_SECONDS)[1]
+        except OutcomeUnknownError as problem:
+            raise UnreachableError(str(problem)) from problem
+        return self._parsed(parse_selftest, answer)
+
+    def _set_intent(self, name: str, verb: str, body: Mapping[str, object]) -> tuple[bool, NodeView]:
+        _, answer = self._change("POST", f"{_node_path(name)}/{verb}", body)
+        return self._parsed(parse_change, answer)
+
+    def _read(self, path: str) -> Any:
+        """Ask without changing anything: a lost answer is then no more than an unreachable redirector."""
+        try:
+            return self._call("GET", path, None)[1]
+        except OutcomeUnknownError as problem:
+            raise UnreachableError(str(problem)) from problem
+
+    def _change(self, method: str, path: str, body: Mapping[str, object]) -> tuple[int, Any]:
+        try:
+            return self._call(method, path, {**body, "by": self._by} if self._by else body)
+        except NotARedirectorError as problem:
+            if HTTPStatus.BAD_REQUEST <= problem.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+                raise
+            # What stands before a redirector may answer for it after the request went through.
+            raise OutcomeUnknownError(str(problem)) from problem
+
+    def _call(
+        self, method: str, path: str, body: Mapping[str, object] | None, seconds: float | None = None
+    ) -> tuple[int, Any]:
+        status, raw = self._exchange(method, path, body, seconds or self._answer_seconds)
+        try:
+            answer = json.loads(raw)
+        except (ValueError, RecursionError) as problem:
+            raise NotARedirectorError(f"{self.url} answered with status {status} and no JSON", status) from problem
+        if status < HTTPStatus.BAD_REQUEST:
+            return status, answer
+        code = answer.get("status") if isinstance(answer, dict) else None
+        if not isinstance(code, str) or code == "not_found":
+            raise NotARedirectorError(f"{self.url} answered with status {status}: is that a redirector's URL?", status)
+        raise RefusedError(code, str(answer.get("message") or code))
+
+    def _exchange(self, method: str, path: str, body: Mapping[str, object] | None, seconds: float) -> tuple[int, bytes]:
+        try:
+            with (
+                within_budget(Budget(CONNECT_SECONDS + seconds, BODY_LIMIT)),
+                self._session.request(
+                    method,
+                    f"{self.url}{path}",
+                    json=body,
+                    timeout=(CONNECT_SECONDS, seconds),
+                    # Followed to another origin, a redirect would carry the token there.
+                    allow_redirects=False,
+                    stream=True,
+                ) as answer,
+            ):
+                read = answer.raw.read(BODY_LIMIT + 1, decode_content=False)
+        except requests.exceptions.SSLError as problem:
+            raise UnreachableError(
+                f"the certificate or TLS of {self.url} cannot be trusted; "
+                "the file of an authority of your own is named in REQUESTS_CA_BUNDLE"
+            ) from problem
+        except (requests.exceptions.InvalidURL, LocationValueError) as problem:
+            raise UnreachableError(f"{self.url} is no usable address") from problem
+        except TooLongError as problem:
+            raise OutcomeUnknownError(f"{self.url} sends an endless answer") from problem
+        except (requests.RequestException, HTTPError) as problem:
+            if _was_never_sent(problem):
+                raise UnreachableError(f"no redirector answers at {self.url}: is it running?") from problem
+            raise OutcomeUnknownError(f"the connection to {self.url} broke before an answer came") from problem
+        except Exception as problem:
+            # A stranger's answer: the libraries' parsers raise what they come upon.
+            message = f"{self.url} sent what is no HTTP ({type(problem).__name__})"
+            raise OutcomeUnknownError(message) from problem
+        if answer.is_redirect:
+            raise UnreachableError(f"{self.url} redirects elsewhere; name the redirector's own URL")
+        if len(read) > BODY_LIMIT:
+            raise OutcomeUnknownError(f"{self.url} sends an endless answer")
+        return answer.status_code, read
+
+    def _parsed(self, parse: Callable[[object], View], answer: object) -> View:
+        try:
+            return parse(answer)
+        except ViewError as problem:
+            message = f"{self.url} answered, but not as a redirector does ({problem})"
+            raise NotARedirectorError(message, HTTPStatus.OK) from problem
+
+
+class _BoundedAdapter(HTTPAdapter):
+    """Reads answers within the budget of the call."""
+
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:
+        super().init_poolmanager(*args, **options)
+        self.poolmanager.pool_classes_by_scheme = BOUNDED_POOLS
+
+    def proxy_manager_for(self, proxy: str, **options: Any) -> ProxyManager:
+        manager: ProxyManager = super().proxy_manager_for(proxy, **options)
+        if not proxy.lower().startswith("socks"):
+            manager.pool_classes_by_scheme = BOUNDED_POOLS
+        return manager
+
+
+class _Bearer(AuthBase):
+    """Keeps the token out of every place that shows headers or URLs."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        if self._token:
+            request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
+
+
+def checked_url(url: str) -> str:
+    """A redirector's URL without a trailing slash.
+
+    Raises:
+        ValueError: it is no http address, or holds what does not belong there.
+    """
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ValueError(f"{url!r} is no address such as http://127.0.0.1:8000")
+    if parts.username is not None or parts.query or parts.fragment:
+        raise ValueError("an address holds no user name, query or fragment")
+    return url.rstrip("/")
+
+
+def _node_path(name: str) -> str:
+    return f"/api/nodes/{_segment(name, 'unknown_node', 'no node is named')}"
+
+
+def _segment(name: str, code: str, refusal: str) -> str:
+    """A name as one segment of a path."""
+    if name.strip(".") == "":
+        # A path of dots would be folded away on the way and lead to another call.
+        raise RefusedError(code, f"{refusal} {name!r}")
+    return quote(name, safe="")
+
+
+def _was_never_sent(problem: requests.RequestException | HTTPError) -> bool:
+    cause = problem.args[0] if problem.args else None
+    return isinstance(problem, requests.ConnectTimeout) or (
+        isinstance(cause, MaxRetryError) and isinstance(cause.reason, NewConnectionError | ProxyError)
+    )

@@ -1,0 +1,77 @@
+"""A node as the admin API shows it: NODE of docs/http-api.md. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from types import MappingProxyType
+from typing import Any
+
+from redirector.model.nodes import Node, Seen, drained, pending, standing
+from redirector.model.slot_counts import SlotCounts, counts_now, counts_of, is_current
+from tmpnb_common.wire import NodeStats
+
+NOTHING = NodeStats(available=0, capacity=0)
+
+
+def node_json(
+    node: Node,
+    seen: Seen,
+    now: float,
+    images_before: Mapping[str, str] = MappingProxyType({}),
+    *,
+    unanswered: str = "",
+) -> dict[str, Any]:
+    """All that operators may know of a node: everything but its token.
+
+    `unanswered` is why the node did not answer just now, where it was asked; empty if it did or was not asked.
+    """
+    stats = seen.stats or NOTHING
+    place = standing(node, seen)
+    counts, current = counts_now(node, seen), is_current(seen)
+    return {
+        "name": node.name,
+        "url": node.url,
+        "control_url": node.control_url,
+        "version": node.version,
+        "node_id": node.node_id,
+        "intent": node.intent,
+        "intent_reason": node.intent_reason,
+        "intent_by": node.intent_by,
+        "intent_since": node.intent_since,
+        "pending": pending(node, seen),
+        "drained": drained(node, seen),
+        "health": seen.health,
+        "reason": place.reason or next((pool.unfit for pool in stats.pools.values() if pool.unfit), ""),
+        "since": seen.since or node.added_at,
+        "eligible": place.order == "first",
+        "health_reason": seen.reason,
+        "unanswered": unanswered,
+        "current": current,
+        **counts.dump(),
+        # The one number that outlives its moment: sessions live on while nobody hears of their node.
+        "claimed": stats.claimed,
+        "last_known": None if current or seen.stats is None else _last_known(stats),
+        "pools": {
+            name: asdict(pool)
+            | (counts_of(pool, takes_visitors=place.order != "never") if current else SlotCounts()).dump()
+            | {"claimed": pool.claimed, "image_before": images_before.get(name, "")}
+            for name, pool in stats.pools.items()
+        },
+        "software": stats.version,
+        "image": stats.container_image,
+        "stats_age_seconds": max(0.0, now - seen.asked_at) if seen.stats is not None else None,
+        "added_at": node.added_at,
+        "max_age_seconds": stats.max_age_seconds,
+        "end_sessions_at": node.end_sessions_at,
+    }
+
+
+def _last_known(stats: NodeStats) -> dict[str, int]:
+    """What a node reported before it fell silent; `stats_age_seconds` says when."""
+    return {name: getattr(stats, name) for name in ("available", "capacity", "starting", "startable", "claimed")}
+
+
+def state_word(node: Node, seen: Seen) -> str:
+    """One word to count a node under: what the operator wants if it drains, else how it is."""
+    return "draining" if node.intent == "draining" else str(seen.health)

@@ -1,0 +1,48 @@
+"""Where the next visitor would go, and why each other node would not get them. Pure, and takes nothing."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Any
+
+from redirector.model.nodes import DEFAULT_POOL, slots, standing
+from redirector.model.placement import choose, ranking_of, verdict
+from redirector.operations.overview import Picture
+
+
+def place_json(picture: Picture, pool: str, rng: Random) -> dict[str, Any]:
+    """What `GET /api/place` says. Of nodes that are equal any may come next; the one named is one of them."""
+    ranking = ranking_of(picture.nodes, picture.board, pool)
+    chosen = choose(ranking, ranking.free, (), (), rng)
+    lucky = chosen is not None and ranking.free.get(chosen, 0) > 0
+    if pool != DEFAULT_POOL and not ranking.free:
+        word = "unknown_pool"
+    else:
+        word = "placed" if lucky else verdict(ranking, ranking.free, {})
+    return {
+        "pool": pool,
+        "next": chosen if lucky else None,
+        "verdict": word,
+        "nodes": [_why(picture, name, pool, chosen if lucky else None) for name in picture.nodes],
+    }
+
+
+def _why(picture: Picture, name: str, pool: str, chosen: str | None) -> dict[str, Any]:
+    seen = picture.board.of(name)
+    place = standing(picture.nodes[name], seen)
+    offered = None if seen.stats is None else slots(seen.stats, pool)
+    free = offered.available if offered is not None else 0
+    coming = offered.starting + offered.startable if offered is not None else 0
+    if place.order == "never":
+        reason = place.reason
+    elif offered is None:
+        reason = f"has no pool {pool}"
+    elif name == chosen:
+        reason = "next: nobody has more free slots"
+    elif place.order == "last":
+        reason = place.reason
+    elif not free:
+        reason = "nothing is free" + (f", {coming} may be in a moment" if coming else "")
+    else:
+        reason = "has fewer free slots, or as many and the dice fell otherwise"
+    return {"name": name, "order": place.order, "available": free, "coming": coming, "reason": reason}

@@ -1,0 +1,272 @@
+"""Composition root: one worker's parts, put together."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import signal
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from importlib.metadata import version
+from random import Random
+from threading import Event as Flag
+from threading import Thread
+
+from flask import Flask
+
+from redirector.config import Settings
+from redirector.loops.poller import Poller
+from redirector.loops.sync import Keeper
+from redirector.memory.bucket_table import BucketTable
+from redirector.memory.outbox import Reports
+from redirector.memory.rate_limits import Allowance, Limits
+from redirector.memory.view import View
+from redirector.memory.waiting import Room
+from redirector.node_client.client import AgentClient
+from redirector.node_client.fan_out import FanOut
+from redirector.node_client.http import BoundedHttp
+from redirector.operations.images import Upkeep
+from redirector.operations.live_stats import LiveStats
+from redirector.operations.node_changes import Control
+from redirector.operations.overview import Overview
+from redirector.operations.scrapes import NodeScrapes
+from redirector.operations.sessions import SessionControl
+from redirector.placing.abandonment import Abandonment
+from redirector.placing.admission import Door
+from redirector.placing.placer import Placer
+from redirector.placing.returning import Homecoming
+from redirector.placing.witness import Witness
+from redirector.store.boards import Boards
+from redirector.store.database import Database
+from redirector.store.journal import Journal
+from redirector.store.leases import Leases
+from redirector.store.registry import Registry
+from redirector.store.rolls import Rolls
+from redirector.store.schema import migrate
+from redirector.store.shared_clock import SharedClock
+from redirector.store.tickets import Tickets
+from redirector.web import Collaborators, create_app
+from redirector.web.visitors.cookies import Cookies
+
+log = logging.getLogger(__name__)
+
+STOP_SECONDS = 5.0
+"""Longer than any call of the threads that are stopped should take."""
+
+
+@dataclass(slots=True)
+class Worker:
+    """One process that serves visitors, with its threads."""
+
+    app: Flask
+    view: View
+    placer: Placer
+    control: Control
+    registry: Registry
+    keeper: Keeper
+    poller: Poller
+    room: Room
+    reports: Reports
+    abandonment: Abandonment
+    witness: Witness
+    client: AgentClient
+    fan_out: FanOut
+    database: Database
+    _stop: Flag = field(default_factory=Flag)
+    _threads: list[Thread] = field(default_factory=list)
+
+    def start(self) -> None:
+        """Read what there is, so that the first visitor finds a fleet, then start the threads."""
+        if self.keeper.prepared:
+            # A database that was away a moment ago would hold up the answer that it is.
+            self.keeper.turn()
+            self.room.turn()
+        for name, run in (
+            ("keeper", self.keeper.run),
+            ("poller", self.poller.run),
+            ("room", self.room.run),
+            ("abandonment", self.abandonment.run),
+            ("witness", self.witness.run),
+        ):
+            thread = Thread(target=_vital, args=(name, run, self._stop), name=name, daemon=True)
+            thread.start()
+            self._threads.append(thread)
+
+    def stop(self) -> None:
+        """Stop the threads; the lease goes to another worker."""
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(STOP_SECONDS)
+        self.fan_out.close()
+        self.client.close()
+        self.database.close()
+
+
+def compose(
+    settings: Settings,
+    *,
+    migrated: bool = True,
+    buckets: BucketTable | None = None,
+    own_clock: Callable[[], float] = time.time,
+) -> Worker:
+    """Put one worker together. Nothing runs yet.
+
+    Args:
+        settings: the redirector's.
+        migrated: the database has this version's schema; else the worker sees to that once it can be reached.
+        buckets: what it shares with this host's other workers of what clients have had; None: it has no others.
+        own_clock: this host's, which counts until the database's has been read.
+    """
+    buckets = buckets or BucketTable()
+    host = socket.gethostname()
+    holder = f"{host}:{os.getpid()}:{secrets.token_hex(4)}"
+    rng = Random()  # noqa: S311  # breaks ties, keeps no secret
+    leading = Flag()
+    database = Database(settings.database_url)
+    clock = SharedClock(database, own=own_clock)
+    registry, boards, journal = Registry(database), Boards(database), Journal(database)
+    tickets = Tickets(database)
+    room = Room(tickets)
+    client = AgentClient(
+        BoundedHttp(f"tmpnb-redirector/{version('tmpnb-fleet')}"),
+        poll_seconds=settings.poll_timeout_seconds,
+        claim_seconds=settings.claim_timeout_seconds,
+    )
+    view, reports = View(), Reports()
+    keeper = Keeper(
+        holder=holder,
+        view=view,
+        reports=reports,
+        registry=registry,
+        boards=boards,
+        leases=Leases(database),
+        journal=journal,
+        leading=leading,
+        adjust_clock=clock.adjust,
+        prepare=None if migrated else partial(migrate, database),
+    )
+    poller = Poller(
+        holder=holder,
+        view=view,
+        reports=reports,
+        client=client,
+        registry=registry,
+        boards=boards,
+        journal=journal,
+        leading=leading,
+        clock=clock,
+        rng=rng,
+        seconds=settings.poll_seconds,
+        anyone_waits=lambda: bool(room.queue.tickets),
+        checks_public_urls=settings.check_public_urls,
+    )
+    witness = Witness(host=host, view=view, reports=reports, stats=client.stats, rng=rng)
+    abandonment = Abandonment(view=view, client=client, clock=time.monotonic)
+    placer = Placer(
+        view=view,
+        client=client,
+        reports=reports,
+        abandonment=abandonment,
+        clock=clock,
+        rng=rng,
+        new_ticket=new_ticket,
+        seconds=settings.place_seconds,
+    )
+    fan_out = FanOut()
+    live = LiveStats(client, fan_out, clock)
+    rolls = Rolls(database)
+    control = Control(
+        registry=registry,
+        boards=boards,
+        client=client,
+        clock=clock,
+        changed=keeper.refresh,
+        min_free_percent=settings.min_free_percent,
+    )
+    door = Door(
+        view=view,
+        placer=placer,
+        room=room,
+        tickets=tickets,
+        limits=Limits(
+            Allowance(
+                settings.client_burst,
+                settings.client_per_minute,
+                settings.client_free,
+                settings.client_networks,
+                settings.waiting_per_client,
+            ),
+            buckets,
+            "sandbox",
+        ),
+        reports=reports,
+        clock=time.monotonic,
+        new_ticket=new_ticket,
+        waiting_limit=settings.waiting_limit,
+    )
+    app = create_app(
+        Collaborators(
+            settings=settings,
+            view=view,
+            door=door,
+            homecoming=Homecoming(view=view, client=client, reports=reports),
+            cookies=Cookies(settings, lambda: settings.signing_keys or room.signing_keys),
+            control=control,
+            upkeep=Upkeep(registry=registry, rolls=rolls, client=client, clock=clock),
+            overview=Overview(
+                registry=registry,
+                boards=boards,
+                journal=journal,
+                tickets=tickets,
+                rolls=rolls,
+                view=view,
+                live=live,
+                clock=clock,
+            ),
+            live=live,
+            sessions=SessionControl(registry=registry, client=client, fan_out=fan_out, clock=clock),
+            scrapes=NodeScrapes(view, client, fan_out, time.monotonic),
+            journal=journal,
+            buckets=buckets,
+            clock=clock,
+            rng=rng,
+        )
+    )
+    return Worker(
+        app,
+        view,
+        placer,
+        control,
+        registry,
+        keeper,
+        poller,
+        room,
+        reports,
+        abandonment,
+        witness,
+        client,
+        fan_out,
+        database,
+    )
+
+
+def new_ticket() -> str:
+    """With more than the 128 random bits that a capability needs."""
+    return secrets.token_urlsafe(24)
+
+
+def _vital(name: str, run: Callable[[Flag], None], stop: Flag) -> None:
+    """Run a thread that the worker cannot do without: if it ends before it should, so does the worker.
+
+    gunicorn starts another one then, which beats a worker that goes on serving what it once knew.
+    """
+    try:
+        run(stop)
+    finally:
+        if not stop.is_set():
+            log.critical("the %s thread ended: this worker ends too", name)
+            os.kill(os.getpid(), signal.SIGTERM)

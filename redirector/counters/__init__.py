@@ -1,0 +1,1 @@
+"""Numbers about visitors, and their form for Prometheus."""

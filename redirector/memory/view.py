@@ -1,0 +1,93 @@
+"""What one worker knows of the fleet: the last registry and board it read, and what its own claims have taught it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from threading import Lock
+
+from redirector.memory.free_slots import Tally
+from redirector.model.board import Board
+from redirector.model.nodes import DEFAULT_POOL, Health, Node
+from redirector.model.placement import Ranking, ranking_of
+
+DOUBTED_POLLS = 2
+"""A doubt ends when the board has this many further polls of the node: the first may have begun before the claim that
+failed, the second knows what the poller made of it."""
+
+
+@dataclass(slots=True)
+class PoolView:
+    """One pool, as this worker sees it."""
+
+    ranking: Ranking
+    tally: Tally = field(default_factory=Tally)
+
+
+class View:
+    """Read without waiting by every visitor, replaced by whoever reads the database or polls."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._doubts: dict[str, int] = {}
+        self._pools: dict[str, PoolView] = {}
+        self.nodes: Mapping[str, Node] = {}
+        self.board = Board()
+        self.known = False
+        """Whether a registry was read at all yet."""
+
+    def take(self, nodes: Mapping[str, Node] | None = None, board: Board | None = None) -> None:
+        """Take over a newer registry, a newer board, or both."""
+        with self._lock:
+            if nodes is not None:
+                self.nodes, self.known = nodes, True
+            if board is not None:
+                self._doubts = {
+                    name: polls
+                    for name, polls in self._doubts.items()
+                    if board.of(name).polls < polls + DOUBTED_POLLS and not _restarted(self.board, board, name)
+                }
+                self.board = board
+            for name, pool in self._pools.items():
+                self._sort_out(name, pool)
+
+    def pool(self, name: str = DEFAULT_POOL) -> PoolView:
+        """One pool; of one that no node has, an empty ranking."""
+        found = self._pools.get(name)
+        if found is not None:
+            return found
+        with self._lock:
+            pool = PoolView(Ranking())
+            self._sort_out(name, pool)
+            if pool.ranking.free:
+                # Only pools that exist are kept: visitors choose the names.
+                return self._pools.setdefault(name, pool)
+            return pool
+
+    def doubt(self, name: str) -> bool:
+        """Use a node only when nothing else is free, from now on and until polls say better; whether that is news."""
+        with self._lock:
+            news = name not in self._doubts and self.board.of(name).health is Health.UP
+            self._doubts[name] = self.board.of(name).polls
+            for pool in self._pools.values():
+                pool.ranking = pool.ranking.doubting(name)
+            return news
+
+    def trust(self, name: str) -> None:
+        """Forget a doubt: the node has given somebody a sandbox."""
+        with self._lock:
+            if self._doubts.pop(name, None) is not None:
+                for pool_name, pool in self._pools.items():
+                    self._sort_out(pool_name, pool)
+
+    def _sort_out(self, name: str, pool: PoolView) -> None:
+        found = ranking_of(self.nodes, self.board, name)
+        for doubted in self._doubts:
+            found = found.doubting(doubted)
+        pool.ranking = found
+        pool.tally.take(found.free, {node: self.board.of(node).asked_at for node in found.free})
+
+
+def _restarted(before: Board, after: Board, name: str) -> bool:
+    old, new = before.of(name).stats, after.of(name).stats
+    return old is not None and new is not None and old.boot_id != new.boot_id

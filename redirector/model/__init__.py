@@ -1,0 +1,1 @@
+"""What is known of the fleet and what follows from it, in pure functions and values."""

@@ -1,0 +1,139 @@
+"""The board: what was last seen of every node, published by the one worker that polls, read by all. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from redirector.model.nodes import Health, Node, Seen, WantedImage
+from tmpnb_common.wire import NodeStats, PoolStats, WireError, parse_stats
+
+CUT_OFF_AT_LEAST = 2
+"""One silent node is a silent node, also where it is half of the fleet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """One edition. `version` counts editions; 0 is the empty one before the first."""
+
+    version: int = 0
+    published_at: float = 0.0
+    holder: str = ""
+    """Who polled for it."""
+    seen: Mapping[str, Seen] = field(default_factory=dict)
+
+    def of(self, name: str) -> Seen:
+        """What is known of a node: of one that was never polled, that it is joining."""
+        return self.seen.get(name, _NEVER_SEEN)
+
+
+_NEVER_SEEN = Seen()
+
+
+def host_of(holder: str) -> str:
+    """The host of a worker, which stands at the beginning of its name."""
+    return holder.partition(":")[0]
+
+
+def cut_off(seen: Mapping[str, Seen]) -> bool:
+    """Whether more than half of the nodes fell silent at once: then we are cut off, not they."""
+    counted = [one for one in seen.values() if one.health is not Health.DOWN]
+    silent = sum(one.silent for one in counted)
+    return silent >= CUT_OFF_AT_LEAST and 2 * silent > len(counted)
+
+
+def alarms(
+    nodes: Mapping[str, Node],
+    board: Board,
+    *,
+    now: float,
+    stale_after: float,
+    wanted: Mapping[str, Mapping[str, WantedImage]] = MappingProxyType({}),
+) -> list[str]:
+    """What an operator should look at, in sentences."""
+    found = []
+    if nodes and now - board.published_at > stale_after:
+        found.append(
+            f"nobody has polled the nodes for {now - board.published_at:.0f} s"
+            if board.version
+            else "nobody has polled the nodes yet"
+        )
+    if cut_off(board.seen):
+        found.append("more than half of the nodes are silent: this host is probably cut off from them")
+    presumed = [name for name in nodes if board.of(name).presumed]
+    if presumed:
+        found.append(f"whether visitors reach {', '.join(presumed)} cannot be told: {board.of(presumed[0]).unreached}")
+    return [*found, *(alarm for name in nodes for alarm in _alarms_of(name, board.of(name), wanted.get(name, {})))]
+
+
+def _alarms_of(name: str, seen: Seen, wanted: Mapping[str, WantedImage]) -> Iterator[str]:
+    """What an operator should look at in one node."""
+    if seen.health is Health.DOWN:
+        yield f"{name} is down: {seen.reason}"
+    if seen.complaint:
+        yield f"{name} does not take over its intent: {seen.complaint}"
+    if seen.stats is None:
+        return
+    if seen.stats.unremovable:
+        yield f"{name}: {seen.stats.unremovable}"
+    for pool, stats in seen.stats.pools.items():
+        want = wanted.get(pool)
+        # A poll from before the move knows nothing of it.
+        if want is not None and stats.image != want.image and seen.asked_at > want.moved_at:
+            yield (
+                f"{name} runs {stats.image} in pool {pool}, though it was moved to {want.image}; "
+                f"where that is meant: tmpnb roll {stats.image} --pool {pool}"
+            )
+        if stats.problem:
+            yield f"{name} cannot start sandboxes of pool {pool}: {stats.problem}"
+        if stats.unfit:
+            yield f"{name} gets visitors of pool {pool} only where nothing else is free: {stats.unfit}"
+
+
+class BoardWriter:
+    """Writes editions as text. What has not changed since the last one is not written anew, since an edition comes out
+    several times while a large fleet is asked once.
+    """
+
+    def __init__(self) -> None:
+        self._written: dict[str, tuple[Seen, str]] = {}
+
+    def write(self, board: Board) -> str:
+        """The document of an edition: one JSON object, a line for every node."""
+        written = {}
+        for name, seen in board.seen.items():
+            known = self._written.get(name)
+            # The same object, not an equal one: `Seen` is never changed in place, and comparing would cost more.
+            written[name] = known if known is not None and known[0] is seen else (seen, _entry_text(name, seen))
+        self._written = written
+        return "{" + ",\n".join(text for _, text in written.values()) + "}"
+
+
+def _entry_text(name: str, seen: Seen) -> str:
+    """What `dataclasses.asdict` would give, for a tenth of its price."""
+    entry = {field: getattr(seen, field) for field in Seen.__dataclass_fields__}
+    if seen.stats is not None:
+        entry["stats"] = {field: getattr(seen.stats, field) for field in NodeStats.__dataclass_fields__}
+        entry["stats"]["pools"] = {
+            pool: {field: getattr(slots, field) for field in PoolStats.__dataclass_fields__}
+            for pool, slots in seen.stats.pools.items()
+        }
+    return f"{json.dumps(name)}:{json.dumps(entry, separators=(',', ':'))}"
+
+
+def parse_seen(document: str) -> dict[str, Seen]:
+    """Read a document back. What another version of this program wrote and we cannot read counts as never seen."""
+    raw = json.loads(document)
+    return {name: seen for name, entry in raw.items() if (seen := _parse_entry(entry)) is not None}
+
+
+def _parse_entry(entry: dict[str, Any]) -> Seen | None:
+    known = {name: entry[name] for name in Seen.__dataclass_fields__ if name in entry}
+    try:
+        stats = None if known.get("stats") is None else parse_stats(known["stats"])
+        return Seen(**{**known, "health": Health(known.get("health", Health.JOINING)), "stats": stats})
+    except (WireError, ValueError):
+        return None

@@ -1,0 +1,249 @@
+"""HTTP to a machine that may be ill or hostile: a whole answer within a time and a size, or a reason why not.
+
+urllib3 bounds each wait for bytes and the body that it returns, so that an answer that trickles or floods in its
+headers or its framing would never end. Here every read of an answer is within one budget of time and bytes.
+"""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import ssl
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
+
+import urllib3
+from urllib3 import BaseHTTPResponse
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import (
+    LocationParseError,
+    NameResolutionError,
+    ReadTimeoutError,
+    SSLError,
+)
+from urllib3.util.connection import create_connection
+
+from redirector.model.nodes import Failure, Trouble
+from redirector.node_client.resolver import NameLookup
+from tmpnb_common.bounded_reading import BoundedResponse, Budget, TooLongError
+
+POOLS = 4096
+"""Hosts to which connections are kept open: more than a fleet has nodes."""
+
+POOL_SIZE = 32
+"""Connections to one host that are kept open: as many as one worker has threads."""
+
+CONNECTION_SECONDS = 30.0
+"""The longest age of a connection that is used again: by then a name that has moved leads to its new address."""
+
+NAMES = NameLookup()
+"""One for the whole process: what one caller learns serves all."""
+
+_BUDGET: ContextVar[Budget] = ContextVar("budget")
+"""Of the exchange that goes on in this thread: connections are pooled, and outlive it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to send."""
+
+    method: str
+    url: str
+    limit: int
+    """The longest body, in bytes, that is read."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+    """JSON."""
+    repeatable: bool = True
+    """Doing it twice is doing it once, so that it may be sent again when a kept-open connection proves to be closed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole answer."""
+
+    status: int
+    body: bytes
+    location: str = ""
+
+
+class BoundedHttp:
+    """Sends requests over kept-open connections. Safe to use from several threads.
+
+    It follows no redirect, so that no header ever goes to another origin.
+    """
+
+    def __init__(self, user_agent: str) -> None:
+        self._headers = {"User-Agent": user_agent, "Accept": "application/json"}
+        self._pools = urllib3.PoolManager(
+            num_pools=POOLS, maxsize=POOL_SIZE, block=False, retries=False, ssl_context=ssl.create_default_context()
+        )
+        self._pools.pool_classes_by_scheme = {"http": _PromptPlainPool, "https": _PromptTlsPool}
+
+    def send(self, request: Request, seconds: float) -> Answer | Failure:
+        """Send a request; `seconds` is for all of it: connecting, sending, and the answer to its last byte."""
+        deadline = time.monotonic() + seconds
+        answer = self._once(request, seconds)
+        left = deadline - time.monotonic()
+        if request.repeatable and isinstance(answer, Failure) and answer.reason == CLOSED and left > 0:
+            return self._once(request, left)
+        return answer
+
+    def _once(self, request: Request, seconds: float) -> Answer | Failure:
+        headers = {**self._headers, **request.headers}
+        if request.body is not None:
+            headers["Content-Type"] = "application/json"
+        response: BaseHTTPResponse | None = None
+        try:
+            with within_budget(Budget(seconds, request.limit)):
+                response = self._pools.urlopen(
+                    request.method,
+                    request.url,
+                    headers=headers,
+                    body=request.body,
+                    redirect=False,
+                    retries=False,
+                    timeout=urllib3.Timeout(total=seconds),
+                    preload_content=False,
+                    decode_content=False,
+                )
+                read = response.read(request.limit + 1, decode_content=False)
+        except Exception as error:  # noqa: BLE001  # a stranger's answer: parsers raise whatever they come upon
+            if response is not None:
+                response.close()
+            return explain(error, request.limit, seconds)
+        if len(read) > request.limit:
+            response.close()  # and with it the connection: the rest may never end
+            return explain(TooLongError(), request.limit, seconds)
+        response.release_conn()
+        return Answer(response.status, read, response.headers.get("Location", ""))
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._pools.clear()
+
+
+@contextmanager
+def within_budget(budget: Budget) -> Iterator[None]:
+    """Within it, answers that this thread reads over connections of `BOUNDED_POOLS` keep to that budget."""
+    token = _BUDGET.set(budget)
+    try:
+        yield
+    finally:
+        _BUDGET.reset(token)
+
+
+def explain(error: BaseException, limit: int, seconds: float) -> Failure:
+    """Put a failed call into an operator's words, by the first cause that says something."""
+    cause: BaseException | None = error
+    while cause is not None:
+        for kinds, trouble, words in _WORDS:
+            if isinstance(cause, kinds):
+                return Failure(trouble, words.format(seconds=seconds, limit=limit, cause=cause))
+        cause = cause.__cause__ or cause.__context__
+    return Failure(Trouble.GARBLED, f"its answer is not HTTP ({type(error).__name__})")
+
+
+CLOSED = "it closed the connection before it had answered"
+
+_WORDS: tuple[tuple[tuple[type[BaseException], ...], Trouble, str], ...] = (
+    ((TooLongError,), Trouble.GARBLED, "its answer is longer than {limit} bytes"),
+    ((ReadTimeoutError, TimeoutError), Trouble.SILENT, "no answer within {seconds:g} s"),
+    ((NameResolutionError, socket.gaierror), Trouble.SILENT, "its host name cannot be resolved"),
+    ((SSLError, ssl.SSLError), Trouble.GARBLED, "TLS failed: {cause}"),
+    ((LocationParseError, http.client.InvalidURL), Trouble.GARBLED, "its URL cannot be used"),
+    ((ConnectionRefusedError,), Trouble.REFUSED, "connection refused"),
+    ((ConnectionError, http.client.IncompleteRead), Trouble.REFUSED, CLOSED),
+    ((OSError,), Trouble.SILENT, "cannot connect: {cause.strerror}"),
+)
+"""From the particular to the general. urllib3 wraps what happened in errors of its own, which say less."""
+
+
+class _Response(BoundedResponse):
+    """An answer within the budget of the exchange that goes on in this thread."""
+
+    def __init__(self, sock: socket.socket, *args: Any, **options: Any) -> None:
+        super().__init__(_BUDGET.get(), sock, *args, **options)
+
+
+def _connected(connection: HTTPConnection) -> socket.socket:
+    """Connect within the connection's time-out, the lookup of its name included."""
+    timeout = connection.timeout
+    assert timeout is not None, "every request has a time"
+    deadline = time.monotonic() + timeout
+    failure: OSError = TimeoutError("nothing to connect to")
+    for address in NAMES.addresses(connection.host, timeout):
+        left = deadline - time.monotonic()
+        if left <= 0:
+            break
+        try:
+            return create_connection((address, connection.port), left, socket_options=connection.socket_options)
+        except OSError as error:
+            failure = error
+    raise failure
+
+
+class _PlainConnection(HTTPConnection):
+    response_class = _Response
+
+
+class _TlsConnection(HTTPSConnection):
+    response_class = _Response
+
+
+class _PlainPool(HTTPConnectionPool):
+    ConnectionCls = _PlainConnection
+
+
+class _TlsPool(HTTPSConnectionPool):
+    ConnectionCls = _TlsConnection
+
+
+BOUNDED_POOLS = {"http": _PlainPool, "https": _TlsPool}
+"""By scheme, for a pool manager: they bound what is read, and connect as urllib3 does."""
+
+
+class _PromptPlainConnection(_PlainConnection):
+    """Looks names up in bounded time, and anew when it is old."""
+
+    _opened = 0.0
+
+    def _new_conn(self) -> socket.socket:
+        self._opened = time.monotonic()
+        return _connected(self)
+
+    @property
+    def is_connected(self) -> bool:
+        return super().is_connected and not _is_old(self._opened)
+
+
+class _PromptTlsConnection(_TlsConnection):
+    """Likewise, behind TLS."""
+
+    _opened = 0.0
+
+    def _new_conn(self) -> socket.socket:
+        self._opened = time.monotonic()
+        return _connected(self)
+
+    @property
+    def is_connected(self) -> bool:
+        return super().is_connected and not _is_old(self._opened)
+
+
+def _is_old(opened: float) -> bool:
+    """Whether a connection that was opened then, by the monotonic clock, has to be made anew."""
+    return time.monotonic() - opened >= CONNECTION_SECONDS
+
+
+class _PromptPlainPool(HTTPConnectionPool):
+    ConnectionCls = _PromptPlainConnection
+
+
+class _PromptTlsPool(HTTPSConnectionPool):
+    ConnectionCls = _PromptTlsConnection

@@ -1,0 +1,96 @@
+"""The whole fleet at a glance, for whoever looks: API, dashboard, status page, metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from threading import Lock
+
+from redirector.errors import DatabaseAwayError
+from redirector.memory.view import View
+from redirector.model.board import Board
+from redirector.model.nodes import Node, WantedImage
+from redirector.model.waiting_room import Line
+from redirector.operations.live_stats import LiveStats
+from redirector.store.boards import Boards
+from redirector.store.journal import Journal
+from redirector.store.registry import Registry
+from redirector.store.rolls import Rolls
+from redirector.store.tickets import Tickets
+
+MINUTES = 60
+"""That a picture looks back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """Everything of one moment. With the database away the numbers that only it has are missing, and it says why."""
+
+    at: float
+    nodes: Mapping[str, Node]
+    board: Board
+    counters: Mapping[str, int] = field(default_factory=dict)
+    waiting: Mapping[str, Line] = field(default_factory=dict)
+    """The waiting room, by pool; those only where somebody waits or was let in lately."""
+    minutes: Mapping[str, list[int]] = field(default_factory=dict)
+    """What the counters grew by in each of the last 60 minutes, oldest first."""
+    wanted: Mapping[str, Mapping[str, WantedImage]] = field(default_factory=dict)
+    """What the fleet moved pools to, by node and pool."""
+    database_problem: str = ""
+
+
+class Overview:
+    """Takes pictures. Safe to use from several threads."""
+
+    def __init__(
+        self,
+        *,
+        registry: Registry,
+        boards: Boards,
+        journal: Journal,
+        tickets: Tickets,
+        rolls: Rolls,
+        view: View,
+        live: LiveStats,
+        clock: Callable[[], float],
+    ) -> None:
+        self._registry = registry
+        self._boards = boards
+        self._journal = journal
+        self._tickets = tickets
+        self._rolls = rolls
+        self._view = view
+        self._live = live
+        self._clock = clock
+        self._lock = Lock()
+        self._last: Picture | None = None
+
+    def picture(self) -> Picture:
+        """As the database has it now; without a database, what this worker knows."""
+        try:
+            picture = Picture(
+                self._clock(),
+                self._registry.all(),
+                self._boards.latest(),
+                self._journal.counters(),
+                self._tickets.lines(),
+                self._journal.minutes(MINUTES),
+                self._rolls.wanted(),
+            )
+        except DatabaseAwayError as error:
+            picture = Picture(self._clock(), self._view.nodes, self._view.board, database_problem=str(error))
+        self._last = picture
+        return picture
+
+    def live(self) -> Picture:
+        """The same with the nodes' own numbers of this moment, for whoever acts on them."""
+        picture = self.picture()
+        return replace(picture, board=self._live.all(picture.nodes, picture.board), at=self._clock())
+
+    def recent(self, seconds: float) -> Picture:
+        """One that is not older than that: what anyone may ask for must not cost the database anything each time."""
+        with self._lock:
+            last = self._last
+            if last is not None and 0 <= self._clock() - last.at < seconds:
+                return last
+            return self.picture()

@@ -1,0 +1,1 @@
+"""What an operation of many steps does next, at the command line and on the dashboard."""

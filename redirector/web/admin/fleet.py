@@ -1,0 +1,61 @@
+"""The admin API's view of the whole fleet: numbers, alarms, history, where the next visitor would go."""
+
+from __future__ import annotations
+
+from random import Random
+
+from flask import Blueprint, Response, jsonify, request
+
+from redirector.admin_api.fleet_view import fleet_json
+from redirector.admin_api.place_view import place_json
+from redirector.config import Settings
+from redirector.errors import BadRequestError, DatabaseAwayError
+from redirector.model.nodes import DEFAULT_POOL
+from redirector.operations.overview import Overview, Picture
+from redirector.store.journal import Journal
+from redirector.web.admin.auth import Keyholders
+from redirector.web.events_json import events_json
+
+EVENTS_AT_ONCE = 1000
+
+
+def blueprint(overview: Overview, journal: Journal, settings: Settings, admins: Keyholders, rng: Random) -> Blueprint:
+    """The calls, each of which needs the admin token."""
+    admin = Blueprint("admin_fleet", __name__, url_prefix="/api")
+    admin.before_request(admins.check)
+
+    @admin.get("/fleet")
+    def fleet() -> Response:
+        return jsonify(fleet_json(_known(overview.live()), settings, request.url_root))
+
+    @admin.get("/place")
+    def place() -> Response:
+        return jsonify(place_json(_known(overview.live()), request.args.get("pool") or DEFAULT_POOL, rng))
+
+    @admin.get("/events")
+    def events() -> Response:
+        since, limit = _number("since", 0, 2**62), _number("limit", 100, EVENTS_AT_ONCE)
+        found = journal.events(
+            since,
+            limit,
+            not_before=_number("from", 0, 2**33),
+            not_after=_number("until", 0, 2**33),
+            node=request.args.get("node", ""),
+        )
+        return jsonify({"events": events_json(found)})
+
+    return admin
+
+
+def _known(picture: Picture) -> Picture:
+    """A picture that the database vouches for: a program would take an old one for the truth."""
+    if picture.database_problem:
+        raise DatabaseAwayError(picture.database_problem)
+    return picture
+
+
+def _number(name: str, default: int, most: int) -> int:
+    given = request.args.get(name, str(default))
+    if not (given.isascii() and given.isdigit() and len(given) <= len(str(most)) and int(given) <= most):
+        raise BadRequestError(f"{name} has to be a whole number from 0 to {most}")
+    return int(given)

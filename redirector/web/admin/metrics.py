@@ -1,0 +1,41 @@
+"""`GET /metrics`, of the fleet, and `GET /metrics/nodes`, what every node says of itself."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response
+
+from redirector.counters.prometheus import Sample, exposition
+from redirector.operations.overview import Overview
+from redirector.operations.scrapes import NodeScrapes
+from redirector.web.admin.auth import Keyholders
+from redirector.web.visitors.public import VERSION
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+def blueprint(overview: Overview, scrapes: NodeScrapes, admins: Keyholders) -> Blueprint:
+    """For Prometheus, which brings a token that only reads from a file of its own."""
+    routes = Blueprint("metrics", __name__)
+    routes.before_request(admins.check)
+
+    @routes.get("/metrics")
+    def metrics() -> Response:
+        picture = overview.picture()
+        text = exposition(
+            Sample(
+                picture.at,
+                picture.nodes,
+                picture.board,
+                picture.counters,
+                {pool: line.waiting for pool, line in picture.waiting.items()},
+                database_up=not picture.database_problem,
+                version=VERSION,
+            )
+        )
+        return Response(text, content_type=CONTENT_TYPE)
+
+    @routes.get("/metrics/nodes")
+    def node_metrics() -> Response:
+        return Response(scrapes.exposition(), content_type=CONTENT_TYPE)
+
+    return routes

@@ -1,0 +1,95 @@
+"""The admin API's nodes: list, add, show, remove, drain, resume."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from flask import Blueprint, Response, jsonify, request
+
+from redirector.admin_api.node_view import node_json
+from redirector.errors import BadRequestError, UnknownNodeError
+from redirector.operations.images import Upkeep
+from redirector.operations.live_stats import LiveStats
+from redirector.operations.node_changes import Addition, Control, Decision
+from redirector.web.admin.auth import Keyholders
+from redirector.web.bodies import Body, read_body
+
+DIGITS = 19
+"""Of the greatest whole number that a database's row may hold."""
+
+
+def blueprint(
+    control: Control, upkeep: Upkeep, live: LiveStats, admins: Keyholders, clock: Callable[[], float]
+) -> Blueprint:
+    """The calls, each of which needs the admin token."""
+    admin = Blueprint("admin_nodes", __name__, url_prefix="/api/nodes")
+    admin.before_request(admins.check)
+
+    @admin.get("")
+    def list_nodes() -> Response:
+        nodes, board = control.nodes()
+        board = live.all(nodes, board)
+        before = upkeep.images_before()
+        now = clock()
+        return jsonify(
+            {"nodes": [node_json(node, board.of(name), now, before.get(name, {})) for name, node in nodes.items()]}
+        )
+
+    @admin.post("")
+    def add_node() -> tuple[Response, int]:
+        body = read_body()
+        asked = Addition(body.text("url"), body.text("name"), body.text("control_url"), body.text("token"))
+        if not asked.url:
+            raise BadRequestError("url is missing: the node's public address")
+        node, new = control.add(asked, decision_of(body, admins))
+        return jsonify(_one(node.name)), 201 if new else 200
+
+    @admin.get("/<name>")
+    def show_node(name: str) -> Response:
+        return jsonify(_one(name))
+
+    @admin.delete("/<name>")
+    def remove_node(name: str) -> Response:
+        control.remove(name, decision_of(read_body(), admins))
+        return jsonify({"removed": name})
+
+    @admin.post("/<name>/drain")
+    def drain(name: str) -> Response:
+        body = read_body()
+        decision = replace(decision_of(body, admins), end_sessions_at=body.moment("end_sessions_at"))
+        _, changed = control.intend(name, "draining", decision)
+        return jsonify({"changed": changed, "node": _one(name)})
+
+    @admin.post("/<name>/resume")
+    def resume(name: str) -> Response:
+        _, changed = control.intend(name, "active", decision_of(read_body(), admins))
+        return jsonify({"changed": changed, "node": _one(name)})
+
+    def _one(name: str) -> dict[str, Any]:
+        """As the node says itself: what an operator just did, or is about to do, hangs on it."""
+        nodes, board = control.nodes()
+        if name not in nodes:
+            raise UnknownNodeError(name)
+        answered = live.one(nodes[name], board.of(name))
+        before = upkeep.images_before().get(name, {})
+        return node_json(nodes[name], answered.seen, clock(), before, unanswered=answered.unanswered)
+
+    return admin
+
+
+def decision_of(body: Body, admins: Keyholders) -> Decision:
+    """Who decided what, as the token proves or else the request says."""
+    return Decision(admins.operator(body.text("by", "admin")), body.text("reason"), _version_seen(), body.flag("force"))
+
+
+def _version_seen() -> int | None:
+    """The version in If-Match, as `"7"`."""
+    given = request.headers.get("If-Match", "").strip()
+    if given in ("", "*"):
+        return None
+    bare = given.removeprefix("W/").strip('"')
+    if not (bare.isascii() and bare.isdigit() and len(bare) <= DIGITS):
+        raise BadRequestError('If-Match has to hold the version of the node that was shown, such as "7"')
+    return int(bare)

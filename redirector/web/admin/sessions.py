@@ -1,0 +1,64 @@
+"""The admin API's sessions: list them, end one, say something to their pages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from flask import Blueprint, Response, jsonify, request
+
+from redirector.errors import BadRequestError
+from redirector.operations.sessions import Announced, SessionControl, SessionList
+from redirector.web.admin.auth import Keyholders
+from redirector.web.admin.nodes import decision_of
+from redirector.web.bodies import Body, read_body
+
+TEXT_LIMIT = 300
+"""Characters, as nodes have it."""
+LONGEST_SECONDS = 7 * 86400
+
+
+def blueprint(sessions: SessionControl, admins: Keyholders) -> Blueprint:
+    """The calls, each of which needs the admin token."""
+    admin = Blueprint("admin_sessions", __name__, url_prefix="/api")
+    admin.before_request(admins.check)
+
+    @admin.get("/sessions")
+    def list_sessions() -> Response:
+        return jsonify(sessions_json(sessions.sessions(request.args.getlist("node"))))
+
+    @admin.delete("/sessions/<name>")
+    def end_session(name: str) -> Response:
+        body = read_body()
+        node, changed = sessions.end(name, body.text("node"), decision_of(body, admins))
+        return jsonify({"ended": name, "node": node, "changed": changed})
+
+    @admin.post("/say")
+    def say() -> Response:
+        body = read_body()
+        text, seconds = announcement_of(body)
+        return jsonify(announced_json(sessions.say(text, seconds, body.texts("nodes"), decision_of(body, admins))))
+
+    return admin
+
+
+def announcement_of(body: Body) -> tuple[str, int]:
+    """The line to say and for how many seconds; 0 for an empty line, which ends what was said before."""
+    text = body.text("text").strip()
+    if len(text) > TEXT_LIMIT:
+        raise BadRequestError(f"text has {len(text)} characters; at most {TEXT_LIMIT} fit into a notice")
+    seconds = body.count("seconds", LONGEST_SECONDS)
+    if text and not seconds:
+        raise BadRequestError(f"seconds has to say for how long: from 1 to {LONGEST_SECONDS}")
+    return text, seconds if text else 0
+
+
+def sessions_json(found: SessionList) -> dict[str, object]:
+    return {"sessions": [session.dump() for session in found.sessions], "unanswered": _failures(found.unanswered)}
+
+
+def announced_json(announced: Announced) -> dict[str, object]:
+    return {"nodes": announced.nodes, "failed": _failures(announced.failed)}
+
+
+def _failures(reasons: Mapping[str, str]) -> list[dict[str, str]]:
+    return [{"node": node, "reason": reason} for node, reason in reasons.items()]

@@ -1,0 +1,101 @@
+"""What the dashboard's buttons do: the same as the command line's verbs, by the same guards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from flask import abort
+
+from redirector.errors import BadRequestError
+from redirector.model.nodes import DEFAULT_POOL
+from redirector.operations.images import Upkeep
+from redirector.operations.node_changes import Addition, Control, Decision
+from redirector.operations.sessions import SessionControl
+from redirector.web.admin.sessions import announced_json, announcement_of
+from redirector.web.bodies import Body
+from redirector.web.dashboard.steps import Steps
+
+DIGITS = 15
+
+Answer = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Actions:
+    """Each takes what the page sent and who sent it, and gives what the page is told."""
+
+    control: Control
+    upkeep: Upkeep
+    sessions: SessionControl
+    steps: Steps
+
+    def on_node(self, name: str, verb: str, body: Body, by: str) -> Answer:
+        """One node's buttons."""
+        verbs: Mapping[str, Callable[[str, Body, Decision], Answer]] = {
+            "drain": self._drain,
+            "resume": self._resume,
+            "remove": self._remove,
+            "roll": self._roll,
+            "selftest": self._selftest,
+            "rotate": self._rotate,
+        }
+        if verb not in verbs:
+            abort(404)
+        return verbs[verb](name, body, _decision(body, by))
+
+    def add(self, body: Body, by: str) -> Answer:
+        node, new = self.control.add(_addition(body), _decision(body, by))
+        return {"name": node.name, "changed": new}
+
+    def end_session(self, name: str, body: Body, by: str) -> Answer:
+        node, changed = self.sessions.end(name, body.text("node"), _decision(body, by))
+        return {"node": node, "changed": changed}
+
+    def say(self, body: Body, by: str) -> Answer:
+        text, seconds = announcement_of(body)
+        return announced_json(self.sessions.say(text, seconds, body.texts("nodes"), _decision(body, by)))
+
+    def _drain(self, name: str, _body: Body, decision: Decision) -> Answer:
+        return {"changed": self.control.intend(name, "draining", decision)[1]}
+
+    def _resume(self, name: str, _body: Body, decision: Decision) -> Answer:
+        return {"changed": self.control.intend(name, "active", decision)[1]}
+
+    def _remove(self, name: str, _body: Body, decision: Decision) -> Answer:
+        self.control.remove(name, decision)
+        return {"changed": True}
+
+    def _selftest(self, name: str, body: Body, _decision: Decision) -> Answer:
+        outcome = self.upkeep.selftest(name, body.text("pool") or DEFAULT_POOL)
+        return {"passed": outcome.passed, "message": outcome.message, "measured": outcome.measured}
+
+    def _roll(self, name: str, body: Body, decision: Decision) -> Answer:
+        image = body.text("image").strip()
+        if not image:
+            raise BadRequestError("image is missing: what the pool's sandboxes are to run")
+        pool = body.text("pool") or DEFAULT_POOL
+        return self.steps.roll(name, pool, image, decision, tested=body.flag("tested")).dump()
+
+    def _rotate(self, name: str, body: Body, decision: Decision) -> Answer:
+        # The row's version changes on the way, by these very steps.
+        why = replace(decision, version=None, reason=decision.reason or f"{name} is replaced by {body.text('url')}")
+        return self.steps.rotate(name, _addition(body), why, tested=body.flag("tested")).dump()
+
+
+def _addition(body: Body) -> Addition:
+    url = body.text("url").strip()
+    if not url:
+        raise BadRequestError("url is missing: the node's public address")
+    texts = (body.text(field).strip() for field in ("name", "control_url", "token"))
+    return Addition(url, *texts)
+
+
+def _decision(body: Body, by: str) -> Decision:
+    return Decision(by, body.text("reason"), _version(body), body.flag("force"))
+
+
+def _version(body: Body) -> int | None:
+    """Of the card that the operator saw, so that two of them cannot undo each other unknowingly."""
+    given = body.text("version")
+    return int(given) if given.isascii() and given.isdigit() and len(given) <= DIGITS else None

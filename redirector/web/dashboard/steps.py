@@ -1,0 +1,124 @@
+"""What takes minutes, one step a request: the page asks for the next one until all is done, and may stop at any.
+
+Which step is next follows from what is there, by the same rules as for `tmpnb node rotate` and `tmpnb roll`, so that a
+page that was closed in between goes on from where it stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+
+from redirector.admin_api.node_view import node_json
+from redirector.admin_api.views import NodeView, parse_node
+from redirector.errors import BadRequestError, NodeFailedError, UnknownNodeError, UnknownPoolError
+from redirector.model.nodes import normalised_url
+from redirector.operations.images import Upkeep
+from redirector.operations.live_stats import LiveStats
+from redirector.operations.node_changes import Addition, Control, Decision
+from redirector.plans import rolling
+from redirector.plans.rotation import Situation, next_step, stuck
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What was done, or is waited for."""
+
+    message: str
+    done: bool = False
+    tested: bool = False
+    """The selftest has passed; the page brings that along with the next request."""
+
+    def dump(self) -> Mapping[str, object]:
+        """As JSON-ready values."""
+        return asdict(self)
+
+
+class Steps:
+    """Rotates and rolls for the dashboard."""
+
+    def __init__(self, control: Control, upkeep: Upkeep, live: LiveStats, clock: Callable[[], float]) -> None:
+        self._control = control
+        self._upkeep = upkeep
+        self._live = live
+        self._clock = clock
+
+    def rotate(self, old_name: str, addition: Addition, decision: Decision, *, tested: bool) -> Step:
+        """Bring the replacement of a node by the one at `addition.url` on by a step.
+
+        Raises:
+            FleetError: it cannot go on. Until the new node has proven itself, the old one is as it was.
+        """
+        url = normalised_url(addition.url)
+        nodes = self._nodes()
+        old, new = nodes.get(old_name), next((node for node in nodes.values() if node.url == url), None)
+        if old is None and new is None:
+            raise UnknownNodeError(old_name)
+        if old is not None and old.url == url:
+            raise BadRequestError(f"{old_name} is the node at {url}: name another address")
+        match next_step(Situation(old, new, tested)):
+            case "done":
+                return Step(f"{old_name} is out of the fleet, {url} is in", done=True)
+            case "add":
+                added, _ = self._control.add(addition, decision)
+                return Step(f"{added.name} was added")
+            case "warm" | "selftest" as step:
+                assert new is not None, "next_step adds it first"
+                return self._prove(new, old_name) if step == "selftest" else _wait_until_warm(new, old_name)
+            case "drain":
+                self._control.intend(old_name, "draining", decision)
+                message = f"{old_name} drains"
+            case "empty":
+                left = old.claimed if old is not None else 0
+                message = f"waiting until the sessions of {old_name} have ended: {left} left"
+            case "remove":
+                self._control.remove(old_name, decision)
+                message = f"{old_name} was removed"
+        return Step(message, tested=tested)
+
+    def roll(self, name: str, pool: str, image: str, decision: Decision, *, tested: bool) -> Step:
+        """Bring the move of a node's pool to an image on by a step.
+
+        Raises:
+            FleetError: it cannot go on.
+        """
+        node = self._nodes().get(name)
+        if node is None:
+            raise UnknownNodeError(name)
+        if pool not in node.pools:
+            raise UnknownPoolError(name, pool)
+        if node.pools[pool].image != image:
+            before = self._upkeep.roll(name, pool, image, decision)
+            return Step(f"{name} moves from {before} to {image}")
+        if problem := rolling.stuck(node, pool, image):
+            raise NodeFailedError(name, problem)
+        if not rolling.arrived(node, pool, image):
+            return Step(f"waiting until {name} has {image} ready")
+        if not tested:
+            return self._selftest(name, pool)
+        if not rolling.replaced(node, pool):
+            return Step(f"waiting until {name} has replaced what was ready before", tested=True)
+        return Step(f"{name} runs {image}", done=True, tested=True)
+
+    def _prove(self, new: NodeView, old_name: str) -> Step:
+        try:
+            return self._selftest(new.name, "")
+        except NodeFailedError as failed:
+            raise NodeFailedError(new.name, f"{failed.reason}; {old_name} is as it was") from failed
+
+    def _selftest(self, name: str, pool: str) -> Step:
+        outcome = self._upkeep.selftest(name, pool)
+        if not outcome.passed:
+            raise NodeFailedError(name, f"its selftest failed: {outcome.message}")
+        return Step(f"{name}: its selftest passed", tested=True)
+
+    def _nodes(self) -> dict[str, NodeView]:
+        nodes, board = self._control.nodes()
+        board, now = self._live.all(nodes, board), self._clock()
+        return {name: parse_node(node_json(node, board.of(name), now)) for name, node in nodes.items()}
+
+
+def _wait_until_warm(new: NodeView, old_name: str) -> Step:
+    if problem := stuck(new):
+        raise NodeFailedError(new.name, f"does not become warm: {problem}; {old_name} is as it was")
+    return Step(f"waiting until {new.name} is warm: {new.available} of {new.capacity} ready")

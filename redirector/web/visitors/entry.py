@@ -1,0 +1,182 @@
+"""The front door: one redirect to a sandbox, or a place in the waiting room, or a page that says why neither."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Container
+from dataclasses import dataclass
+
+from flask import Blueprint, Response, abort, request
+from werkzeug.routing import BaseConverter
+
+from redirector.memory.view import View
+from redirector.model.nodes import DEFAULT_POOL
+from redirector.model.visitor_cookie import Home, Visitor, base_of
+from redirector.placing.admission import Door
+from redirector.placing.outcomes import Outcome, Refused, Visit, Waiting
+from redirector.placing.placer import Placed
+from redirector.placing.returning import Homecoming
+from redirector.web.failures import SENTENCES, failure, prefers_page
+from redirector.web.pages import ALONE, page_with_way_in
+from redirector.web.visitors.answers import PLAIN_SECONDS, refused_json, refused_page, waiting_json, waiting_page
+from redirector.web.visitors.bots import PURPOSES, is_bot, prefetches
+from redirector.web.visitors.cookies import Cookies
+from redirector.web.visitors.landing import inner_path
+from redirector.web.visitors.spawn import TICKET, ready
+from tmpnb_common.landing import path_inside
+from tmpnb_common.wire import PATH_LIMIT, as_written, path_problem
+
+RULES = ("/", "/<landing:first>", "/<landing:first>/", "/<landing:first>/<path:rest>")
+
+TAKEN = ("api", "dashboard", "healthz", "hosts", "metrics", "robots.txt", "static", "stats", "status", "wait")
+"""First parts of paths that are the redirector's own: whatever a node says, nobody comes in there."""
+
+OURS = ("pool", "fresh")
+"""Parts of the query that are meant for the redirector; the pool at the entry itself only."""
+
+METHODS = ["GET", "POST"]
+BUTTON = "person"
+"""In what the button sends that people have who look like a program."""
+
+ROBOTS = "User-agent: *\nDisallow: /\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a request to the front door asks for."""
+
+    visit: Visit
+    suffix: str
+    """Its path and query as they came, to stand behind `/wait/<ticket>`."""
+    fresh: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FleetPrefixes:
+    """First parts of paths at which some node lets visitors in, beyond those that everybody knows."""
+
+    view: View
+
+    def __contains__(self, first: object) -> bool:
+        boards = self.view.board.seen.values()
+        return any(seen.stats is not None and first in seen.stats.landing_prefixes for seen in boards)
+
+
+@dataclass(frozen=True, slots=True)
+class Front:
+    """Receives visitors."""
+
+    door: Door
+    homecoming: Homecoming
+    cookies: Cookies
+    prefixes: Container[str]
+
+    def enter(self, wanted: Wanted) -> Response:
+        """Somebody opens the entry or a landing path."""
+        visitor = self.cookies.read()
+        home = None if wanted.fresh else visitor.homes.get(wanted.visit.pool)
+        url = self.homecoming.url(home, wanted.visit.path) if home is not None else None
+        return _go(url) if url is not None else self.receive(wanted, visitor, visitor.ticket)
+
+    def only_looking(self) -> Response | None:
+        """What those get who would not use a notebook if they were given one."""
+        if request.method == "HEAD":
+            return Response(status=200)
+        if prefetches(request.environ.get(name, "") for name in PURPOSES):
+            return failure(503, "prefetch", "A sandbox is for someone who comes, not for a prefetch.")
+        if request.method == "POST":
+            # Only the button of the page below sends that, which no program presses.
+            return None if BUTTON in request.form else failure(405, "method_not_allowed", SENTENCES[405])
+        if is_bot(request.headers.get("User-Agent", "")) and self.cookies.read() == Visitor():
+            return page_with_way_in("preview.html", 200)
+        return None
+
+    def receive(self, wanted: Wanted, visitor: Visitor, ticket: str) -> Response:
+        """Somebody comes, or asks how their ticket stands. A ticket that nobody knows any more is as good as none."""
+        outcome = (self.door.ask(ticket, wanted.visit) if ticket else None) or self.door.come(wanted.visit)
+        keeps = isinstance(outcome, Waiting) and visitor.ticket == outcome.ticket
+        response = _told(outcome, wanted, keeps=keeps)
+        if isinstance(outcome, Placed) and outcome.name:
+            home = Home(outcome.node, outcome.name, base_of(outcome.url))
+            self.cookies.write(response, visitor.at_home(wanted.visit.pool, home))
+        elif isinstance(outcome, Waiting) and not keeps:
+            self.cookies.write(response, visitor.waiting(outcome.ticket))
+        return response
+
+
+class LandingConverter(BaseConverter):
+    """The first part of a path, unless it is the redirector's own."""
+
+    regex = rf"(?!(?:{'|'.join(map(re.escape, TAKEN))})$).+"
+
+
+def blueprint(front: Front) -> Blueprint:
+    """The visitor's way in."""
+    routes = Blueprint("entry", __name__)
+
+    def enter(**_parts: str) -> Response:
+        wanted = _wanted(request.path, front.prefixes)
+        return front.only_looking() or front.enter(wanted)
+
+    for rule in RULES:
+        routes.add_url_rule(rule, view_func=enter, endpoint="enter", methods=METHODS)
+
+    @routes.route("/wait/<ticket>", methods=METHODS)
+    @routes.route("/wait/<ticket>/<path:_rest>", methods=METHODS)
+    def wait(ticket: str, _rest: str = "") -> Response:
+        if not TICKET.fullmatch(ticket):
+            abort(404)
+        wanted = _wanted(request.path.removeprefix(f"/wait/{ticket}") or "/", front.prefixes)
+        return front.only_looking() or front.receive(wanted, front.cookies.read(), ticket)
+
+    @routes.get("/robots.txt")
+    def robots() -> Response:
+        return Response(ROBOTS, mimetype="text/plain")
+
+    return routes
+
+
+def _told(outcome: Outcome, wanted: Wanted, *, keeps: bool) -> Response:
+    program = _is_program()
+    match outcome:
+        case Placed():
+            # Whoever polls for a place as a program wants to know where it is, not to be taken there.
+            polls = program and request.endpoint == "entry.wait"
+            return ready(outcome) if polls else _go(outcome.url)
+        case Waiting():
+            following = f"{request.script_root}/wait/{outcome.ticket}{wanted.suffix}"
+            return waiting_json(outcome, following, keeps=keeps) if program else waiting_page(outcome, following)
+        case Refused():
+            return refused_json(outcome) if program else refused_page(outcome)
+
+
+def _go(url: str) -> Response:
+    headers = {"Location": url, "Referrer-Policy": "no-referrer", **ALONE}
+    return Response(status=303 if request.method == "POST" else 302, headers=headers)
+
+
+def _wanted(path: str, prefixes: Container[str]) -> Wanted:
+    """Read a path and the request's query; whatever is no visitor's is answered here."""
+    query = as_written(request.query_string)
+    parts = [part for part in query.split("&") if part]
+    pool = request.args.get("pool") or DEFAULT_POOL if path == "/" else DEFAULT_POOL
+    ours = OURS if path == "/" else OURS[1:]
+    kept = [part for part in parts if part.partition("=")[0] not in ours]
+    inner = inner_path(path, query if len(kept) == len(parts) else "&".join(kept), prefixes)
+    if inner is None:
+        abort(404)
+    if len(inner) > PATH_LIMIT:
+        abort(414)
+    if path_problem(inner if inner.startswith("/") else f"/{inner}"):
+        abort(404)
+    # The query goes along whole: the pool is part of what they wait for.
+    suffix = (inner_path(path, "", prefixes) or "/") + (f"?{query}" if query else "")
+    if path_inside(suffix, prefixes) is None:
+        suffix = f"/fresh{suffix}"  # a place that only the address of a former sandbox could name
+    fresh = any(part.partition("=")[0] == "fresh" for part in parts)
+    interval = 0.0 if _is_program() else PLAIN_SECONDS
+    return Wanted(Visit(inner, pool, request.remote_addr or "", interval=interval), suffix, fresh)
+
+
+def _is_program() -> bool:
+    return not prefers_page() and "application/json" in request.accept_mimetypes.values()

@@ -1,0 +1,96 @@
+"""What anyone may ask: the fleet's numbers as tmpnb-redirector gave them, a sandbox for a program, and whether all is
+well.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Any
+
+from flask import Blueprint, Response, jsonify, request
+
+from redirector.config import Settings
+from redirector.memory.view import View
+from redirector.model.nodes import Node, Seen, standing
+from redirector.model.slot_counts import is_current
+from redirector.placing.admission import Door
+from redirector.web.bodies import read_body
+from redirector.web.failures import failure
+from redirector.web.visitors.spawn import spawn
+
+VERSION = version("tmpnb-fleet")
+PREFLIGHT_SECONDS = 600
+
+
+def blueprint(door: Door, view: View, settings: Settings) -> Blueprint:
+    """The public API."""
+    public = Blueprint("public", __name__)
+
+    @public.route("/stats", methods=["GET", "OPTIONS"])
+    @public.route("/api/stats", methods=["GET", "OPTIONS"])
+    def stats() -> Response:
+        response = Response(status=204) if request.method == "OPTIONS" else jsonify(_numbers(view))
+        response.headers["Access-Control-Allow-Origin"] = "*"
+        response.headers["Access-Control-Allow-Methods"] = "GET, OPTIONS"
+        return response
+
+    @public.route("/api/spawn", methods=["POST", "OPTIONS"])
+    def claim() -> Response:
+        if request.method == "OPTIONS":
+            return Response(status=204)
+        return spawn(door, read_body())
+
+    @public.get("/healthz")
+    def healthz() -> Response:
+        if not view.known:
+            return failure(503, "unhealthy", "No node is known yet: the database has not been read. The log says why.")
+        return jsonify({"status": "ok"})
+
+    @public.after_request
+    def allow_origin(response: Response) -> Response:
+        if request.path.rstrip("/") == "/api/spawn":
+            _allow_origin(response, settings.allow_origin)
+        return response
+
+    return public
+
+
+def _numbers(view: View) -> dict[str, Any]:
+    """The fleet's stats with tmpnb-redirector's names."""
+    nodes, board = view.nodes, view.board
+    hosts = {node.url: _host(node, board.of(name)) for name, node in nodes.items()}
+    return {
+        "available": sum(host["available"] for host in hosts.values()),
+        "capacity": sum(host["capacity"] for host in hosts.values()),
+        "hosts": hosts,
+        "version": VERSION,
+    }
+
+
+def _host(node: Node, seen: Seen) -> dict[str, Any]:
+    stats = seen.stats
+    if stats is None or not is_current(seen):
+        return {"available": 0, "capacity": 0, "down": True}
+    return {
+        "available": stats.available if standing(node, seen).order != "never" else 0,
+        "capacity": stats.capacity,
+        "version": stats.version,
+        "container_image": stats.container_image,
+        "state": "draining" if node.intent == "draining" else stats.state,
+        "starting": stats.starting,
+        "startable": stats.startable,
+        "claimed": stats.claimed,
+    }
+
+
+def _allow_origin(response: Response, allowed: tuple[str, ...]) -> None:
+    """Let pages of the sites that were named read the answer."""
+    origin = request.headers.get("Origin", "")
+    response.headers.add("Vary", "Origin")
+    if not origin or not ("*" in allowed or origin in allowed):
+        return
+    response.headers["Access-Control-Allow-Origin"] = "*" if "*" in allowed else origin
+    response.headers["Access-Control-Allow-Methods"] = "POST, OPTIONS"
+    response.headers["Access-Control-Allow-Headers"] = "Content-Type"
+    response.headers["Access-Control-Expose-Headers"] = "Retry-After"
+    response.headers["Access-Control-Max-Age"] = str(PREFLIGHT_SECONDS)
