@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import logging
 import os
 import random
@@ -22,7 +21,7 @@ from gunicorn.app.base import BaseApplication
 from node_agent import unix_http
 from node_agent.assets.sharing import Library
 from node_agent.assets.shelf import Shelf
-from node_agent.cli.local_client import agent_socket
+from node_agent.directories import agent_socket
 from node_agent.jupyter import client as jupyter_client
 from node_agent.jupyter import kernel_session, welcome
 from node_agent.lifecycle.reconciler import Reconciler
@@ -43,13 +42,15 @@ from node_agent.runtimes.contract import Runtime
 from node_agent.runtimes.docker.engine import DockerEngine
 from node_agent.runtimes.docker.runtime import DockerRuntime
 from node_agent.runtimes.process.runtime import ProcessRuntime
-from node_agent.settings.pools import DEFAULT, PoolSettings
+from node_agent.settings.pools import PoolSettings
 from node_agent.settings.table import Settings
 from node_agent.web import create_app
 from node_agent.web.addresses import Addresses
 from node_agent.web.node import Node
+from tmpnb_common.version import VERSION
+from tmpnb_common.wire import DEFAULT_POOL
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("compose")
 
 THREADS = 16
 """Of the one worker. Claims are short; control calls are few."""
@@ -69,7 +70,7 @@ def process_runtime(settings: Settings, environment: Mapping[str, str]) -> Runti
         settings.state_dir / "sandboxes",
         template=settings.command,
         landing=settings.landing,
-        welcome=notebooks[DEFAULT],
+        welcome=notebooks[DEFAULT_POOL],
         welcome_by_pool=notebooks,
         environment=environment,
         clock=time.time,
@@ -92,7 +93,7 @@ def docker_runtime(settings: Settings, _environment: Mapping[str, str]) -> Runti
         template=settings.command,
         landing=settings.landing,
         clock=time.time,
-        limits=by_pool[DEFAULT],
+        limits=by_pool[DEFAULT_POOL],
         limits_by_pool=by_pool,
         pull=settings.pull,
         unkept=settings.unkept_limits == "accept",
@@ -120,7 +121,7 @@ def make_runtime(settings: Settings, environment: Mapping[str, str]) -> Runtime:
 def limits_by_pool(settings: Settings) -> Callable[[str], Limits]:
     """How long sessions of a pool last. Those of a pool that the settings no longer have last as the default one's."""
     by_pool = {pool.name: pool.life for pool in settings.pools}
-    return lambda pool: by_pool.get(pool, by_pool[DEFAULT])
+    return lambda pool: by_pool.get(pool, by_pool[DEFAULT_POOL])
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +214,7 @@ def compose(settings: Settings, runtime: Runtime) -> Agent:
     )
     node = Node(
         name=settings.name,
-        version=importlib.metadata.version("tmpnb-fleet"),
+        version=VERSION,
         landing=settings.landing,
         landing_prefixes=settings.landing_prefixes,
         entry_url=settings.entry_url,

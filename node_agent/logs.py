@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from node_agent.sandboxes import redact
+from tmpnb_common.keys import redact
 from tmpnb_common.log_lines import LineFormatter, Style
 
 

@@ -52,7 +52,7 @@ from redirector.store.tickets import Tickets
 from redirector.web import Collaborators, create_app
 from redirector.web.visitors.cookies import Cookies
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("compose")
 
 STOP_SECONDS = 5.0
 """Longer than any call of the threads that are stopped should take."""

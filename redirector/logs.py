@@ -5,13 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from tmpnb_common import keys
 from tmpnb_common.log_lines import LineFormatter, Style
-
-_KEY = re.compile(r"(?<![a-z0-9])([a-z2-7]{8})[a-z2-7]{26}(?![a-z0-9])")
-"""A sandbox's name, which may be read, and the secret behind it."""
-
-_FOREIGN_KEY = re.compile(r"(/user/)(?![a-z2-7]{8}\[key\])[^/\s\"'?#\\]+")
-"""An original tmpnb's key has no public part, and visitors type what they like."""
 
 _TICKET = re.compile(r"(/wait/)(?!\[ticket\])[^/\s\"'?#\\]+")
 """Whoever has a ticket has the place in the queue, and then the sandbox."""
@@ -19,7 +14,7 @@ _TICKET = re.compile(r"(/wait/)(?!\[ticket\])[^/\s\"'?#\\]+")
 
 def redact(text: str) -> str:
     """`text` with each sandbox key in it cut to the sandbox's name or to nothing, and without tickets in addresses."""
-    return _TICKET.sub(r"\1[ticket]", _FOREIGN_KEY.sub(r"\1[key]", _KEY.sub(r"\1[key]", text)))
+    return _TICKET.sub(r"\1[ticket]", keys.redact(text))
 
 
 def formatter(style: Style) -> LineFormatter:

@@ -23,7 +23,7 @@ from redirector.store.database import Database
 from redirector.store.schema import migrate
 from redirector.web.pages import check_templates
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("server")
 
 REQUEST_LINE_LIMIT = 8190
 """Bytes. Longer ones are refused by gunicorn; those that no node would take either get a clear answer from us."""

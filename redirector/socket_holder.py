@@ -15,7 +15,7 @@ import os
 import signal
 import time
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("socket_holder")
 
 PASSED_ON = frozenset(
     {

@@ -1,167 +1,172 @@
-"""Each module imports only from lines above it: the layers of the design, held by reading the import statements."""
+"""Each room imports only from floors below its own: the layout of the design, held by reading the import statements."""
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
+COMMON_LINES = 1200
 
-LAYERS = {
-    "redirector": [
+FLOORS = {
+    "tmpnb_common": [
         [
-            "errors",
-            "admin_errors",
-            "logs",
-            "histograms",
-            "visitors",
-            "json_fields",
-            "operators",
-            "clients",
-            "bucket_table",
-            "keeping",
+            "bounded_reading",
+            "durable",
+            "json_object",
+            "keys",
+            "landing",
+            "lazy_group",
+            "log_lines",
+            "paths",
+            "processes",
+            "version",
         ],
-        ["nodes"],
-        ["board"],
-        ["placement", "waiting_room", "limits", "returning"],
-        ["config"],
-        ["slot_counts", "node_metrics", "sessions"],
-        ["store"],
-        ["admin_views", "admin_answers"],
-        ["rotation", "rolling"],
-        ["name_lookup"],
-        ["bounded_http"],
-        ["agent_client", "admin_client"],
-        ["fleet"],
-        ["keeper", "rechecks", "metrics"],
-        ["poller"],
+        ["wire"],
+    ],
+    "node_agent": [
+        ["errors"],
+        ["sandboxes", "directories", "files", "unix_http", "logs"],
+        ["membership", "assets", "jupyter", "pages"],
+        ["runtimes"],
+        ["pools"],
+        ["settings"],
+        ["lifecycle"],
+        ["web", "proxy"],
+        ["compose"],
+        ["server"],
+        ["cli"],
+    ],
+    "redirector": [
+        ["errors", "logs"],
+        ["model"],
+        ["store", "node_client", "counters", "config"],
+        ["memory", "admin_api"],
+        ["placing", "operations", "plans"],
+        ["loops"],
         ["web"],
-        ["wsgi"],
+        ["socket_holder", "compose"],
         ["server"],
         ["local_fleet"],
         ["cli"],
     ],
-    "node_agent": [
-        ["landing"],
-        ["wire", "log_lines", "lab_launcher", "lazy_group", "steady_clock", "bounded_reading"],
-        ["errors"],
-        ["sandboxes", "command", "durable", "browser_files", "docker_seccomp"],
-        ["addresses", "assets", "runtime"],
-        ["logs", "docker_limits", "open_files", "listeners"],
-        ["culling", "planning", "removals"],
-        ["trials"],
-        ["setting_values"],
-        ["docker_settings"],
-        ["pool_settings"],
-        ["config"],
-        ["ledger", "intent", "identity", "announcement"],
-        ["unix_http", "processes", "library"],
-        ["docker_engine"],
-        ["docker_images", "docker_proof", "docker_assets", "docker_home", "kernel_session"],
-        ["check_server"],
-        ["docker_runtime", "process_runtime", "jupyter_client", "joining", "local_client", "pages", "welcome"],
-        ["nginx", "check_image"],
-        ["host", "proxy"],
-        ["roster", "abandoned"],
-        ["tally"],
-        ["pool"],
-        ["starter", "pool_changes", "metrics"],
-        ["selftest"],
-        ["reconciler"],
-        ["web"],
-        ["wsgi"],
-        ["cli"],
-    ],
 }
-"""From the bottom up. Modules in one line do not know each other; a package counts as one module."""
+"""From the bottom up. What stands in one line does not know each other; a room counts as one."""
+
+ROOMS = {
+    "node_agent.runtimes": [["contract"], ["docker", "process"]],
+    "node_agent.proxy": [["nginx"]],
+    "redirector.web": [["bodies", "pages"], ["failures"], ["visitors", "admin"], ["dashboard"]],
+    "redirector.cli": [["terminal"], ["fleet"], ["node"]],
+}
+"""The floors inside rooms that have rooms of their own."""
 
 ONLY_IN = {
     "flask": {"redirector.web", "redirector.compose", "node_agent.web", "node_agent.compose"},
     "click": {"redirector.cli", "node_agent.cli", "tmpnb_common.lazy_group"},
     "rich": {"redirector.cli"},
-    "prometheus_client": {
-        "redirector.node_client.node_metrics",
-        "redirector.counters.prometheus",
-        "node_agent.web.metrics",
-    },
+    "prometheus_client": {"redirector.counters", "redirector.node_client.node_metrics", "node_agent.web.metrics"},
     "docker": {"node_agent.runtimes.docker.engine"},
     "websocket": {"node_agent.jupyter.kernel_session"},
     "sqlalchemy": {"redirector.store"},
     "alembic": {"redirector.store"},
-    "requests": {"redirector.node_client.client", "redirector.admin_api.client"},
+    "requests": {"redirector.admin_api.client"},
     "urllib3": {"redirector.node_client.http", "redirector.admin_api.client", "node_agent.runtimes.docker.engine"},
 }
+"""The rooms and modules that may import a library."""
 
 
-def modules(package: str) -> list[Path]:
-    return sorted((ROOT / package).rglob("*.py"))
+def name_of(path: Path) -> str:
+    """The dotted name of a module; a package's own is that of its folder."""
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
-def unit(package: str, path: Path) -> str:
-    """The layer a file belongs to: the first name below its package."""
-    return path.relative_to(ROOT / package).parts[0].removesuffix(".py")
+MODULES = {name_of(path): path for package in FLOORS for path in sorted((ROOT / package).rglob("*.py"))}
 
 
-def imported(path: Path) -> Iterator[tuple[ast.stmt, str]]:
+@cache
+def imported(name: str) -> tuple[tuple[int, str], ...]:
+    """What a module imports, with the line: our own modules by their whole names, others as they are written."""
+    return tuple(_imported(MODULES[name]))
+
+
+def _imported(path: Path) -> Iterator[tuple[int, str]]:
     parts = path.relative_to(ROOT).with_suffix("").parts
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
-            for alias in node.names:
-                yield node, alias.name
+            yield from ((node.lineno, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             base = ".".join(parts[: len(parts) - node.level]) + "." if node.level else ""
             stem = base + (node.module or "")
-            yield node, stem
             for alias in node.names:
-                yield node, f"{stem}.{alias.name}"
+                inner = f"{stem}.{alias.name}"
+                yield node.lineno, inner if inner in MODULES else stem
 
 
-ALL = [(package, path) for package in LAYERS for path in modules(package)]
+def below(name: str, room: str) -> str:
+    """The first name of a module below a room; empty if it is not in there."""
+    return name.removeprefix(f"{room}.").split(".")[0] if name.startswith(f"{room}.") else ""
 
 
-@pytest.mark.parametrize(("package", "path"), ALL, ids=lambda value: str(value).removeprefix(f"{ROOT}/"))
-def test_a_module_imports_only_from_the_layers_below_it(package: str, path: Path) -> None:
-    rank = {name: position for position, line in enumerate(LAYERS[package]) for name in line}
-    own = unit(package, path)
-    if own == "__init__":
-        return
-    assert own in rank, f"{package}.{own} has no place in the layers"
-    for node, name in imported(path):
-        head, _, rest = name.partition(".")
-        if head == package and rest:
-            other = rest.split(".")[0]
-            if other in rank and other != own:
-                assert rank[other] < rank[own], f"line {node.lineno}: {package}.{own} may not import {package}.{other}"
+@pytest.mark.parametrize("room", [*FLOORS, *ROOMS])
+def test_a_room_imports_only_from_the_floors_below_it(room: str) -> None:
+    floors = (FLOORS | ROOMS)[room]
+    rank = {unit: position for position, line in enumerate(floors) for unit in line}
+    for name in MODULES:
+        own = below(name, room)
+        if not own or (own not in rank and room in ROOMS):
+            continue
+        assert own in rank, f"{room}.{own} has no place on the floors"
+        for line, other in imported(name):
+            target = below(other, room)
+            if target in rank and target != own:
+                assert rank[target] < rank[own], f"{name} line {line}: {own} may not import {target}"
 
 
-def test_the_agent_never_imports_the_redirector() -> None:
-    for path in modules("node_agent"):
-        assert not [name for _, name in imported(path) if name.split(".")[0] == "redirector"], path
+def test_no_imports_run_in_a_circle() -> None:
+    graph = {name: {other for _, other in imported(name) if other in MODULES and other != name} for name in MODULES}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(f"a circle: {' -> '.join(error.args[1])}")
 
 
-def test_the_redirector_imports_only_what_both_share_of_the_agent() -> None:
-    shared = tuple(f"node_agent.{name}" for name in ("landing", "wire", "log_lines", "lazy_group", "bounded_reading"))
-    for path in modules("redirector"):
-        foreign = {name for _, name in imported(path) if name.split(".")[0] == "node_agent"}
-        assert all(name == "node_agent" or name.startswith(shared) for name in foreign), (path, foreign)
-        assert "node_agent" not in foreign or any(name.startswith(shared) for name in foreign), path
+@pytest.mark.parametrize(
+    ("package", "others"),
+    [
+        ("node_agent", {"redirector"}),
+        ("redirector", {"node_agent"}),
+        ("tmpnb_common", {"redirector", "node_agent"}),
+    ],
+)
+def test_neither_program_imports_the_other_and_the_common_ground_imports_none(package: str, others: set[str]) -> None:
+    for name in MODULES:
+        if name.split(".")[0] == package:
+            foreign = [(line, other) for line, other in imported(name) if other.split(".")[0] in others]
+            assert not foreign, (name, foreign)
+
+
+def test_the_common_ground_stays_small() -> None:
+    lines = sum(len(path.read_text().splitlines()) for name, path in MODULES.items() if name.startswith("tmpnb_common"))
+    assert lines < COMMON_LINES
 
 
 @pytest.mark.parametrize("library", sorted(ONLY_IN))
-def test_a_library_stays_in_its_modules(library: str) -> None:
-    for package, path in ALL:
-        here = f"{package}.{unit(package, path)}"
-        if here not in ONLY_IN[library]:
-            assert library not in {name.split(".")[0] for _, name in imported(path)}, path
+def test_a_library_stays_in_its_rooms(library: str) -> None:
+    for name in MODULES:
+        if not any(name == room or name.startswith(f"{room}.") for room in ONLY_IN[library]):
+            assert library not in {other.split(".")[0] for _, other in imported(name)}, name
 
 
-def test_only_config_reads_the_environment() -> None:
-    for package, path in ALL:
+def test_only_settings_and_commands_read_the_environment() -> None:
+    for name, path in MODULES.items():
         # The launcher runs inside a sandbox: its environment is not the agent's.
-        if unit(package, path) in ("config", "cli", "lab_launcher"):
+        if {"config", "settings", "cli", "lab_launcher"} & set(name.split(".")):
             continue
         text = path.read_text()
         assert "os.environ" not in text, path
@@ -169,7 +174,7 @@ def test_only_config_reads_the_environment() -> None:
 
 
 def test_no_import_hides_inside_a_function() -> None:
-    for _, path in ALL:
+    for path in MODULES.values():
         for function in ast.walk(ast.parse(path.read_text())):
             if isinstance(function, ast.FunctionDef):
                 hidden = [node for node in ast.walk(function) if isinstance(node, ast.Import | ast.ImportFrom)]

@@ -8,7 +8,9 @@ import stat
 from pathlib import Path
 from typing import Any
 
-from node_agent.errors import HostError
+
+class FileError(Exception):
+    """A file cannot be written, or does not hold what it should; the message is a sentence for an operator."""
 
 
 def write_text(path: Path, text: str, *, mode: int = 0o644) -> None:
@@ -19,14 +21,14 @@ def write_text(path: Path, text: str, *, mode: int = 0o644) -> None:
     too, and whoever watches a file sees nothing.
 
     Raises:
-        HostError: the disk did not take it; the old text is still there.
+        FileError: the disk did not take it; the old text is still there.
     """
     try:
         if _holds(path, text, mode):
             return
         _replace(path, path.with_name(f".{path.name}.new"), text, mode)
     except OSError as error:
-        raise HostError(f"{path} cannot be written: {error.strerror}") from error
+        raise FileError(f"{path} cannot be written: {error.strerror}") from error
 
 
 def _holds(path: Path, text: str, mode: int) -> bool:
@@ -59,14 +61,14 @@ def read_json(path: Path) -> dict[str, Any] | None:
     """The object in `path`; None where there is no file.
 
     Raises:
-        HostError: there is something else in it. It is never taken for an absent file: that would forget an intent.
+        FileError: there is something else in it. It is never taken for an absent file: that would forget an intent.
     """
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
     except (ValueError, OSError) as error:
-        raise HostError(f"{path} cannot be read: {error}. Mend or remove it.") from error
+        raise FileError(f"{path} cannot be read: {error}. Mend or remove it.") from error
     if not isinstance(value, dict):
-        raise HostError(f"{path} holds no JSON object. Mend or remove it.")
+        raise FileError(f"{path} holds no JSON object. Mend or remove it.")
     return value

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
-from node_agent.errors import EngineError
-from node_agent.runtimes.contract import TerminalProcess, Usage
+
+class StillRunningError(Exception):
+    """Processes cannot be ended; the message says why."""
+
 
 GONE = (psutil.NoSuchProcess, psutil.ZombieProcess)
 LOOK_SECONDS = 0.05
@@ -79,24 +81,24 @@ def end_tree(root: ProcessId, belongs: Callable[[psutil.Process], bool], *, with
     """Kill a process, its descendants, and whatever else `belongs` to it, such as orphans of its kernels.
 
     Raises:
-        EngineError: something of it still lives after `within` seconds; it may fork faster than it is killed.
+        StillRunningError: something of it still lives after `within` seconds; it may fork faster than it is killed.
     """
     deadline = time.monotonic() + within
     while found := list(_tree(root, belongs)):
         if time.monotonic() > deadline:
-            raise EngineError(f"the processes of process {root.pid} do not end")
+            raise StillRunningError(f"the processes of process {root.pid} do not end")
         for process in found:
             try:
                 process.kill()
             except GONE:
                 continue
             except psutil.AccessDenied as error:
-                raise EngineError(f"process {process.pid} may not be ended: it runs as another user") from error
+                raise StillRunningError(f"process {process.pid} may not be ended: it runs as another user") from error
         psutil.wait_procs(found, timeout=LOOK_SECONDS)
 
 
-def tree_usage(root: psutil.Process) -> Usage:
-    """What a process and its descendants use, those included that have ended and were waited for.
+def tree_usage(root: psutil.Process) -> tuple[int, float]:
+    """Bytes and processor seconds that a process and its descendants use, with those that ended and were waited for.
 
     Memory that they share with others counts in parts.
     """
@@ -108,7 +110,7 @@ def tree_usage(root: psutil.Process) -> Usage:
             memory += process.memory_full_info().pss
         except (*GONE, psutil.AccessDenied):
             continue
-    return Usage(memory, seconds)
+    return memory, seconds
 
 
 def _tree(root: ProcessId, belongs: Callable[[psutil.Process], bool]) -> Iterator[psutil.Process]:
@@ -132,3 +134,22 @@ def _children(process: psutil.Process) -> list[psutil.Process]:
         return [child for child in process.children(recursive=True) if child.status() != psutil.STATUS_ZOMBIE]
     except GONE:
         return []
+
+
+@dataclass(frozen=True, slots=True)
+class TerminalProcess:
+    """One process as job control sees it: numbers of processes, groups and sessions."""
+
+    pid: int
+    group: int
+    session: int
+    foreground: int
+    """The group that is in the foreground of its terminal; -1: it has none."""
+
+
+def runs_program(processes: Iterable[TerminalProcess]) -> bool:
+    """Whether somebody has started a program in a terminal that is not done yet.
+
+    The leader of a terminal's session is its shell. While it waits for a line it is in the foreground itself.
+    """
+    return any(each.pid == each.session and each.foreground > 0 and each.foreground != each.group for each in processes)

@@ -8,16 +8,17 @@ says so.
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, TypeGuard
-from urllib.parse import quote, unquote_to_bytes
 
 from tmpnb_common.landing import MOST_PREFIXES, PREFIX
 
 PROTOCOL = 1
 """Version of this format. Raised only by a change that an older reader would misunderstand."""
+
+DEFAULT_POOL = "default"
+"""The pool of whoever names none; every node has it."""
 
 TEXT_LIMIT = 4096
 """Longest text, in characters, that a field may hold."""
@@ -36,16 +37,6 @@ TRIAL_SECONDS = 200
 the longer, so that the answer is the node's own: see "Time-outs" in docs/architecture.md.
 """
 
-PATH_LIMIT = 3500
-"""Longest path and query inside a sandbox, in bytes: `TICKETS_AT_ONCE` of them fit into the body of one claim call,
-since none of the characters that they may hold is longer in JSON.
-"""
-
-_STANDS_FOR_ITSELF = "!$%&'()*+,/:;=?@[]^`{|}~"
-"""Beside letters, digits and `_.-`. Not all of them should stand in an address, but browsers send them."""
-
-_PATH = re.compile(f"/[A-Za-z0-9_.{re.escape(_STANDS_FOR_ITSELF)}-]*")
-_NO_NAME = re.compile(r"[\x00-\x1f\x7f\\]")
 
 NodeState = Literal["active", "draining"]
 RefusalStatus = Literal["full", "starting", "draining", "forbidden", "unknown_pool", "bad_request", "abandoned"]
@@ -269,29 +260,6 @@ def parse_refusal(status_code: int, raw: object) -> Refusal:
             raise WireError(f"claim answered {status_code} {status!r:.40}")
 
 
-def path_problem(path: str) -> str:
-    """Why this is no path and query inside a sandbox, as an address holds it; empty if it is one.
-
-    One rule for both sides: what a redirector lets pass and its nodes refuse would make them look unwell.
-    """
-    if len(path) > PATH_LIMIT or not _PATH.fullmatch(path):
-        return f"path must begin with / and be written as in an address, at most {PATH_LIMIT} characters long"
-    try:
-        decoded = unquote_to_bytes(path.partition("?")[0]).decode()
-    except UnicodeDecodeError:
-        return "path must be UTF-8"
-    if any(segment in (".", "..") for segment in decoded.split("/")):
-        return "path must not hold . or .. as a segment"
-    if _NO_NAME.search(decoded):
-        return "path must not hold control characters or backslashes"
-    return ""
-
-
-def as_written(sent: bytes) -> str:
-    """A path and query as an address holds it: what a client sent unencoded and no address may hold is encoded."""
-    return quote(sent, safe=_STANDS_FOR_ITSELF)
-
-
 def ticket_mark(ticket: str) -> str:
     """A ticket's short form for logs, the same at redirector and node: it tells visitors apart and opens nothing."""
     return hashlib.sha256(ticket.encode()).hexdigest()[:8]
@@ -343,3 +311,6 @@ def _is_text(value: object) -> TypeGuard[str]:
     except UnicodeEncodeError:
         return False
     return True
+
+
+"""The pool that serves those who name none."""

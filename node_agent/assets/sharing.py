@@ -10,7 +10,7 @@ from node_agent.assets.browser_files import BrowserFiles
 from node_agent.assets.shelf import Shelf
 from node_agent.errors import EngineError, HostError
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("assets")
 
 
 class Library:

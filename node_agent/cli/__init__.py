@@ -14,14 +14,14 @@ from node_agent.errors import AgentError, ConfigError
 from tmpnb_common.lazy_group import LazyGroup
 
 COMMANDS = {
-    "serve": ("serving:serve", "Keep the pool, hand out sandboxes, cull and refill, until TERM."),
-    "proxy": ("proxying:proxy", "Run nginx in the foreground with the configuration that the agent writes."),
-    "purge": ("purging:purge", "End every sandbox of this node, sessions too, and remove what they left."),
-    "drain": ("asking:drain", "Take no new visitors."),
-    "resume": ("asking:resume", "Take visitors again, unless the fleet drains this node too."),
-    "status": ("asking:status", "Say how many sandboxes are free, starting and in use."),
-    "health": ("asking:health", "Ask the agent whether it works and the engine answers."),
-    "check-image": ("images:check", "Start one sandbox of IMAGE and walk through what the agent needs of it."),
+    "serve": ("serve:serve", "Keep the pool, hand out sandboxes, cull and refill, until TERM."),
+    "proxy": ("proxy:proxy", "Run nginx in the foreground with the configuration that the agent writes."),
+    "purge": ("purge:purge", "End every sandbox of this node, sessions too, and remove what they left."),
+    "drain": ("operator:drain", "Take no new visitors."),
+    "resume": ("operator:resume", "Take visitors again, unless the fleet drains this node too."),
+    "status": ("operator:status", "Say how many sandboxes are free, starting and in use."),
+    "health": ("operator:health", "Ask the agent whether it works and the engine answers."),
+    "check-image": ("check_image:check", "Start one sandbox of IMAGE and walk through what the agent needs of it."),
     "config": ("settings:config", "Look at the settings."),
 }
 """Where each is, and what `tmpnb-agent --help` says of it."""

@@ -22,10 +22,6 @@ class Refused(AgentError):  # noqa: N818 - likewise
     """The agent answered, and it was no."""
 
 
-def agent_socket(run_dir: Path) -> Path:
-    return run_dir / "agent.sock"
-
-
 @dataclass(frozen=True, slots=True)
 class LocalAgent:
     """The agent that serves from one run directory."""

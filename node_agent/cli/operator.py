@@ -9,7 +9,8 @@ from typing import Any
 
 import click
 
-from node_agent.cli.local_client import LocalAgent, agent_socket
+from node_agent.cli.local_client import LocalAgent
+from node_agent.directories import agent_socket
 from node_agent.membership import identity
 from node_agent.settings import table as config
 

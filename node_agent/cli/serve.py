@@ -43,7 +43,7 @@ def serve(join: str | None) -> None:
     host.open_to_nginx(settings)
     host.write_proxy_config(settings)
     check_state(settings)
-    logging.getLogger(__name__).info("serving", extra=fields(node=settings.name, run_dir=settings.run_dir))
+    logging.getLogger("cli").info("serving", extra=fields(node=settings.name, run_dir=settings.run_dir))
     try:
         Server(settings, environment).run()
     finally:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from node_agent.pools.culling import Activity
 from node_agent.unix_http import Answer, NoAnswerError, request
 
 LANDING_SECONDS = 5.0
@@ -56,3 +56,15 @@ def _read(socket: Path, target: str) -> Any:
     # A body of nothing but brackets exhausts the parser's stack.
     except (NoAnswerError, ValueError, RecursionError):
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """What Jupyter says of its kernels and terminals."""
+
+    newest: str
+    """The time of their latest message in Jupyter's words; empty where there are none. Only ever compared."""
+    busy: bool
+    """A kernel is computing."""
+    terminals: bool = False
+    """There are any."""

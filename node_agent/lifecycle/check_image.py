@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from node_agent.directories import SOCKET_NAME
 from node_agent.errors import EngineError
 from node_agent.lifecycle.check_server import Finding, base_url_finding, kernel_finding, landing_finding
 from node_agent.runtimes.contract import Launch
@@ -19,9 +20,8 @@ from node_agent.runtimes.docker.engine import DockerEngine
 from node_agent.runtimes.docker.images import Progress
 from node_agent.runtimes.docker.limits import DockerLimits
 from node_agent.runtimes.docker.runtime import DockerRuntime
-from node_agent.sandboxes import name_of, new_key
-from node_agent.settings.values import SOCKET_NAME
 from node_agent.unix_http import listens
+from tmpnb_common.keys import name_of, new_key
 
 LOOK_SECONDS = 0.05
 PROGRESS_SECONDS = 2.0

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
 
+from node_agent.directories import SOCKET_NAME
 from node_agent.jupyter import kernel_session
 from node_agent.jupyter.kernel_session import KernelError
 from node_agent.runtimes.contract import Launch
-from node_agent.sandboxes import base_path
-from node_agent.settings.values import SOCKET_NAME
 from node_agent.unix_http import NoAnswerError, request
+from tmpnb_common.keys import base_path
 
 KERNEL_SECONDS = 60.0
 ANSWER_SECONDS = 10.0

@@ -10,16 +10,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from node_agent.errors import EngineError, HostError
+from node_agent.jupyter.client import Activity
 from node_agent.lifecycle.removals import Removals
 from node_agent.lifecycle.starter import Starter
-from node_agent.pools.culling import Activity, Limits, Look, at_work, check_due, why_cull
+from node_agent.pools.culling import Limits, Look, at_work, check_due, why_cull
 from node_agent.pools.ledger import Standing
 from node_agent.pools.pools import Pools
 from node_agent.pools.trials import EARLY_SECONDS, End
 from node_agent.runtimes.contract import Instance, Runtime
-from node_agent.sandboxes import Sandbox, State, base_path, name_of, redact
+from node_agent.sandboxes import Sandbox, State
+from tmpnb_common.keys import base_path, name_of, redact
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("lifecycle")
 
 BEAT_SECONDS = 2.0
 """How often to look at the engine. Claims and ends do not wait for it."""

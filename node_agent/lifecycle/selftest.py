@@ -13,7 +13,8 @@ from node_agent.lifecycle.starter import LOOK_SECONDS, Starter
 from node_agent.pools.pools import Pools, PoolSpec
 from node_agent.pools.trials import Trial
 from node_agent.runtimes.contract import Runtime
-from node_agent.sandboxes import Sandbox, base_path, redact
+from node_agent.sandboxes import Sandbox
+from tmpnb_common.keys import base_path, redact
 
 START_SECONDS = 120.0
 """Longest start that is tried this way. `TMPNB_NODE_START_SECONDS` may be longer, for images that nobody waits for."""

@@ -11,9 +11,10 @@ from pathlib import Path
 from node_agent.errors import EngineError, HostError
 from node_agent.pools.pools import Pools, PoolSpec
 from node_agent.runtimes.contract import Launch, Runtime, Usage
-from node_agent.sandboxes import Sandbox, State, base_path, new_key, redact
+from node_agent.sandboxes import Sandbox, State
+from tmpnb_common.keys import base_path, new_key, redact
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("lifecycle")
 
 LOOK_SECONDS = 0.05
 """How often to look for a socket: short beside the second that a server takes to make it."""

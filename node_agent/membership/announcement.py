@@ -8,10 +8,10 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from node_agent import files
 from node_agent.errors import HostError
-from tmpnb_common import durable
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("membership")
 
 TEXT_LIMIT = 300
 """Characters: a notice at the edge of a page, not a letter."""
@@ -50,7 +50,7 @@ class AnnouncementStore:
         """
         with self._lock:
             announcement = Announcement(text, self._clock() + seconds) if text else Announcement()
-            durable.write_json(self._path, asdict(announcement))
+            files.write_json(self._path, asdict(announcement))
             self._announcement = announcement
             return announcement
 
@@ -58,7 +58,7 @@ class AnnouncementStore:
 def _read(path: Path) -> Announcement:
     """What the file holds. A damaged one is no reason to stop a node: nothing is said then, and the log says why."""
     try:
-        raw = durable.read_json(path) or {}
+        raw = files.read_json(path) or {}
         text, until = raw.get("text", ""), raw.get("until", 0.0)
         if isinstance(text, str) and isinstance(until, int | float):
             return Announcement(text[:TEXT_LIMIT], float(until))

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from hmac import compare_digest
 from pathlib import Path
 
+from node_agent import files
 from node_agent.errors import HostError
-from tmpnb_common import durable
 
 MIN_TOKEN_LENGTH = 22
 """128 bits in base64 or longer."""
@@ -48,12 +48,12 @@ def load(state_dir: Path, token_file: Path, make: Callable[[], str]) -> Identity
     """
     try:
         state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        node = durable.read_json(state_dir / "node.json")
+        node = files.read_json(state_dir / "node.json")
         if node is None:
             node = {"node_id": make()}
-            durable.write_json(state_dir / "node.json", node)
+            files.write_json(state_dir / "node.json", node)
         if not token_file.exists():
-            durable.write_text(token_file, make() + "\n", mode=0o600)
+            files.write_text(token_file, make() + "\n", mode=0o600)
     except OSError as error:
         raise HostError(f"the state directory cannot be used: {error}") from error
     node_id = node.get("node_id")

@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from node_agent import files
 from node_agent.errors import HostError, StaleGeneration
-from tmpnb_common import durable
 from tmpnb_common.wire import NodeState
 
 STATES: tuple[NodeState, ...] = ("active", "draining")
@@ -51,7 +51,7 @@ class IntentStore:
         self._path = path
         self._clock = clock
         self._lock = threading.Lock()
-        self._intent = _parse(path, durable.read_json(path))
+        self._intent = _parse(path, files.read_json(path))
 
     @property
     def current(self) -> Intent:
@@ -79,7 +79,7 @@ class IntentStore:
             return self._keep(Intent(self._intent.own, decision, generation))
 
     def _keep(self, intent: Intent) -> Intent:
-        durable.write_json(self._path, asdict(intent))
+        files.write_json(self._path, asdict(intent))
         self._intent = intent
         return intent
 

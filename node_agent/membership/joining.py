@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 from tmpnb_common.bounded_reading import BoundedResponse, Budget, TooLongError
 from tmpnb_common.log_lines import fields
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("membership")
 
 CALL_SECONDS = 10.0
 """The redirector asks the node back before it answers."""

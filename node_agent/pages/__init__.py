@@ -24,10 +24,10 @@ from jinja2 import (
     TemplateError,
 )
 
+from node_agent import files
 from node_agent.errors import HostError
-from tmpnb_common import durable
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("pages")
 
 STATIC = ("gone", "broken", "cookies")
 """Pages that nginx serves from files."""
@@ -75,9 +75,9 @@ class Pages:
         # nginx's workers read them as another user.
         directory.chmod(0o755)
         for page in STATIC:
-            durable.write_text(directory / f"{page}.html", self._fill(self._all, page, {}))
+            files.write_text(directory / f"{page}.html", self._fill(self._all, page, {}))
         for name in SCRIPTS:
-            durable.write_text(directory / f"{name}.js", script(name))
+            files.write_text(directory / f"{name}.js", script(name))
 
     def _compile(self, name: str) -> Template:
         try:

@@ -12,9 +12,9 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from node_agent import files
 from node_agent.errors import HostError, UnknownPool
 from node_agent.pools.pools import Pools, PoolSpec
-from tmpnb_common import durable
 
 FIELDS = ("image", "warm", "capacity")
 """What can be changed at run time."""
@@ -32,7 +32,7 @@ class PoolChanges:
         self._path = path
         self._configured = {spec.name: spec for spec in configured}
         self._lock = threading.Lock()
-        self._specs = {spec.name: spec for spec in _applied(path, self._configured, durable.read_json(path) or {})}
+        self._specs = {spec.name: spec for spec in _applied(path, self._configured, files.read_json(path) or {})}
 
     def specs(self) -> list[PoolSpec]:
         """Every pool as it is wanted now."""
@@ -50,7 +50,7 @@ class PoolChanges:
                 raise UnknownPool(name)
             wanted = changed(self._specs[name], image=image, warm=warm, capacity=capacity)
             specs = {**self._specs, name: wanted}
-            durable.write_json(self._path, {"pools": dict(self._differences(specs.values()))})
+            files.write_json(self._path, {"pools": dict(self._differences(specs.values()))})
             self._specs = specs
             pools.respec(wanted)
             return wanted

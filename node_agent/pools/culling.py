@@ -17,6 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from node_agent.jupyter.client import Activity
 from node_agent.sandboxes import Sandbox
 
 CHECK_SECONDS = 30.0
@@ -31,18 +32,6 @@ SHORTEST_MEASURE_SECONDS = 5.0
 """The processor time of less is taken for that of so long: one burst of requests is no work."""
 
 Reason = Literal["idle", "max_age", "unvisited", "dead"]
-
-
-@dataclass(frozen=True, slots=True)
-class Activity:
-    """What Jupyter says of its kernels and terminals."""
-
-    newest: str
-    """The time of their latest message in Jupyter's words; empty where there are none. Only ever compared."""
-    busy: bool
-    """A kernel is computing."""
-    terminals: bool = False
-    """There are any."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,10 +30,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from node_agent.directories import SOCKET_NAME
 from node_agent.errors import HostError
 from node_agent.pools.steady_clock import SteadyClock
-from node_agent.sandboxes import is_key, name_of
-from node_agent.settings.values import SOCKET_NAME
+from tmpnb_common.keys import is_key, name_of
 
 OPEN_MODE = 0o777
 """Until the socket is there: any user of any image must be able to make it."""

@@ -28,10 +28,11 @@ from node_agent.pools.planning import (
 from node_agent.pools.table import Roster
 from node_agent.pools.trials import ENDS_KEPT, End, Trial, trial_due, unfit
 from node_agent.runtimes.contract import ImageState
-from node_agent.sandboxes import Sandbox, name_of
+from node_agent.sandboxes import Sandbox
+from tmpnb_common.keys import name_of
 from tmpnb_common.wire import PoolStats, Refusal
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("pools")
 
 
 @dataclass(frozen=True, slots=True)

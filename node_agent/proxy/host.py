@@ -9,11 +9,11 @@ import stat
 import threading
 import time
 
+from node_agent import files
 from node_agent.errors import HostError
 from node_agent.pages import Pages
 from node_agent.proxy import nginx, open_files
 from node_agent.settings.table import Settings
-from tmpnb_common import durable
 
 LOOK_SECONDS = 0.1
 
@@ -96,4 +96,4 @@ def write_proxy_config(settings: Settings, *, least: int = CONNECTIONS) -> None:
     connections = open_files.allowed(max(least, open_files.of_nginx(settings.slots)))
     text = nginx.render(settings, as_root=os.geteuid() == 0, connections=connections)
     Pages(settings.entry_url, settings.templates_dir).write(settings.run_dir / "pages")
-    durable.write_text(settings.run_dir / "nginx.conf", text)
+    files.write_text(settings.run_dir / "nginx.conf", text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import resource
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("proxy")
 
 OWN = 256
 """Of an agent or an nginx at rest with room to spare: threads, sockets of callers, the engine, pages."""

@@ -23,7 +23,7 @@ from node_agent.errors import HostError
 from node_agent.proxy.listeners import NO_LISTENERS, Listeners
 from node_agent.settings.table import environment
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("proxy")
 
 LOOK_SECONDS = 0.5
 """How often to look for a new configuration, and whether nginx still runs."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -66,25 +65,6 @@ class Usage:
     """Bytes that it uses now, files in it included."""
     processor_seconds: float | None = None
     """That all its processes have used since it started; None: unknown."""
-
-
-@dataclass(frozen=True, slots=True)
-class TerminalProcess:
-    """One process as job control sees it: numbers of processes, groups and sessions."""
-
-    pid: int
-    group: int
-    session: int
-    foreground: int
-    """The group that is in the foreground of its terminal; -1: it has none."""
-
-
-def runs_program(processes: Iterable[TerminalProcess]) -> bool:
-    """Whether somebody has started a program in a terminal that is not done yet.
-
-    The leader of a terminal's session is its shell. While it waits for a line it is in the foreground itself.
-    """
-    return any(each.pid == each.session and each.foreground > 0 and each.foreground != each.group for each in processes)
 
 
 class Runtime(Protocol):

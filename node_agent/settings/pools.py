@@ -10,9 +10,7 @@ from node_agent.pools.culling import Limits
 from node_agent.runtimes.docker.limits import DockerLimits
 from node_agent.settings import docker as docker_settings
 from node_agent.settings.values import PREFIX, Setting
-
-DEFAULT = "default"
-"""The pool that serves the entry URL."""
+from tmpnb_common.wire import DEFAULT_POOL
 
 LIFE = ("cull_idle_seconds", "max_age_seconds", "unvisited_seconds")
 OWN = frozenset({"image", "command", "landing", "warm", "capacity", "trial_cell", *LIFE}) | docker_settings.FIELDS
@@ -49,9 +47,9 @@ def read(
     rows = [row for row in table if row.field in OWN]
     problems: list[str] = []
     found = []
-    for pool in (DEFAULT, *values["pools"]):
+    for pool in (DEFAULT_POOL, *values["pools"]):
         own: dict[str, Any] = {}
-        for row in rows if pool != DEFAULT else ():
+        for row in rows if pool != DEFAULT_POOL else ():
             name = variable(pool, row)
             if name in environment:
                 try:
@@ -61,7 +59,7 @@ def read(
         if "capacity" in own:
             # As for the default pool: everything is kept ready unless said otherwise.
             own.setdefault("warm", own["capacity"])
-        if "image" not in own and pool != DEFAULT:
+        if "image" not in own and pool != DEFAULT_POOL:
             # The same image a second time would be a slip, not a wish.
             own["image"] = ""
         of_pool = {**values, **own}

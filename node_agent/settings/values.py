@@ -14,15 +14,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from node_agent.directories import SOCKET_NAME, SOCKET_PATH_LIMIT
 from node_agent.jupyter import command
-from node_agent.sandboxes import KEY_LENGTH
+from tmpnb_common.keys import KEY_LENGTH
 from tmpnb_common.landing import MOST_PREFIXES
 from tmpnb_common.landing import PREFIX as PREFIX_OF_PATH
-
-SOCKET_PATH_LIMIT = 107
-"""Linux ends a UNIX socket's path there."""
-
-SOCKET_NAME = "jupyter.sock"
 
 PREFIX = "TMPNB_NODE_"
 

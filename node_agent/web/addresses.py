@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from node_agent.sandboxes import base_path, name_of
+from tmpnb_common.keys import base_path, name_of
 
 
 @dataclass(frozen=True, slots=True)

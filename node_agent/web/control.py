@@ -10,14 +10,15 @@ from flask import Blueprint, Response, jsonify
 from node_agent.membership.announcement import LONGEST_SECONDS, TEXT_LIMIT, Announcement
 from node_agent.membership.intent import Intent
 from node_agent.pools.culling import last_activity, next_end
-from node_agent.sandboxes import Sandbox, redact
+from node_agent.sandboxes import Sandbox
 from node_agent.web import incoming
 from node_agent.web.answers import BadRequest
 from node_agent.web.node import Node
+from tmpnb_common.keys import redact
 from tmpnb_common.log_lines import fields
 from tmpnb_common.wire import NodeState
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("web")
 
 SHOWN = frozenset({"starting", "ready", "claimed"})
 """And sessions that are ending. What is tried out is nobody's business."""

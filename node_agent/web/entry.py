@@ -8,11 +8,11 @@ from collections.abc import Container
 from flask import Blueprint, Response, request
 from werkzeug.exceptions import NotFound
 
-from node_agent.settings.pools import DEFAULT
 from node_agent.web import answers, incoming
 from node_agent.web.node import Node
 from tmpnb_common.landing import path_inside
-from tmpnb_common.wire import Refusal, as_written
+from tmpnb_common.paths import as_written
+from tmpnb_common.wire import DEFAULT_POOL, Refusal
 
 EMPTY_PART = re.compile(r"(?:/[^/]*)?/(?:/|%2[fF])")
 """Begins a path that makes no sense in a sandbox: Jupyter would take it for a file outside the visitor's directory."""
@@ -35,7 +35,7 @@ def blueprint(node: Node) -> Blueprint:
         if "prefetch" in request.headers.get("Sec-Purpose", request.headers.get("Purpose", "")):
             # A browser that guesses where its user will go takes nothing; it asks again when they do.
             return Response(status=503)
-        claimed = node.pools.claim(DEFAULT)
+        claimed = node.pools.claim(DEFAULT_POOL)
         if isinstance(claimed, Refusal):
             return no_room(node, claimed)
         return Response(status=302, headers={"Location": node.addresses.sandbox(claimed.key, wanted)})

@@ -16,10 +16,9 @@ from node_agent.pools.changes import PoolChanges
 from node_agent.pools.culling import Limits
 from node_agent.pools.pools import Pools
 from node_agent.runtimes.contract import ImageState
-from node_agent.settings.pools import DEFAULT
 from node_agent.web.addresses import Addresses
 from tmpnb_common.landing import prefixes_beyond
-from tmpnb_common.wire import PROTOCOL, NodeStats
+from tmpnb_common.wire import DEFAULT_POOL, PROTOCOL, NodeStats
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +72,7 @@ class Node:
             available=sum(pool.available for pool in pools.values()),
             capacity=sum(pool.capacity for pool in pools.values()),
             version=self.version,
-            container_image=pools[DEFAULT].image,
+            container_image=pools[DEFAULT_POOL].image,
             protocol=PROTOCOL,
             node_id=self.identity.node_id,
             boot_id=self.identity.boot_id,

@@ -6,14 +6,13 @@ import logging
 
 from flask import Blueprint, Response, jsonify
 
-from node_agent.settings.pools import DEFAULT
 from node_agent.web import answers, incoming
 from node_agent.web.answers import BadRequest
 from node_agent.web.node import Node
 from tmpnb_common.log_lines import fields
-from tmpnb_common.wire import Claim, Refusal, ticket_mark
+from tmpnb_common.wire import DEFAULT_POOL, Claim, Refusal, ticket_mark
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("web")
 
 ROBOTS = "User-agent: *\n" + "".join(
     f"Disallow: {path}\n" for path in ("/user/", "/spawn/", "/api/", "/lab", "/tree", "/-/")
@@ -34,7 +33,7 @@ def blueprint(node: Node) -> Blueprint:
         if node.fleet_only and not trusted:
             return answers.refusal(Refusal("forbidden", "this node serves only its fleet"))
         body = incoming.read_body()
-        pool = body.text("pool", DEFAULT, limit=63)
+        pool = body.text("pool", DEFAULT_POOL, limit=63)
         landing = node.landing_of(pool)
         several = body.tickets()
         if several is not None:

@@ -11,9 +11,10 @@ from flask import Blueprint, Response, jsonify
 
 from node_agent.errors import UnknownSandbox
 from node_agent.pools.culling import check_pace, next_end
-from node_agent.sandboxes import Sandbox, name_of
+from node_agent.sandboxes import Sandbox
 from node_agent.web import answers
 from node_agent.web.node import Node
+from tmpnb_common.keys import name_of
 
 MOST = 4
 """A warning takes up at most this part of the limit that it is about: one that is always there warns of nothing."""

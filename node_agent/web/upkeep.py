@@ -6,12 +6,12 @@ from flask import Blueprint, Response, jsonify
 
 from node_agent.errors import UnknownPool
 from node_agent.lifecycle.selftest import QUEUE_SECONDS
-from node_agent.settings.pools import DEFAULT
 from node_agent.settings.values import IMAGE_NAME
 from node_agent.web import answers, incoming
 from node_agent.web.answers import BadRequest
 from node_agent.web.metrics import CONTENT_TYPE, Sample, exposition
 from node_agent.web.node import Node
+from tmpnb_common.wire import DEFAULT_POOL
 
 MOST = 10_000
 """Sandboxes in a pool, as for the settings."""
@@ -46,7 +46,7 @@ def blueprint(node: Node) -> Blueprint:
     @routes.post("/api/selftest")
     def selftest() -> Response:
         incoming.require_token(node.identity)
-        outcome = node.selftest.run(incoming.read_body().text("pool", DEFAULT, limit=63), patience=QUEUE_SECONDS)
+        outcome = node.selftest.run(incoming.read_body().text("pool", DEFAULT_POOL, limit=63), patience=QUEUE_SECONDS)
         if outcome.passed:
             return jsonify(status="passed", message=outcome.message, **outcome.measured)
         return answers.answer(503, "selftest_failed", outcome.message, **outcome.measured)

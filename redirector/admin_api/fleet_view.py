@@ -10,9 +10,9 @@ from redirector.config import Settings
 from redirector.counters.visitor_counts import by_minute
 from redirector.model.board import alarms
 from redirector.model.nodes import pools_of, standing
+from redirector.model.picture import MINUTES, Picture
 from redirector.model.slot_counts import SlotCounts, counts_now, counts_of, is_current, total
-from redirector.operations.overview import MINUTES, Picture
-from redirector.web.visitors.public import VERSION
+from tmpnb_common.version import VERSION
 
 STALE_BEATS = 3
 STALE_SECONDS = 5.0

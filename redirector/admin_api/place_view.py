@@ -5,9 +5,10 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
-from redirector.model.nodes import DEFAULT_POOL, slots, standing
+from redirector.model.nodes import slots, standing
+from redirector.model.picture import Picture
 from redirector.model.placement import choose, ranking_of, verdict
-from redirector.operations.overview import Picture
+from tmpnb_common.wire import DEFAULT_POOL
 
 
 def place_json(picture: Picture, pool: str, rng: Random) -> dict[str, Any]:

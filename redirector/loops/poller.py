@@ -18,6 +18,7 @@ from redirector.loops.session_ends import OLDER_REGISTRY, end_sessions, is_due, 
 from redirector.memory.outbox import Reports
 from redirector.memory.view import View
 from redirector.model.board import Board, cut_off
+from redirector.model.events import Event, Sighting
 from redirector.model.nodes import (
     Failure,
     Health,
@@ -34,12 +35,12 @@ from redirector.model.nodes import (
 )
 from redirector.node_client.client import AgentClient
 from redirector.store.boards import Boards
-from redirector.store.journal import Event, Journal, Sighting
+from redirector.store.journal import Journal
 from redirector.store.registry import Registry
 from tmpnb_common.log_lines import fields
 from tmpnb_common.wire import NodeStats
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("loops")
 
 PARALLEL = 32
 """Nodes that are asked at the same time: with all of them hung, the rest still has its turn within a beat or two."""

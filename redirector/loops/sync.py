@@ -16,7 +16,7 @@ from redirector.store.journal import Journal
 from redirector.store.leases import Leases
 from redirector.store.registry import Registry
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("loops")
 
 GLANCE_SECONDS = 0.15
 GLANCES_A_TURN = 3

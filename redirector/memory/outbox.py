@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from threading import Event as Flag
 from threading import Lock
 
-from redirector.store.journal import Event, Sighting
+from redirector.model.events import Event, Sighting
 
 KEPT = 1000
 """Events and sightings that wait while the database is away; beyond it the oldest go."""

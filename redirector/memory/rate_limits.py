@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from redirector.memory.bucket_table import BucketTable
-from redirector.model.clients import ONE_WIDTH, Network, Share, Width, shares_of
+from redirector.model.clients import ONE_WIDTH, Network, PlaceBound, Share, Width, shares_of
 
 LONGEST_HOLD_SECONDS = 300.0
 """Who would have to wait longer than this for their turn is told to come back later."""
@@ -30,14 +30,6 @@ class Allowance:
     widths: Sequence[Width] = ONE_WIDTH
     places: int = 0
     """In the waiting room; 0: no limit."""
-
-
-@dataclass(frozen=True, slots=True)
-class PlaceBound:
-    """How many places of the waiting room those may hold whose client begins with `client`."""
-
-    client: str
-    most: int
 
 
 class Limits:

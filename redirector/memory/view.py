@@ -8,8 +8,9 @@ from threading import Lock
 
 from redirector.memory.free_slots import Tally
 from redirector.model.board import Board
-from redirector.model.nodes import DEFAULT_POOL, Health, Node
+from redirector.model.nodes import Health, Node
 from redirector.model.placement import Ranking, ranking_of
+from tmpnb_common.wire import DEFAULT_POOL
 
 DOUBTED_POLLS = 2
 """A doubt ends when the board has this many further polls of the node: the first may have begun before the claim that

@@ -10,7 +10,7 @@ from redirector.errors import DatabaseAwayError
 from redirector.model.waiting_room import Queue
 from redirector.store.tickets import Tickets
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("memory")
 
 TURN_SECONDS = 0.5
 TURNS_A_SWEEP = 20

@@ -85,3 +85,11 @@ def client_address(peer: str, forwarded: str | None, proxies: int, free: Sequenc
     hops = forwarded.split(",")
     ip = parsed_address(hops[-proxies]) if len(hops) >= proxies else None
     return "" if ip is None else str(ip)
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceBound:
+    """How many places of the waiting room those may hold whose client begins with `client`."""
+
+    client: str
+    most: int

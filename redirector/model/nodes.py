@@ -14,7 +14,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from redirector.errors import BadRequestError
-from tmpnb_common.wire import NodeState, NodeStats, PoolStats
+from tmpnb_common.wire import DEFAULT_POOL, NodeState, NodeStats, PoolStats
 
 DOWN_AFTER = 3
 """Bad polls in a row after which a node is down: at one poll every 2 s a restart of its agent stays a suspicion."""
@@ -25,8 +25,6 @@ DEBT_OF_CLAIM = 10
 """Good polls that a suspect owes before it counts as up: after one bad poll, after having been down, and after a
 failed claim, which weighs more because polls had not noticed what visitors met."""
 
-DEFAULT_POOL = "default"
-"""The pool that serves those who name none."""
 
 NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 

@@ -12,7 +12,8 @@ from random import Random
 from typing import Literal
 
 from redirector.model.board import Board
-from redirector.model.nodes import DEFAULT_POOL, Health, Node, slots, standing
+from redirector.model.nodes import Health, Node, slots, standing
+from tmpnb_common.wire import DEFAULT_POOL
 
 SAMPLE = 48
 """Nodes that are looked at for one visitor. Of more, a random sample of this size is ranked: the decision costs the

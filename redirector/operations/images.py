@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from redirector.errors import NodeFailedError, UnknownNodeError, UnknownPoolError
-from redirector.model.nodes import DEFAULT_POOL, Failure, Node
+from redirector.model.events import Event
+from redirector.model.nodes import Failure, Node
 from redirector.node_client.client import AgentClient, Fetch, Selftest
 from redirector.operations.node_changes import Decision
-from redirector.store.journal import Event
 from redirector.store.registry import Registry
 from redirector.store.rolls import Rolls
+from tmpnb_common.wire import DEFAULT_POOL
 
 
 class Upkeep:

@@ -16,11 +16,11 @@ from redirector.errors import (
     UnknownNodeError,
 )
 from redirector.model.board import Board
+from redirector.model.events import Event
 from redirector.model.guards import refuse_unless_spared
 from redirector.model.nodes import Failure, Node, Trouble, checked_name, default_name, normalised_url
 from redirector.node_client.client import AgentClient
 from redirector.store.boards import Boards
-from redirector.store.journal import Event
 from redirector.store.registry import Change, Registry
 from tmpnb_common.wire import NodeState, NodeStats
 

@@ -2,41 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import replace
 from threading import Lock
 
 from redirector.errors import DatabaseAwayError
 from redirector.memory.view import View
-from redirector.model.board import Board
-from redirector.model.nodes import Node, WantedImage
-from redirector.model.waiting_room import Line
+from redirector.model.picture import MINUTES, Picture
 from redirector.operations.live_stats import LiveStats
 from redirector.store.boards import Boards
 from redirector.store.journal import Journal
 from redirector.store.registry import Registry
 from redirector.store.rolls import Rolls
 from redirector.store.tickets import Tickets
-
-MINUTES = 60
-"""That a picture looks back."""
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """Everything of one moment. With the database away the numbers that only it has are missing, and it says why."""
-
-    at: float
-    nodes: Mapping[str, Node]
-    board: Board
-    counters: Mapping[str, int] = field(default_factory=dict)
-    waiting: Mapping[str, Line] = field(default_factory=dict)
-    """The waiting room, by pool; those only where somebody waits or was let in lately."""
-    minutes: Mapping[str, list[int]] = field(default_factory=dict)
-    """What the counters grew by in each of the last 60 minutes, oldest first."""
-    wanted: Mapping[str, Mapping[str, WantedImage]] = field(default_factory=dict)
-    """What the fleet moved pools to, by node and pool."""
-    database_problem: str = ""
 
 
 class Overview:

@@ -6,12 +6,12 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from redirector.errors import AmbiguousSessionError, NodeFailedError, UnknownNodeError, UnknownSessionError
+from redirector.model.events import Event
 from redirector.model.nodes import Failure, Node
 from redirector.model.sessions import VisitorSession
 from redirector.node_client.client import AgentClient
 from redirector.node_client.fan_out import FanOut
 from redirector.operations.node_changes import Decision
-from redirector.store.journal import Event
 from redirector.store.registry import Registry
 
 SECONDS = 4.0

@@ -14,11 +14,11 @@ from redirector.memory.outbox import Reports
 from redirector.memory.rate_limits import Limits
 from redirector.memory.view import View
 from redirector.memory.waiting import Room
-from redirector.model.nodes import DEFAULT_POOL
 from redirector.model.waiting_room import FRONT, SLOWEST_SECONDS, Offer, Place, ask_again_seconds
 from redirector.placing.outcomes import Outcome, Reason, Refused, Visit, Waiting
 from redirector.placing.placer import NotPlaced, Placed, Placer
 from redirector.store.tickets import Ticket, Tickets
+from tmpnb_common.wire import DEFAULT_POOL
 
 PLENTY = 32
 """With so many more free slots than people waiting, a newcomer takes nobody's: there is no need to ask the database."""

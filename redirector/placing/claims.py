@@ -8,9 +8,9 @@ from typing import Protocol
 
 from redirector.memory.outbox import Reports
 from redirector.memory.view import PoolView, View
+from redirector.model.events import Sighting
 from redirector.model.nodes import Failure, Node
 from redirector.node_client.client import Wish
-from redirector.store.journal import Sighting
 from tmpnb_common.wire import Claim, Refusal
 
 Answer = Claim | Refusal | Failure

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from redirector.model.nodes import DEFAULT_POOL
 from redirector.model.waiting_room import Place
 from redirector.placing.placer import Placed
+from tmpnb_common.wire import DEFAULT_POOL
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,16 +12,16 @@ from typing import Literal
 from redirector.counters.histograms import PLACEMENT, observed
 from redirector.memory.outbox import Reports
 from redirector.memory.view import PoolView, View
-from redirector.model.nodes import DEFAULT_POOL, Failure, Node, Trouble
+from redirector.model.nodes import Failure, Node, Trouble
 from redirector.model.placement import Outcome, Status, choose, senseless, verdict
 from redirector.node_client.client import Wish
 from redirector.placing.abandonment import Abandonment
 from redirector.placing.batching import Gathering
 from redirector.placing.claims import Answer, Claims, Client
 from tmpnb_common.log_lines import fields
-from tmpnb_common.wire import Claim, Refusal, ticket_mark
+from tmpnb_common.wire import DEFAULT_POOL, Claim, Refusal, ticket_mark
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("placing")
 
 HOPELESS_TRIES = 8
 """Nodes without a free slot, as far as is known, that are asked for one visitor: something may have become free since.

@@ -10,8 +10,8 @@ from threading import Event as Flag
 from redirector.memory.outbox import Reports
 from redirector.memory.view import View
 from redirector.model.board import host_of
+from redirector.model.events import Sighting
 from redirector.model.nodes import Failure, Health, Node
-from redirector.store.journal import Sighting
 from tmpnb_common.wire import NodeStats
 
 LOOK_SECONDS = 1.0

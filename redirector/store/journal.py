@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 from sqlalchemy import ColumnElement, Connection, Table, bindparam, delete, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from redirector.model.events import Event, Sighting
 from redirector.store import tables
 from redirector.store.database import Database
 
@@ -19,29 +20,6 @@ SIGHTINGS_AT_ONCE = 1000
 
 KEPT_MINUTES = 24 * 60
 """Charts show an hour; a day is kept for whoever looks in the morning."""
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One line of history. `by` is an operator's word, or `poller` for what the fleet noticed by itself."""
-
-    at: float
-    kind: str
-    node: str = ""
-    by: str = ""
-    reason: str = ""
-    id: int | None = None
-    """Given by the database."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sighting:
-    """What a visitor's claim met at a node, or what another host found there."""
-
-    node: str
-    proved: bool
-    reason: str = ""
-    """Why it failed; of one that is proved, how, if not by a claim."""
 
 
 class Journal:

@@ -8,10 +8,11 @@ from dataclasses import asdict, replace
 
 from sqlalchemy import Connection, Row, delete, insert, select, text, update
 
+from redirector.model.events import Event
 from redirector.model.nodes import Node
 from redirector.store import tables
 from redirector.store.database import Database
-from redirector.store.journal import Event, write_event
+from redirector.store.journal import write_event
 
 LOCK = 0x746D706E63
 """The advisory lock of PostgreSQL under which the registry changes, one operator at a time."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from sqlalchemy import delete, insert, select, update
 
+from redirector.model.events import Event
 from redirector.model.nodes import WantedImage
 from redirector.store import tables
 from redirector.store.database import Database
-from redirector.store.journal import Event, write_event
+from redirector.store.journal import write_event
 
 
 class Rolls:

@@ -15,7 +15,7 @@ from redirector.errors import SchemaTooNewError
 from redirector.store.database import Database
 from tmpnb_common.log_lines import fields
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("store")
 
 LOCK = 0x746D706E62
 """The advisory lock of PostgreSQL under which schemas change: the letters of tmpnb."""

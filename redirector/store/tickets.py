@@ -9,7 +9,7 @@ from typing import Literal
 
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, func, insert, not_, select, text, update
 
-from redirector.memory.rate_limits import PlaceBound
+from redirector.model.clients import PlaceBound
 from redirector.model.waiting_room import (
     LATELY_SECONDS,
     Facts,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from redirector.store.journal import Event
+from redirector.model.events import Event
 
 FIELDS = ("id", "at", "kind", "node", "by", "reason")
 

@@ -31,7 +31,7 @@ from redirector.errors import (
 )
 from redirector.web.pages import page
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("web")
 
 STATUS: dict[type[FleetError], int] = {
     BadRequestError: 400,

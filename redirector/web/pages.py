@@ -12,7 +12,7 @@ from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PackageLoader, T
 from redirector.config import Settings
 from redirector.errors import ConfigError
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("web")
 
 PACKAGE = "redirector.web"
 OWN = "tmpnb_own_pages"

@@ -10,14 +10,15 @@ from pathlib import Path
 
 from node_agent.jupyter import client as jupyter_client
 from node_agent.pools.culling import CHECK_SECONDS
-from node_agent.sandboxes import Sandbox, base_path
-from node_agent.settings.pools import DEFAULT
+from node_agent.sandboxes import Sandbox
 from node_agent.unix_http import request
 from tests.bench.report import Table, percentile
 from tests.support.live_fleet import LiveNode
 from tests.support.live_node import live_node
 from tests.support.node_pools import Bench, one_bench
 from tests.support.waiting import wait_until
+from tmpnb_common.keys import base_path
+from tmpnb_common.wire import DEFAULT_POOL
 
 SLOTS = 40
 CROWD = 200
@@ -63,7 +64,7 @@ def a_crowd() -> list[list[str]]:
 
         def claim(_: int) -> tuple[object, float]:
             begun = time.perf_counter()
-            return bench.pools.claim(DEFAULT), time.perf_counter() - begun
+            return bench.pools.claim(DEFAULT_POOL), time.perf_counter() - begun
 
         begun = time.perf_counter()
         answers = list(crowd.map(claim, range(CROWD)))

@@ -33,9 +33,9 @@ def share(extensions: int, seconds: float) -> float:
         page.evaluate(EXTENSION, extensions)
         page.wait_for_timeout(LOAD_SECONDS * 1000)
         [server] = [each for each in node.processes() if "node_agent.jupyter.lab_launcher" in each.cmdline()]
-        before, began = tree_usage(server).processor_seconds or 0.0, time.monotonic()
+        before, began = tree_usage(server)[1] or 0.0, time.monotonic()
         page.wait_for_timeout(seconds * 1000)
-        return ((tree_usage(server).processor_seconds or 0.0) - before) / (time.monotonic() - began)
+        return ((tree_usage(server)[1] or 0.0) - before) / (time.monotonic() - began)
 
 
 def main() -> None:

@@ -26,10 +26,10 @@ from node_agent.jupyter.client import landing_problem
 from node_agent.jupyter.command import JUPYTER_LAB, expand
 from node_agent.runtimes.docker.engine import DockerEngine
 from node_agent.runtimes.docker.limits import DockerLimits
-from node_agent.sandboxes import base_path, new_key
 from tests.bench.report import Table, machine
 from tests.support.docker_host import BASE_IMAGE, ROOT, build, docker_host, notebook_image
 from tests.support.waiting import wait_until
+from tmpnb_common.keys import base_path, new_key
 
 ROUNDS = 5
 READY_SECONDS = 60.0

@@ -15,11 +15,11 @@ import pytest
 
 from node_agent.runtimes.contract import Launch, Runtime
 from node_agent.runtimes.process.runtime import ProcessRuntime
-from node_agent.sandboxes import ALPHABET, base_path, name_of, new_key
 from node_agent.unix_http import listens, request
 from tests.support.docker_host import docker_host, local_engine, sandbox_image
 from tests.support.node_fakes import FakeEngine, FakeRuntime
 from tests.support.waiting import wait_until
+from tmpnb_common.keys import ALPHABET, base_path, name_of, new_key
 
 STUB = Path(__file__).parents[1] / "support" / "stub_server.py"
 DEADLINE = 30.0

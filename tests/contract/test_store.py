@@ -13,10 +13,11 @@ from sqlalchemy import QueuePool, text
 
 from redirector.errors import DatabaseAwayError, SchemaTooNewError
 from redirector.model.board import Board
+from redirector.model.events import Event, Sighting
 from redirector.store import tables
 from redirector.store.boards import Boards
 from redirector.store.database import BUSY_SECONDS, Database
-from redirector.store.journal import Event, Journal, Sighting
+from redirector.store.journal import Journal
 from redirector.store.leases import POLLER, Leases
 from redirector.store.postgres import ANSWER_SECONDS
 from redirector.store.registry import Registry

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import text
 
-from redirector.memory.rate_limits import PlaceBound
+from redirector.model.clients import PlaceBound
 from redirector.model.waiting_room import LATELY_SECONDS, Offer
 from redirector.store.database import Database
 from redirector.store.tickets import CLAIM_SECONDS, KEPT_SECONDS, Ticket, Tickets

@@ -15,8 +15,9 @@ from sqlalchemy import Connection, MetaData, insert, select, text
 
 from redirector.errors import SchemaTooNewError
 from redirector.model.board import Board, BoardWriter
+from redirector.model.events import Event
 from redirector.store.database import Database
-from redirector.store.journal import Event, Journal
+from redirector.store.journal import Journal
 from redirector.store.registry import Registry
 from redirector.store.schema import configuration, migrate
 from redirector.store.tickets import Tickets

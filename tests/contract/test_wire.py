@@ -11,20 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from node_agent.web import MAX_BODY
+from tmpnb_common.paths import PATH_LIMIT, as_written, path_problem
 from tmpnb_common.wire import (
-    PATH_LIMIT,
     TICKETS_AT_ONCE,
     Claim,
     NodeStats,
     PoolStats,
     Refusal,
     WireError,
-    as_written,
     parse_claim,
     parse_claims,
     parse_refusal,
     parse_stats,
-    path_problem,
 )
 
 COUNTS = st.integers(0, 2**40)

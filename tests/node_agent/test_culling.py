@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from node_agent.pools.culling import Activity, Limits, Look, at_work, check_due, check_pace, next_end, why_cull
+from node_agent.jupyter.client import Activity
+from node_agent.pools.culling import Limits, Look, at_work, check_due, check_pace, next_end, why_cull
 from node_agent.sandboxes import Sandbox, State
 
 LIMITS = Limits(idle=3600, max_age=14400, unvisited=60)

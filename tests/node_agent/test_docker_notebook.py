@@ -13,9 +13,9 @@ from node_agent.jupyter.command import JUPYTER_LAB
 from node_agent.runtimes.contract import Launch
 from node_agent.runtimes.docker.engine import DockerEngine
 from node_agent.runtimes.docker.limits import DockerLimits
-from node_agent.sandboxes import base_path
 from node_agent.unix_http import request
 from tests.support.docker_host import ROOT, docker_host, local_engine, notebook_image
+from tmpnb_common.keys import base_path
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
 

@@ -15,9 +15,9 @@ from node_agent.jupyter.command import JUPYTER_LAB
 from node_agent.runtimes.docker.engine import DockerEngine
 from node_agent.runtimes.docker.limits import DockerLimits
 from node_agent.runtimes.docker.seccomp import PROFILE
-from node_agent.sandboxes import base_path
 from node_agent.settings import docker as docker_settings
 from tests.support.docker_host import DockerHost, docker_host, inside, local_engine, notebook_image, sandbox_image
+from tmpnb_common.keys import base_path
 
 EPERM, ENOSYS = 1, 38
 

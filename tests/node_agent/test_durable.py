@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from node_agent import files
 from node_agent.errors import HostError, StaleGeneration
 from node_agent.membership import identity
 from node_agent.membership.intent import IntentStore
 from tests.support.node_fakes import Clock
-from tmpnb_common import durable
 
 
 def load(path: Path, token: str = "token") -> identity.Identity:
@@ -20,8 +20,8 @@ def load(path: Path, token: str = "token") -> identity.Identity:
 
 def test_a_file_is_replaced_as_a_whole_with_the_mode_asked_for(tmp_path: Path) -> None:
     path = tmp_path / "token"
-    durable.write_text(path, "old", mode=0o600)
-    durable.write_text(path, "new", mode=0o600)
+    files.write_text(path, "old", mode=0o600)
+    files.write_text(path, "new", mode=0o600)
     assert path.read_text() == "new"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert [each.name for each in tmp_path.iterdir()] == ["token"]
@@ -29,20 +29,20 @@ def test_a_file_is_replaced_as_a_whole_with_the_mode_asked_for(tmp_path: Path) -
 
 def test_a_file_that_says_so_already_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "page.html"
-    durable.write_text(path, "ä page")
+    files.write_text(path, "ä page")
     before = path.stat()
-    durable.write_text(path, "ä page")
+    files.write_text(path, "ä page")
     assert path.stat() == before
-    durable.write_text(path, "ä page", mode=0o600)
+    files.write_text(path, "ä page", mode=0o600)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
 def test_a_disk_that_does_not_take_it_is_an_error_and_the_old_text_stays(tmp_path: Path) -> None:
     path = tmp_path / "intent.json"
-    durable.write_text(path, "old")
+    files.write_text(path, "old")
     (tmp_path / ".intent.json.new").mkdir()
     with pytest.raises(HostError, match=r"intent\.json cannot be written: Is a directory"):
-        durable.write_text(path, "new")
+        files.write_text(path, "new")
     assert path.read_text() == "old"
 
 
@@ -51,7 +51,7 @@ def test_a_damaged_file_is_an_error_and_not_an_absent_one(tmp_path: Path, text: 
     path = tmp_path / "intent.json"
     path.write_bytes(text.encode(errors="surrogateescape"))
     with pytest.raises(HostError, match="Mend or remove it"):
-        durable.read_json(path)
+        files.read_json(path)
 
 
 def test_a_node_keeps_its_id_and_its_token_and_gets_a_new_boot_id(tmp_path: Path) -> None:

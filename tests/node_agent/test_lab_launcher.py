@@ -145,7 +145,7 @@ def test_what_costs_much_is_not_imported_and_would_be_without_the_launcher() -> 
 def test_what_was_left_out_can_be_imported_later() -> None:
     code = f"""
 import importlib, sys
-from node_agent import lab_launcher
+from node_agent.jupyter import lab_launcher
 try:
     lab_launcher.main(["--version"])
 except SystemExit:

@@ -10,14 +10,15 @@ import psutil
 import pytest
 import requests
 
-from node_agent.sandboxes import Sandbox, name_of
-from node_agent.settings.pools import DEFAULT
+from node_agent.sandboxes import Sandbox
 from tests.support.docker_host import local_engine
 from tests.support.docker_node import containers, docker_node, ends, remove
 from tests.support.live_fleet import LiveNode
 from tests.support.live_node import claim, settled
 from tests.support.node_pools import Bench, one_bench
 from tests.support.waiting import wait_until
+from tmpnb_common.keys import name_of
+from tmpnb_common.wire import DEFAULT_POOL
 
 ROUNDS, POOL = 20, 10
 
@@ -66,7 +67,9 @@ def test_after_200_claims_and_culls_everything_is_as_before() -> None:
 def one_round(bench: Bench, number: int) -> set[str]:
     """Everything is claimed and culled, and the pool is full again."""
     bench.settle(lambda: at_rest(bench), "a full pool")
-    claimed = [bench.pools.claim(DEFAULT, f"ticket-{number:04}-{visitor:04}-0123456789") for visitor in range(POOL)]
+    claimed = [
+        bench.pools.claim(DEFAULT_POOL, f"ticket-{number:04}-{visitor:04}-0123456789") for visitor in range(POOL)
+    ]
     names = {each.name for each in claimed if isinstance(each, Sandbox)}
     for number_of_visitor, name in enumerate(sorted(names)):
         if number_of_visitor % 2:

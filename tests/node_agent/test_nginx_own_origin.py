@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from node_agent.proxy.nginx.headers import HIDDEN, OF_AN_ORIGIN
-from node_agent.sandboxes import name_of
 from tests.support.node_fakes import Request
 from tests.support.node_nginx import KEY, Answer, Front, run_nginx
+from tmpnb_common.keys import name_of
 
 NODE = "node1.example.org"
 HOST = f"{name_of(KEY)}.{NODE}"

@@ -10,9 +10,9 @@ import pytest
 
 from node_agent.assets.shelf import Shelf
 from node_agent.pages import script, script_path
-from node_agent.sandboxes import name_of
 from tests.support.node_fakes import Request
 from tests.support.node_nginx import KEY, OTHER, Answer, Front, run_nginx
+from tmpnb_common.keys import name_of
 
 ID = "0123456789abcdef"
 MAIN = b"the program " * 100

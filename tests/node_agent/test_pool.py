@@ -14,9 +14,8 @@ import pytest
 from node_agent.errors import UnknownSandbox
 from node_agent.pools.abandoned import Abandoned
 from node_agent.sandboxes import Sandbox
-from node_agent.settings.pools import DEFAULT
 from tests.support.node_pools import Bench, make_bench, one_bench
-from tmpnb_common.wire import Refusal
+from tmpnb_common.wire import DEFAULT_POOL, Refusal
 
 TICKET = "a-ticket-0123456789-0123456789"
 
@@ -29,18 +28,18 @@ def bench() -> Iterator[Bench]:
 
 
 def claim(bench: Bench, ticket: str | None = None) -> Sandbox:
-    claimed = bench.pools.claim(DEFAULT, ticket)
+    claimed = bench.pools.claim(DEFAULT_POOL, ticket)
     assert isinstance(claimed, Sandbox), claimed
     return claimed
 
 
 def attempt(bench: Bench, attempt: str) -> Sandbox:
-    claimed = bench.pools.claim(DEFAULT, TICKET, attempt)
+    claimed = bench.pools.claim(DEFAULT_POOL, TICKET, attempt)
     assert isinstance(claimed, Sandbox), claimed
     return claimed
 
 
-def refused(bench: Bench, pool: str = DEFAULT) -> str:
+def refused(bench: Bench, pool: str = DEFAULT_POOL) -> str:
     refusal = bench.pools.claim(pool)
     assert isinstance(refusal, Refusal), refusal
     return refusal.status
@@ -59,7 +58,7 @@ def test_a_claim_gets_the_oldest_ready_sandbox_where_nginx_finds_it(bench: Bench
 def test_more_claims_than_slots_get_each_slot_once_and_no_slot_is_lost(bench: Bench) -> None:
     bench.draining.clear()
     with ThreadPoolExecutor(16) as crowd:
-        answers = list(crowd.map(lambda _: bench.pools.claim(DEFAULT), range(40)))
+        answers = list(crowd.map(lambda _: bench.pools.claim(DEFAULT_POOL), range(40)))
     names = [answer.name for answer in answers if isinstance(answer, Sandbox)]
     assert len(names) == len(set(names)) == 3
     assert bench.stats().claimed == 3
@@ -96,7 +95,7 @@ def test_a_claim_that_nobody_waits_for_any_more_is_taken_back(bench: Bench) -> N
 
 def test_a_claim_that_arrives_after_it_was_given_up_gets_nothing(bench: Bench) -> None:
     assert bench.pools.abandon(["attempt-1"]) == 0
-    refusal = bench.pools.claim(DEFAULT, TICKET, "attempt-1")
+    refusal = bench.pools.claim(DEFAULT_POOL, TICKET, "attempt-1")
     assert isinstance(refusal, Refusal)
     assert refusal.status == "abandoned"
     assert attempt(bench, "attempt-2").state == "claimed", "the visitor may ask anew"

@@ -12,10 +12,10 @@ from node_agent.errors import HostError, UnknownPool
 from node_agent.pools.changes import PoolChanges, changed
 from node_agent.pools.pools import PoolSpec
 from node_agent.sandboxes import Sandbox
-from node_agent.settings.pools import DEFAULT
 from tests.support.node_pools import Bench, one_bench
+from tmpnb_common.wire import DEFAULT_POOL
 
-SPEC = PoolSpec(DEFAULT, "old", warm=8, capacity=8)
+SPEC = PoolSpec(DEFAULT_POOL, "old", warm=8, capacity=8)
 
 
 @pytest.fixture
@@ -25,17 +25,17 @@ def bench() -> Iterator[Bench]:
         yield bench
 
 
-def change(bench: Bench, name: str = DEFAULT, **values: object) -> PoolSpec:
+def change(bench: Bench, name: str = DEFAULT_POOL, **values: object) -> PoolSpec:
     wanted = {"image": None, "warm": None, "capacity": None, **values}
     return bench.changes.change(bench.pools, name, **wanted)  # type: ignore[arg-type]  # each test gives the right ones
 
 
-def images(bench: Bench, pool: str = DEFAULT) -> set[str]:
+def images(bench: Bench, pool: str = DEFAULT_POOL) -> set[str]:
     return {each.image for each in bench.pools.sandboxes() if each.pool == pool and each.state == "ready"}
 
 
 def test_another_image_comes_without_a_moment_with_nothing_available_and_sessions_live_on(bench: Bench) -> None:
-    visitor = bench.pools.claim(DEFAULT)
+    visitor = bench.pools.claim(DEFAULT_POOL)
     assert isinstance(visitor, Sandbox)
     change(bench, image="new")
     fewest = []
@@ -117,7 +117,7 @@ def test_a_roll_ends_however_small_the_pool(capacity: int) -> None:
 def test_a_sandbox_of_the_old_image_that_was_starting_is_given_up(bench: Bench) -> None:
     bench.engine.silent = True
     for _ in range(2):
-        bench.pools.claim(DEFAULT)
+        bench.pools.claim(DEFAULT_POOL)
     change(bench, capacity=10)
     bench.settle(lambda: bench.stats().starting > 0, "a start")
     bench.engine.silent = False
@@ -128,7 +128,7 @@ def test_a_sandbox_of_the_old_image_that_was_starting_is_given_up(bench: Bench) 
 
 def test_a_smaller_pool_ends_ready_sandboxes_and_no_session(bench: Bench) -> None:
     for _ in range(3):
-        bench.pools.claim(DEFAULT)
+        bench.pools.claim(DEFAULT_POOL)
     change(bench, capacity=4)
     bench.settle(lambda: (bench.stats().available, bench.stats().claimed) == (1, 3), "the pool to shrink")
     assert bench.stats().capacity == 4
@@ -147,15 +147,15 @@ def test_a_pool_that_is_not_in_the_settings_cannot_be_changed(bench: Bench) -> N
 def test_a_change_survives_a_restart(bench: Bench) -> None:
     change(bench, image="new", capacity=5)
     again = PoolChanges(bench.run_dir / "pools.json", [SPEC, PoolSpec("r", "r:1", warm=1, capacity=2)])
-    assert again.specs()[0] == PoolSpec(DEFAULT, "new", warm=5, capacity=5)
+    assert again.specs()[0] == PoolSpec(DEFAULT_POOL, "new", warm=5, capacity=5)
     assert again.specs()[1].image == "r:1"
 
 
 def test_settings_that_were_edited_since_speak_last_each_for_itself(bench: Bench) -> None:
     change(bench, image="new", capacity=5)
-    edited = PoolSpec(DEFAULT, "newest", warm=8, capacity=8)
+    edited = PoolSpec(DEFAULT_POOL, "newest", warm=8, capacity=8)
     assert PoolChanges(bench.run_dir / "pools.json", [edited]).specs() == [
-        PoolSpec(DEFAULT, "newest", warm=5, capacity=5)
+        PoolSpec(DEFAULT_POOL, "newest", warm=5, capacity=5)
     ]
 
 
@@ -173,7 +173,7 @@ def test_more_kept_warm_than_may_exist_is_refused_and_nothing_changes(bench: Ben
 
 def test_a_pool_that_was_warm_as_a_whole_stays_so_and_one_that_was_not_keeps_its_number() -> None:
     assert changed(SPEC, image=None, warm=None, capacity=12).warm == 12
-    part = PoolSpec(DEFAULT, "old", warm=3, capacity=8)
+    part = PoolSpec(DEFAULT_POOL, "old", warm=3, capacity=8)
     assert changed(part, image=None, warm=None, capacity=12).warm == 3
     assert changed(part, image=None, warm=None, capacity=2).warm == 2
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from node_agent.pools.pools import Memory, PoolSpec
 from node_agent.sandboxes import Sandbox
-from node_agent.settings.pools import DEFAULT
 from tests.support.node_pools import Bench, one_bench
-from tmpnb_common.wire import Refusal
+from tmpnb_common.wire import DEFAULT_POOL, Refusal
 
 MIB = 1 << 20
 MEMORY = Memory(total=500 * MIB, reserve=100 * MIB)
@@ -30,7 +29,7 @@ def test_a_burst_starts_no_more_than_the_reserves_hold_and_startable_says_so() -
 def test_a_sandbox_that_uses_more_than_its_reserve_keeps_others_from_starting() -> None:
     with one_bench(capacity=5, warm=3, memory=MEMORY) as bench:
         settle_at(bench, 3)
-        claimed = bench.pools.claim(DEFAULT)
+        claimed = bench.pools.claim(DEFAULT_POOL)
         assert isinstance(claimed, Sandbox)
         bench.pools.weigh(claimed.name, 320 * MIB)
         for _ in range(3):
@@ -43,12 +42,12 @@ def test_a_sandbox_that_uses_more_than_its_reserve_keeps_others_from_starting() 
 def test_a_claim_that_memory_refuses_says_so() -> None:
     with one_bench(capacity=9, warm=9, memory=Memory(100 * MIB, 100 * MIB)) as bench:
         settle_at(bench, 1)
-        assert isinstance(bench.pools.claim(DEFAULT), Sandbox)
-        assert bench.pools.claim(DEFAULT) == Refusal("full", "the memory of this node is in use")
+        assert isinstance(bench.pools.claim(DEFAULT_POOL), Sandbox)
+        assert bench.pools.claim(DEFAULT_POOL) == Refusal("full", "the memory of this node is in use")
 
 
 def test_pools_do_not_promise_the_same_memory_twice() -> None:
-    specs = [PoolSpec(DEFAULT, "a", 0, 4), PoolSpec("r", "b", 0, 4)]
+    specs = [PoolSpec(DEFAULT_POOL, "a", 0, 4), PoolSpec("r", "b", 0, 4)]
     with one_bench(specs=specs, memory=MEMORY) as bench:
         assert [pool.startable for pool in bench.pools.stats().values()] == [4, 1]
 
@@ -67,7 +66,7 @@ def test_a_ready_sandbox_of_a_large_image_counts_with_what_it_uses() -> None:
 def test_a_claimed_sandbox_is_weighed_when_it_is_asked_for_its_activity() -> None:
     with one_bench(capacity=2, warm=2, memory=MEMORY) as bench:
         settle_at(bench, 2)
-        claimed = bench.pools.claim(DEFAULT)
+        claimed = bench.pools.claim(DEFAULT_POOL)
         assert isinstance(claimed, Sandbox)
         bench.engine.memory[claimed.name] = 250 * MIB
         assert claimed.claimed_at is not None

@@ -18,9 +18,9 @@ import pytest
 from node_agent.errors import EngineError
 from node_agent.runtimes.contract import Launch
 from node_agent.runtimes.process.runtime import ProcessRuntime
-from node_agent.sandboxes import base_path, name_of
 from node_agent.unix_http import listens, request
 from tests.support.waiting import wait_until
+from tmpnb_common.keys import base_path, name_of
 
 STUB = Path(__file__).parents[1] / "support" / "stub_server.py"
 KEY = "abcdefgh" + "2" * 26

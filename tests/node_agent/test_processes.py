@@ -8,9 +8,8 @@ from pathlib import Path
 
 import psutil
 
-from node_agent.runtimes.contract import runs_program
 from tests.support.waiting import wait_until
-from tmpnb_common.processes import ProcessId, end_tree, start_of, terminal_processes
+from tmpnb_common.processes import ProcessId, end_tree, runs_program, start_of, terminal_processes
 
 CARELESS = """
 import subprocess, sys

@@ -13,11 +13,10 @@ from node_agent.lifecycle import reconciler
 from node_agent.lifecycle.reconciler import BEAT_SECONDS, STALLED_SECONDS
 from node_agent.pools.culling import check_pace
 from node_agent.sandboxes import Sandbox
-from node_agent.settings.pools import DEFAULT
 from tests.support.node_pools import LIMITS, Bench, make_bench, one_bench
 from tests.support.strangers import whole
 from tests.support.waiting import wait_until
-from tmpnb_common.wire import Refusal
+from tmpnb_common.wire import DEFAULT_POOL, Refusal
 
 
 @pytest.fixture
@@ -28,7 +27,7 @@ def bench() -> Iterator[Bench]:
 
 
 def claim(bench: Bench) -> Sandbox:
-    claimed = bench.pools.claim(DEFAULT)
+    claimed = bench.pools.claim(DEFAULT_POOL)
     assert isinstance(claimed, Sandbox), claimed
     return claimed
 
@@ -317,7 +316,7 @@ def test_the_next_agent_adopts_what_runs_and_hands_it_out(bench: Bench) -> None:
         assert sorted(states.values()) == ["claimed", "ready", "ready"]
         assert states[visitor.name] == "claimed"
         assert following.pools.get(visitor.name).claimed_at == pytest.approx(visitor.claimed_at, abs=1)
-        assert isinstance(following.pools.claim(DEFAULT), Sandbox)
+        assert isinstance(following.pools.claim(DEFAULT_POOL), Sandbox)
         following.turn()
         assert bench.engine.started == 3
     finally:
@@ -440,7 +439,7 @@ def test_an_engine_that_is_away_is_asked_for_no_starts_and_promises_none() -> No
         empty.engine.away = True
         empty.turn()
         assert (empty.stats().startable, empty.stats().problem) == (0, "")
-        refusal = empty.pools.claim(DEFAULT)
+        refusal = empty.pools.claim(DEFAULT_POOL)
         assert isinstance(refusal, Refusal)
         assert (refusal.status, refusal.message) == ("full", "sandboxes do not start on this node at the moment")
         assert empty.pools.tally_now().ends == {}

@@ -6,7 +6,8 @@ import secrets
 
 import pytest
 
-from node_agent.sandboxes import ALPHABET, Sandbox, base_path, is_key, name_of, new_key, redact
+from node_agent.sandboxes import Sandbox
+from tmpnb_common.keys import ALPHABET, base_path, is_key, name_of, new_key, redact
 
 KEY = "abcdefgh" + "2" * 26
 

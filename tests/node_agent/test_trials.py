@@ -10,8 +10,8 @@ from node_agent.jupyter.kernel_session import KernelError
 from node_agent.pools.planning import Counts
 from node_agent.pools.trials import End, Trial, trial_due, unfit
 from node_agent.sandboxes import Sandbox
-from node_agent.settings.pools import DEFAULT
 from tests.support.node_pools import Bench, one_bench
+from tmpnb_common.wire import DEFAULT_POOL
 
 GOOD, BAD = Trial("an-image", 1000.0), Trial("an-image", 1000.0, "no kernel started")
 
@@ -78,7 +78,7 @@ def test_a_node_tries_each_image_by_itself_and_says_when_no_kernel_starts(bench:
 def test_a_node_whose_sessions_die_at_once_says_so(bench: Bench) -> None:
     for _ in range(3):
         bench.fill()
-        claimed = bench.pools.claim(DEFAULT)
+        claimed = bench.pools.claim(DEFAULT_POOL)
         assert isinstance(claimed, Sandbox)
         bench.clock.now = (claimed.claimed_at or 0) + 5
         bench.engine.die(claimed.name)

@@ -13,7 +13,7 @@ import pytest
 
 from node_agent import unix_http
 from node_agent.jupyter import client as jupyter_client
-from node_agent.pools.culling import Activity
+from node_agent.jupyter.client import Activity
 from tests.support.node_fakes import Request, UnixServer
 
 BASE = "/user/abc/"

@@ -13,11 +13,11 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from node_agent.sandboxes import is_key
 from node_agent.web import create_app
 from node_agent.web.node import Node
 from tests.support.node_pools import Bench, one_bench
 from tests.support.node_web import AUTH, TOKEN, make_node
+from tmpnb_common.keys import is_key
 from tmpnb_common.wire import (
     ATTEMPTS_AT_ONCE,
     Claim,

@@ -11,12 +11,12 @@ import pytest
 from flask.testing import FlaskClient
 
 from node_agent.sandboxes import Sandbox
-from node_agent.settings.pools import DEFAULT
 from node_agent.web import create_app
 from node_agent.web.addresses import Addresses
 from node_agent.web.node import Node
 from tests.support.node_pools import LIMITS, Bench, one_bench
 from tests.support.node_web import make_node
+from tmpnb_common.wire import DEFAULT_POOL
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
 
@@ -40,7 +40,7 @@ def client(node: Node) -> FlaskClient:
 
 @pytest.fixture
 def sandbox(full_bench: Bench) -> Sandbox:
-    claimed = full_bench.pools.claim(DEFAULT)
+    claimed = full_bench.pools.claim(DEFAULT_POOL)
     assert isinstance(claimed, Sandbox)
     return claimed
 

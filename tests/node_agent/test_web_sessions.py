@@ -11,10 +11,10 @@ from flask.testing import FlaskClient
 
 from node_agent.membership.announcement import TEXT_LIMIT, AnnouncementStore
 from node_agent.sandboxes import Sandbox
-from node_agent.settings.pools import DEFAULT
 from node_agent.web import create_app
 from tests.support.node_pools import LIMITS, Bench, one_bench
 from tests.support.node_web import AUTH, make_node
+from tmpnb_common.wire import DEFAULT_POOL
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def client(bench: Bench, tmp_path: Path) -> FlaskClient:
 
 
 def claim(bench: Bench) -> Sandbox:
-    claimed = bench.pools.claim(DEFAULT)
+    claimed = bench.pools.claim(DEFAULT_POOL)
     assert isinstance(claimed, Sandbox)
     return claimed
 

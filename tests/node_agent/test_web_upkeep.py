@@ -12,17 +12,19 @@ from prometheus_client.parser import text_string_to_metric_families
 from node_agent.jupyter.kernel_session import KernelError
 from node_agent.pools.pools import Memory, PoolSpec
 from node_agent.runtimes.contract import ImageState
-from node_agent.settings.pools import DEFAULT
 from node_agent.web import create_app
 from tests.support.node_pools import Bench, one_bench
 from tests.support.node_web import AUTH, make_node
+from tmpnb_common.wire import DEFAULT_POOL
 
 MEMORY = Memory(total=10**9, reserve=10**8)
 
 
 @pytest.fixture
 def bench() -> Iterator[Bench]:
-    with one_bench(specs=[PoolSpec(DEFAULT, "an-image", 3, 3), PoolSpec("r", "r:1", 1, 1)], memory=MEMORY) as bench:
+    with one_bench(
+        specs=[PoolSpec(DEFAULT_POOL, "an-image", 3, 3), PoolSpec("r", "r:1", 1, 1)], memory=MEMORY
+    ) as bench:
         bench.settle(lambda: bench.stats().available == 3 and bench.pools.stats()["r"].available == 1)
         yield bench
 
@@ -121,7 +123,7 @@ NOWHERE = ImageState(there=False, problem="image new is not on this host and can
 
 def move(client: FlaskClient, bench: Bench, state: ImageState) -> None:
     bench.engine.images["new"] = state
-    assert client.put(f"/api/pools/{DEFAULT}", json={"image": "new"}, headers=AUTH).status_code == 200
+    assert client.put(f"/api/pools/{DEFAULT_POOL}", json={"image": "new"}, headers=AUTH).status_code == 200
     for _ in range(3):
         bench.turn()
 
@@ -130,7 +132,7 @@ def test_an_image_that_is_being_fetched_is_no_problem_and_costs_nothing_that_is_
     client: FlaskClient, bench: Bench
 ) -> None:
     move(client, bench, COMING)
-    pool = client.get("/stats").get_json()["pools"][DEFAULT]
+    pool = client.get("/stats").get_json()["pools"][DEFAULT_POOL]
     assert (pool["fetching"], pool["problem"], pool["available"]) == ("40 % of 300 MiB", "", 3)
     assert client.get("/healthz").status_code == 200
     bench.engine.images.clear()
@@ -142,7 +144,7 @@ def test_an_image_that_cannot_be_fetched_is_a_problem_and_costs_nothing_that_is_
     client: FlaskClient, bench: Bench
 ) -> None:
     move(client, bench, NOWHERE)
-    pool = client.get("/stats").get_json()["pools"][DEFAULT]
+    pool = client.get("/stats").get_json()["pools"][DEFAULT_POOL]
     assert (pool["fetching"], pool["problem"], pool["available"]) == ("", NOWHERE.problem, 3)
     assert client.get("/healthz").status_code == 503
     bench.engine.images.clear()
@@ -152,12 +154,12 @@ def test_an_image_that_cannot_be_fetched_is_a_problem_and_costs_nothing_that_is_
 
 def test_an_image_can_be_fetched_before_anything_moves(client: FlaskClient, bench: Bench) -> None:
     bench.engine.images["new"] = COMING
-    path = f"/api/pools/{DEFAULT}/fetch"
+    path = f"/api/pools/{DEFAULT_POOL}/fetch"
     answer = client.post(path, json={"image": "new"}, headers=AUTH).get_json()
     assert answer == {"there": False, "progress": "40 % of 300 MiB", "problem": ""}
     bench.engine.images.clear()
     assert client.post(path, json={"image": "new"}, headers=AUTH).get_json()["there"] is True
-    assert bench.pools.stats()[DEFAULT].image == "an-image"
+    assert bench.pools.stats()[DEFAULT_POOL].image == "an-image"
     assert client.post("/api/pools/none/fetch", json={"image": "new"}, headers=AUTH).status_code == 404
     assert client.post(path, json={}, headers=AUTH).status_code == 400
     assert client.post(path, json={"image": "new"}).status_code == 403

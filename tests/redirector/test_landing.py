@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from redirector.web.visitors.landing import inner_path, is_inner_path
-from tmpnb_common.wire import path_problem
+from tmpnb_common.paths import path_problem
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ from ipaddress import ip_network
 
 from redirector.config import read
 from redirector.memory.bucket_table import BucketTable
-from redirector.memory.rate_limits import LONGEST_HOLD_SECONDS, Allowance, Limits, PlaceBound
-from redirector.model.clients import Width
+from redirector.memory.rate_limits import LONGEST_HOLD_SECONDS, Allowance, Limits
+from redirector.model.clients import PlaceBound, Width
 
 ADDRESS = "198.51.100.7"
 

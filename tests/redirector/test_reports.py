@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from redirector.memory.outbox import KEPT, Reports
-from redirector.store.journal import Event, Sighting
+from redirector.model.events import Event, Sighting
 
 
 def test_a_batch_is_taken_once() -> None:

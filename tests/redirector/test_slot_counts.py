@@ -13,8 +13,8 @@ from redirector.admin_api.node_view import node_json
 from redirector.counters.prometheus import Sample, exposition
 from redirector.model.board import Board
 from redirector.model.nodes import DOWN_AFTER, Health, Node
+from redirector.model.picture import Picture
 from redirector.model.slot_counts import counts_now, counts_of, is_current
-from redirector.operations.overview import Picture
 from redirector.web.dashboard.cards import node_card
 from tests.support.fleet_values import a_node, any_fleets, seen, stats
 

@@ -24,9 +24,9 @@ from node_agent.runtimes.docker import home as docker_home
 from node_agent.runtimes.docker.engine import SOCKET, DockerEngine
 from node_agent.runtimes.docker.limits import NODE_LABEL, DockerLimits
 from node_agent.runtimes.docker.runtime import DockerRuntime
-from node_agent.sandboxes import name_of, new_key
 from node_agent.unix_http import listens
 from tests.support.waiting import wait_until
+from tmpnb_common.keys import name_of, new_key
 
 ROOT = Path(__file__).parents[2]
 BASE_IMAGE = os.environ.get("BASE_IMAGE", "python:3.11-slim")

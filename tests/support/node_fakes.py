@@ -14,7 +14,7 @@ from typing import Any
 from node_agent.assets.browser_files import BrowserFiles
 from node_agent.errors import EngineError
 from node_agent.runtimes.contract import ImageState, Instance, Launch, Usage
-from node_agent.sandboxes import base_path
+from tmpnb_common.keys import base_path
 
 
 class Clock:

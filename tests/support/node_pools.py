@@ -23,10 +23,9 @@ from node_agent.pools.changes import PoolChanges
 from node_agent.pools.culling import Limits
 from node_agent.pools.ledger import Ledger
 from node_agent.pools.pools import Memory, Pools, PoolSpec
-from node_agent.settings.pools import DEFAULT
 from tests.support.node_fakes import Clock, FakeEngine, FakeRuntime
 from tests.support.waiting import wait_until
-from tmpnb_common.wire import PoolStats
+from tmpnb_common.wire import DEFAULT_POOL, PoolStats
 
 LIMITS = Limits(idle=3600, max_age=14400, unvisited=60)
 
@@ -70,7 +69,7 @@ class Bench:
         self.reconciler.act(self.clock())
 
     def stats(self) -> PoolStats:
-        return self.pools.stats()[DEFAULT]
+        return self.pools.stats()[DEFAULT_POOL]
 
     def settle(self, condition: Callable[[], bool], what: str = "the pool to settle") -> None:
         """Turn until something is true."""
@@ -108,7 +107,7 @@ def make_bench(
     ledger.recover()
     draining, stop = threading.Event(), threading.Event()
     numbers = itertools.count()
-    changes = PoolChanges(run_dir / "pools.json", specs or [PoolSpec(DEFAULT, "an-image", warm, capacity)])
+    changes = PoolChanges(run_dir / "pools.json", specs or [PoolSpec(DEFAULT_POOL, "an-image", warm, capacity)])
     pools = Pools(
         changes.specs(),
         ledger,

@@ -20,9 +20,10 @@ from docker.errors import APIError, DockerException, NotFound
 from urllib3.exceptions import HTTPError
 
 from node_agent.errors import EngineError
-from node_agent.runtimes.contract import TerminalProcess, Usage
-from node_agent.sandboxes import redact
+from node_agent.runtimes.contract import Usage
 from node_agent.unix_http import listens
+from tmpnb_common.keys import redact
+from tmpnb_common.processes import TerminalProcess
 
 T = TypeVar("T")
 

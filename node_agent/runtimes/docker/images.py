@@ -13,7 +13,7 @@ from typing import Any
 from node_agent.errors import EngineError
 from node_agent.runtimes.contract import ImageState
 from node_agent.runtimes.docker.limits import MIB, TMP, Account, DockerLimits
-from node_agent.sandboxes import redact
+from tmpnb_common.keys import redact
 
 ORDINARY_USER = 1000
 HOME = "/home/visitor"

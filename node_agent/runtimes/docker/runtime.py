@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from node_agent.assets.browser_files import BrowserFiles
+from node_agent.directories import SOCKET_NAME
 from node_agent.errors import EngineError
 from node_agent.jupyter import command
-from node_agent.runtimes.contract import ImageState, Instance, Launch, Usage, runs_program
+from node_agent.runtimes.contract import ImageState, Instance, Launch, Usage
 from node_agent.runtimes.docker import assets as docker_assets
 from node_agent.runtimes.docker import home as docker_home
 from node_agent.runtimes.docker import images as docker_images
@@ -34,10 +35,10 @@ from node_agent.runtimes.docker.limits import (
     Prepared,
     creation,
 )
-from node_agent.sandboxes import base_path, redact
-from node_agent.settings.values import SOCKET_NAME
+from tmpnb_common.keys import base_path, redact
+from tmpnb_common.processes import runs_program
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("runtimes")
 
 SERVER = ("jupyter-lab",)
 """What `{server}` in a command template stands for."""

@@ -21,17 +21,17 @@ from pathlib import Path
 
 import psutil
 
+from node_agent import files
 from node_agent.assets import browser_files
 from node_agent.assets.browser_files import BrowserFiles
+from node_agent.directories import SOCKET_NAME
 from node_agent.errors import EngineError, HostError
 from node_agent.jupyter import command
-from node_agent.runtimes.contract import ImageState, Instance, Launch, Usage, runs_program
-from node_agent.sandboxes import base_path
-from node_agent.settings.values import SOCKET_NAME
-from tmpnb_common import durable
-from tmpnb_common.processes import ProcessId, end_tree, terminal_processes, tree_usage
+from node_agent.runtimes.contract import ImageState, Instance, Launch, Usage
+from tmpnb_common.keys import base_path
+from tmpnb_common.processes import ProcessId, StillRunningError, end_tree, runs_program, terminal_processes, tree_usage
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("runtimes")
 
 JUPYTER_LAB = (sys.executable, "-P", "-m", "node_agent.jupyter.lab_launcher")
 """What `{server}` in a command template stands for."""
@@ -122,7 +122,7 @@ class ProcessRuntime:
         # Closed without a line in it, the gate ends the process that waits behind it.
         with child.stdin as gate:
             record = Record(launch.pool, launch.image, self._clock(), *_identify(child.pid))
-            durable.write_json(place / "record.json", asdict(record), mode=0o600)
+            files.write_json(place / "record.json", asdict(record), mode=0o600)
             gate.write(b"go\n")
 
     def instances(self) -> list[Instance]:
@@ -139,7 +139,10 @@ class ProcessRuntime:
             root = ProcessId(record.pid, record.started)
             # Kernels and terminals have sessions of their own; when their server is gone they have no parent either,
             # but still the sandbox's home in their environment.
-            end_tree(root, lambda process: process.environ().get("HOME") == home, within=END_SECONDS)
+            try:
+                end_tree(root, lambda process: process.environ().get("HOME") == home, within=END_SECONDS)
+            except StillRunningError as error:
+                raise EngineError(str(error)) from error
         with self._lock:
             child = self._children.pop(name, None)
         if child is not None:
@@ -161,7 +164,7 @@ class ProcessRuntime:
 
     def usage(self, name: str) -> Usage:
         process = self._process(name)
-        return tree_usage(process) if process else Usage()
+        return Usage(*tree_usage(process)) if process else Usage()
 
     def runs_program(self, name: str) -> bool:
         process = self._process(name)
@@ -235,7 +238,7 @@ class ProcessRuntime:
 
     def _record(self, place: Path) -> Record | None:
         try:
-            raw = durable.read_json(place / "record.json")
+            raw = files.read_json(place / "record.json")
         except HostError as error:
             raise EngineError(str(error)) from error
         return None if raw is None else Record(**raw)

@@ -16,7 +16,7 @@ from rich.text import Text
 from redirector.admin_api.views import FleetView, LineView, NodeView, PoolCountsView, PoolView
 from redirector.cli.terminal.texts import ago, plain, span
 from redirector.cli.terminal.times import clock_time
-from redirector.model.nodes import DEFAULT_POOL
+from tmpnb_common.wire import DEFAULT_POOL
 
 PIPED_WIDTH = 100_000
 """Columns for output that is not a terminal: wide enough that nothing is ever folded or cut."""

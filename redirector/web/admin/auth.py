@@ -18,7 +18,7 @@ from redirector.model.operators import NAME_LIMIT, is_taken, parse_token
 from redirector.web.failures import failure
 from tmpnb_common.log_lines import fields
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("web")
 
 SCHEMES = ("bearer", "token")
 """The second is how tmpnb had it."""

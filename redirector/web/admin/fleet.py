@@ -10,11 +10,12 @@ from redirector.admin_api.fleet_view import fleet_json
 from redirector.admin_api.place_view import place_json
 from redirector.config import Settings
 from redirector.errors import BadRequestError, DatabaseAwayError
-from redirector.model.nodes import DEFAULT_POOL
-from redirector.operations.overview import Overview, Picture
+from redirector.model.picture import Picture
+from redirector.operations.overview import Overview
 from redirector.store.journal import Journal
 from redirector.web.admin.auth import Keyholders
 from redirector.web.events_json import events_json
+from tmpnb_common.wire import DEFAULT_POOL
 
 EVENTS_AT_ONCE = 1000
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from flask import Blueprint, Response, jsonify
 
 from redirector.errors import BadRequestError
-from redirector.model.nodes import DEFAULT_POOL
 from redirector.operations.images import Upkeep
 from redirector.web.admin.auth import Keyholders
 from redirector.web.admin.nodes import decision_of
 from redirector.web.bodies import read_body
+from tmpnb_common.wire import DEFAULT_POOL
 
 
 def blueprint(upkeep: Upkeep, admins: Keyholders) -> Blueprint:

@@ -8,7 +8,7 @@ from redirector.counters.prometheus import Sample, exposition
 from redirector.operations.overview import Overview
 from redirector.operations.scrapes import NodeScrapes
 from redirector.web.admin.auth import Keyholders
-from redirector.web.visitors.public import VERSION
+from tmpnb_common.version import VERSION
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 

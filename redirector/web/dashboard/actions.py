@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from flask import abort
 
 from redirector.errors import BadRequestError
-from redirector.model.nodes import DEFAULT_POOL
 from redirector.operations.images import Upkeep
 from redirector.operations.node_changes import Addition, Control, Decision
 from redirector.operations.sessions import SessionControl
 from redirector.web.admin.sessions import announced_json, announcement_of
 from redirector.web.bodies import Body
 from redirector.web.dashboard.steps import Steps
+from tmpnb_common.wire import DEFAULT_POOL
 
 DIGITS = 15
 

@@ -19,7 +19,8 @@ from redirector.admin_api.fleet_view import fleet_json
 from redirector.config import Settings
 from redirector.errors import BadRequestError, DatabaseAwayError
 from redirector.model.operators import NAME_LIMIT
-from redirector.operations.overview import Overview, Picture
+from redirector.model.picture import Picture
+from redirector.operations.overview import Overview
 from redirector.store.journal import Journal
 from redirector.web.admin.auth import Keyholders, too_many
 from redirector.web.admin.sessions import sessions_json

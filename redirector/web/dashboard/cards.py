@@ -7,8 +7,8 @@ from typing import Any
 
 from redirector.counters.visitor_counts import by_minute
 from redirector.model.nodes import Health, Node, Seen, drained, pending, standing
+from redirector.model.picture import MINUTES, Picture
 from redirector.model.slot_counts import counts_of, is_current
-from redirector.operations.overview import MINUTES, Picture
 from tmpnb_common.wire import NodeStats
 
 

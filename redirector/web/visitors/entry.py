@@ -10,7 +10,6 @@ from flask import Blueprint, Response, abort, request
 from werkzeug.routing import BaseConverter
 
 from redirector.memory.view import View
-from redirector.model.nodes import DEFAULT_POOL
 from redirector.model.visitor_cookie import Home, Visitor, base_of
 from redirector.placing.admission import Door
 from redirector.placing.outcomes import Outcome, Refused, Visit, Waiting
@@ -24,7 +23,8 @@ from redirector.web.visitors.cookies import Cookies
 from redirector.web.visitors.landing import inner_path
 from redirector.web.visitors.spawn import TICKET, ready
 from tmpnb_common.landing import path_inside
-from tmpnb_common.wire import PATH_LIMIT, as_written, path_problem
+from tmpnb_common.paths import PATH_LIMIT, as_written, path_problem
+from tmpnb_common.wire import DEFAULT_POOL
 
 RULES = ("/", "/<landing:first>", "/<landing:first>/", "/<landing:first>/<path:rest>")
 

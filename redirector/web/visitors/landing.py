@@ -6,7 +6,7 @@ from collections.abc import Container
 from urllib.parse import quote
 
 from tmpnb_common.landing import path_inside
-from tmpnb_common.wire import path_problem
+from tmpnb_common.paths import path_problem
 
 NOT_UTF8 = "\ufffd"
 """Stands where the server could not decode an address."""

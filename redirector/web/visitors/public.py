@@ -4,7 +4,6 @@ well.
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
@@ -17,8 +16,8 @@ from redirector.placing.admission import Door
 from redirector.web.bodies import read_body
 from redirector.web.failures import failure
 from redirector.web.visitors.spawn import spawn
+from tmpnb_common.version import VERSION
 
-VERSION = version("tmpnb-fleet")
 PREFLIGHT_SECONDS = 600
 
 

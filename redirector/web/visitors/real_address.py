@@ -11,7 +11,7 @@ from redirector.model.clients import Network, client_address
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("web")
 
 
 class RealAddress:

@@ -7,7 +7,6 @@ import re
 from flask import Response, jsonify, request
 
 from redirector.errors import BadRequestError
-from redirector.model.nodes import DEFAULT_POOL
 from redirector.placing.admission import Door
 from redirector.placing.outcomes import Refused, Visit, Waiting
 from redirector.placing.placer import Placed
@@ -15,6 +14,7 @@ from redirector.web.bodies import Body
 from redirector.web.failures import failure
 from redirector.web.visitors.answers import refused_json, waiting_json
 from redirector.web.visitors.landing import is_inner_path
+from tmpnb_common.wire import DEFAULT_POOL
 
 TICKET = re.compile(r"[A-Za-z0-9_-]{22,128}")
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext, Page
 
-from redirector.model.nodes import DEFAULT_POOL
 from tests.support.chromium import PROGRAM, chromium
 from tests.support.fleet_nodes import FakeNodes, fake_nodes
 from tests.support.seat import ADMIN_TOKEN, Seat, seat
 from tests.support.waiting import wait_until
+from tmpnb_common.wire import DEFAULT_POOL
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

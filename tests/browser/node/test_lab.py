@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext, expect
 
-from node_agent.sandboxes import KEY_LENGTH, NAME_LENGTH
 from tests.browser.node.conftest import RULES, LabNode
 from tests.support.chromium import Traffic, chromium, run_first_cell
 from tests.support.other_site import Site
+from tmpnb_common.keys import KEY_LENGTH, NAME_LENGTH
 
 SECOND_VISIT_BYTES = 300_000
 SANDBOX = re.compile(r"/user/[a-z2-7]{34}/lab/tree/Welcome\.ipynb")
