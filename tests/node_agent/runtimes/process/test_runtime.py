@@ -22,7 +22,7 @@ from node_agent.unix_http import listens, request
 from tests.support.waiting import wait_until
 from tmpnb_common.keys import base_path, name_of
 
-STUB = Path(__file__).parents[1] / "support" / "stub_server.py"
+STUB = Path(__file__).parents[3] / "support" / "stub_server.py"
 KEY = "abcdefgh" + "2" * 26
 
 

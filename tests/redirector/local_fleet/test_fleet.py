@@ -28,7 +28,7 @@ from tests.redirector.cli.fake_redirector import node
 from tests.support.base_ports import base_port
 from tests.support.waiting import wait_until
 
-ROOT = Path(__file__).parent.parent.parent
+ROOT = Path(__file__).parents[3]
 
 REDIRECTOR = f"""#!{sys.executable}
 import json, os, pathlib, signal, sys, threading

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.redirector.test_admin import is_error
+from tests.redirector.web.admin.test_admin import is_error
 from tests.support.fleet_nodes import FakeNodes
 from tests.support.fleet_worker import SteppedWorker
 

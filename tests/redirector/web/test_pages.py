@@ -17,7 +17,7 @@ PERSON = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 ANDROID = "Mozilla/5.0 (Linux; Android 11; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/129.0 Mobile Safari/537.36"
 IPHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/21B74"
 PAGE_BYTES = 30_000
-STATIC = Path(__file__).parents[2] / "redirector" / "web" / "static"
+STATIC = Path(__file__).parents[3] / "redirector" / "web" / "static"
 
 
 @pytest.mark.parametrize(

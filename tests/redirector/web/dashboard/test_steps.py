@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.redirector.test_dashboard import act, log_in
+from tests.redirector.web.dashboard.test_blueprint import act, log_in
 from tests.support.fleet_node import FakeNode
 from tests.support.fleet_nodes import FakeNodes
 from tests.support.fleet_worker import SteppedWorker

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from redirector.model.sessions import parse_sessions
-from tests.redirector.test_admin import is_error
+from tests.redirector.web.admin.test_admin import is_error
 from tests.support.fleet_node import FakeNode
 from tests.support.fleet_nodes import FakeNodes
 from tests.support.fleet_worker import SteppedWorker

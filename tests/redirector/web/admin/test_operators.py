@@ -10,7 +10,7 @@ import pytest
 from redirector.config import read
 from redirector.errors import ConfigError
 from redirector.model.operators import name_problem, parse_token
-from tests.redirector.test_admin import CALLS, is_error
+from tests.redirector.web.admin.test_admin import CALLS, is_error
 from tests.support.fleet_nodes import FakeNodes
 from tests.support.fleet_worker import SteppedWorker, stepped_worker
 
