@@ -108,7 +108,8 @@ class Host:
 @pytest.fixture(scope="module")
 def host() -> Iterator[Host]:
     with local_engine():
-        sources = [path for package in ("redirector", "node_agent") for path in (ROOT / package).rglob("*.py")]
+        packages = [ROOT / name for name in ("redirector", "node_agent", "tmpnb_common")]
+        sources = [path for package in packages for path in package.rglob("*.py")]
         sources += [ROOT / "pyproject.toml", ROOT / "constraints.txt"]
         image = build("tmpnb-test-systemd", RECIPE, sources, ROOT)
         sandbox_image = notebook_image()
