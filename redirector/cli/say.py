@@ -45,6 +45,8 @@ def say(
     if bool(text) == stop:
         raise Stop("--stop takes back what was said, and comes without a text" if stop else "say what?", Exit.USAGE)
     ends = until if until is not None else now + DEFAULT_SECONDS
+    if text and ends < now + 1:
+        raise Stop(f"--until {clock_time(ends, now)} is over: nobody would see it", Exit.USAGE)
     told = client.say(text, seconds=max(1, round(ends - now)) if text else 0, nodes=nodes)
     if as_json:
         print_json(told.dump())

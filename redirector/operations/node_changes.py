@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from redirector.errors import (
+    BadRequestError,
     ChangedError,
     CopiedNodeError,
     DuplicateNameError,
@@ -23,6 +24,9 @@ from redirector.node_client.client import AgentClient
 from redirector.store.boards import Boards
 from redirector.store.registry import Change, Registry
 from tmpnb_common.wire import NodeState, NodeStats
+
+GRACE_SECONDS = 60
+"""The end of a drain may be past by so much: clocks differ, and whoever says the present minute means now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +149,9 @@ class Control:
 
         Returns:
             The node, and whether that changed anything.
+
+        Raises:
+            BadRequestError: the end for its sessions is a time that is past; nothing was changed then.
         """
         with self._registry.changing() as change:
             node, board = _found(change, name), self._boards.latest()
@@ -152,6 +159,9 @@ class Control:
             ends = decision.end_sessions_at if intent == "draining" else 0.0
             if node.intent == intent and ends in (0.0, node.end_sessions_at):
                 return node, False
+            if ends and ends < self._clock() - GRACE_SECONDS:
+                # Taken as "now", a mistyped year would end everybody's work at once.
+                raise BadRequestError("end_sessions_at is over already: name a time to come")
             if node.intent != intent == "draining" and not decision.force:
                 refuse_unless_spared(name, change.all(), board, self._min_free_percent)
             node = change.put(

@@ -21,6 +21,8 @@ OF_DAY = re.compile(r"(?P<time>\d{1,2}:\d{2})(?P<offset>Z|[+-]\d{2}:?\d{2})?")
 POSIX_ZONE = re.compile(r"(?:<[^>]+>|[A-Za-z]{3,})[+-]?\d.*")
 """Such as `CET-1CEST`, which the C library reads and `zoneinfo` does not."""
 HOST_ZONE = Path("/etc/localtime")
+GRACE_SECONDS = 60
+"""A time to come may be past by so much: whoever types the present minute means now."""
 
 
 def operator_zone(environ: Mapping[str, str] = os.environ) -> tzinfo:
@@ -102,7 +104,7 @@ def _time_of_day(text: str, now: datetime, *, past: bool) -> datetime | None:
 
 
 class Moment(click.ParamType[float]):
-    """A time as an option's value, in seconds since 1970."""
+    """A time as an option's value, in seconds since 1970. One that is to come is refused if it is past already."""
 
     name = "time"
 
@@ -119,9 +121,12 @@ class Moment(click.ParamType[float]):
                 self.fail(f"{value!r}: there is no time zone {zone!r}", param, ctx)
             self.fail(f"{value!r} is no time such as 15:30, 15:30 Europe/Berlin, 2026-11-22T15:30 or 2h", param, ctx)
         try:
-            return moment.timestamp()
+            seconds = moment.timestamp()
         except (OverflowError, ValueError):
             self.fail(f"{value!r} is no time that this machine knows", param, ctx)
+        if not self._past and seconds < time.time() - GRACE_SECONDS:
+            self.fail(f"{value!r} is over: {full_time(seconds)}, and it is {full_time(time.time())} now", param, ctx)
+        return seconds
 
 
 def clock_time(moment: float, now: float) -> str:

@@ -129,6 +129,20 @@ def test_a_drain_with_an_hour_ends_the_sessions_that_are_left_then(fleet: Steppe
     assert "sessions_ended" in kinds
 
 
+@pytest.mark.parametrize("past", [1_000_000, 1, pytest.param(-3600, id="an hour ago")])
+def test_a_drain_with_an_hour_that_is_past_is_refused_and_ends_nothing(
+    fleet: SteppedWorker, nodes: FakeNodes, past: float
+) -> None:
+    node = nodes.add("n1")
+    fleet.add(node, nodes.add("n2", ready=9, capacity=9))
+    node.claims, node.claimed = {"a-ticket": "one"}, 1
+    hour = past if past > 0 else time.time() + past
+    refused = fleet.admin("POST", "/api/nodes/n1/drain", json={"end_sessions_at": hour})
+    assert (refused.status_code, refused.get_json()["status"]) == (400, "bad_request")
+    fleet.beat(2)
+    assert (node.claimed, fleet.row(node).intent) == (1, "active")
+
+
 @pytest.mark.parametrize("away", [False, True])
 def test_no_session_ends_by_what_the_poller_knew_once(
     fleet: SteppedWorker, nodes: FakeNodes, tmp_path: Path, away: bool

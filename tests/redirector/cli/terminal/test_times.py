@@ -82,3 +82,25 @@ def test_a_typed_time_is_printed_back_with_its_zone(tmpnb: Tmpnb) -> None:
     assert "they end at 2027-07-01 14:30 +02:00" in done.stdout
     since = tmpnb("events", "--since", "2026-11-22 09:00", TMPNB_ZONE="Europe/Berlin")
     assert "since 2026-11-22 09:00 +01:00" in since.stderr
+
+
+@pytest.mark.parametrize("when", ["2020-01-01T10:00", "2025-11-26 18:00 Europe/Berlin", "1970-01-01"])
+def test_a_time_to_come_that_is_past_is_a_mistake_and_ends_nothing(
+    tmpnb: Tmpnb, fake: FakeRedirector, when: str
+) -> None:
+    for words in (("node", "drain", "n2", "--end-sessions-at", when, "--yes"), ("say", "we stop", "--until", when)):
+        done = tmpnb(*words)
+        assert done.exit_code == 2
+        assert "is over" in done.stderr
+    assert not fake.requests
+
+
+def test_the_present_minute_is_no_mistake(tmpnb: Tmpnb, fake: FakeRedirector) -> None:
+    minute = datetime.now(UTC).strftime("%Y-%m-%dT%H:%MZ")
+    assert tmpnb("node", "drain", "n2", "--end-sessions-at", minute, "--yes").exit_code == 0
+    assert fake.nodes["n2"]["intent"] == "draining"
+
+
+def test_a_notice_that_nobody_would_see_is_a_mistake(tmpnb: Tmpnb, fake: FakeRedirector) -> None:
+    assert tmpnb("say", "we stop", "--until", "0s").exit_code == 2
+    assert not fake.requests
