@@ -18,7 +18,6 @@ FLOORS = {
         [
             "bounded_reading",
             "durable",
-            "json_object",
             "keys",
             "landing",
             "lazy_group",
@@ -27,6 +26,7 @@ FLOORS = {
             "processes",
             "version",
         ],
+        ["json_object"],
         ["wire"],
     ],
     "node_agent": [

@@ -1,103 +1,160 @@
-"""Typed access to what the admin API answers."""
+"""The one reader of JSON from outside: bytes or a parsed object in, a frozen dataclass out, once, at the edge.
+
+A dataclass's annotations are the format: what may be missing has a default, limits stand in `msgspec.Meta`, and fields
+that the dataclass does not have are ignored. The same dataclasses are what the API's description is made of.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Mapping
 from functools import cache
-from typing import Any, TypeVar, get_type_hints
+from types import NoneType
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
-View = TypeVar("View")
+import msgspec
+from msgspec import Meta
+
+from tmpnb_common.paths import PATH_LIMIT
+
+TEXT_LIMIT = 4096
+"""Longest text, in characters, that a field may hold."""
+
+COUNT_LIMIT = 2**53
+"""No count is as large: what follows the largest one has to fit into a database, and every JSON reader knows it."""
+
+LINE_LIMIT = 2000
+"""Characters in one line that somebody typed: more than a reason needs, and a URL may have."""
+
+LATEST = 2**33
+"""Seconds since 1970: in the year 2242."""
+
+_CONTROLS = r"\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+"""Control characters and invisible ones, which break lines or hide and turn around what stands beside them."""
+
+LINE_PATTERN = rf"^[^{_CONTROLS}]*$(?!\n)"
+TICKET_PATTERN = r"^[A-Za-z0-9_-]{22,128}$(?!\n)"
+"""Python's `$` also matches before a last newline."""
+
+Count = Annotated[int, Meta(ge=0, lt=COUNT_LIMIT, description="a whole number from 0")]
+Text = Annotated[
+    str, Meta(max_length=TEXT_LIMIT, pattern=r"^[^\x00]*$", description=f"a text of at most {TEXT_LIMIT} characters")
+]
+Line = Annotated[
+    str,
+    Meta(
+        max_length=LINE_LIMIT,
+        pattern=LINE_PATTERN,
+        description=f"a text of at most {LINE_LIMIT} characters in one line",
+    ),
+]
+Ticket = Annotated[
+    str, Meta(max_length=128, pattern=TICKET_PATTERN, description="22 to 128 characters of A-Z a-z 0-9 _ -")
+]
+InnerPath = Annotated[
+    str, Meta(max_length=PATH_LIMIT, description=f"a path of at most {PATH_LIMIT} characters inside a sandbox")
+]
+Moment = Annotated[float, Meta(ge=0, lt=LATEST, description="a time in seconds since 1970")]
+
+Shape = TypeVar("Shape")
 
 
-class ViewError(ValueError):
-    """An answer is not of the admin API's format."""
+class JsonError(ValueError):
+    """JSON from outside has another form than its reader needs. The text is a sentence that names the field."""
 
 
-class Fields:
-    """Typed access to one JSON object. What is missing or null has an empty value unless it is required."""
+def decode(shape: type[Shape], body: bytes | str, what: str = "") -> Shape:
+    """Read JSON text into a dataclass, or whatever else `shape` annotates.
 
-    def __init__(self, raw: object, what: str) -> None:
-        if not isinstance(raw, dict):
-            raise ViewError(f"{what}: not a JSON object")
-        self._raw: dict[Any, Any] = raw
-        self._what = what
+    Args:
+        shape: the type to read.
+        body: the JSON text.
+        what: what the text is, to begin an error's sentence with; empty for a request's body.
 
-    def names(self) -> list[str]:
-        return [str(name) for name in self._raw]
+    Raises:
+        JsonError: the text is not JSON, or a field is missing or has a wrong value.
+    """
+    hint: Any = shape  # mypy takes no class for hashable
+    decoder: msgspec.json.Decoder[Shape] = _decoder(hint)
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError as error:
+        raise JsonError(_sentence(shape, str(error), what)) from None
+    except (ValueError, RecursionError):  # msgspec's own errors are ValueErrors, as are those of a wrong encoding
+        raise JsonError(f"{what or 'the body'} is not JSON") from None
 
-    def text(self, name: str, *, required: bool = False) -> str:
-        value = self._value(name, "", required=required)
-        if not isinstance(value, str):
-            raise ViewError(f"{self._what}: {name} is not a text")
-        return value
 
-    def texts(self, name: str) -> tuple[str, ...]:
-        value = self._value(name, [])
-        if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
-            raise ViewError(f"{self._what}: {name} is not a list of texts")
-        return tuple(value)
+def convert(shape: type[Shape], raw: object, what: str = "") -> Shape:
+    """Read an object that JSON was parsed into already; the rest as for `decode`.
 
-    def count(self, name: str, *, required: bool = False) -> int:
-        value = self._value(name, 0, required=required)
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise ViewError(f"{self._what}: {name} is not a whole number")
-        return value
+    Raises:
+        JsonError: a field is missing or has a wrong value.
+    """
+    try:
+        return msgspec.convert(raw, shape)
+    except (msgspec.ValidationError, RecursionError) as error:
+        raise JsonError(_sentence(shape, str(error), what)) from None
 
-    def number(self, name: str) -> float | None:
-        value = self._raw.get(name)
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
-            raise ViewError(f"{self._what}: {name} is not a number")
-        return value
 
-    def flag(self, name: str) -> bool:
-        value = self._value(name, False)
-        if not isinstance(value, bool):
-            raise ViewError(f"{self._what}: {name} is neither true nor false")
-        return value
-
-    def objects(self, name: str) -> list[object]:
-        """A list of what are to be objects; empty if it is missing."""
-        value = self._value(name, [])
-        if not isinstance(value, list):
-            raise ViewError(f"{self._what}: {name} is not a list")
-        return value
-
-    def mapping(self, name: str) -> dict[str, Any]:
-        value = self._value(name, {})
-        if not isinstance(value, dict):
-            raise ViewError(f"{self._what}: {name} is not an object")
-        return value
-
-    def into(self, view: type[View], *required: str, **parsed: object) -> View:
-        """A frozen dataclass of texts, whole numbers, numbers and flags that stand here under their own names.
-
-        Args:
-            view: the dataclass.
-            required: its texts and whole numbers that must not be missing.
-            parsed: its fields of other types, and those that stand here under another name.
-
-        Raises:
-            ViewError: a field is missing or of the wrong type.
-        """
-        read: Mapping[object, Callable[[str], object]] = {
-            str: lambda name: self.text(name, required=name in required),
-            int: lambda name: self.count(name, required=name in required),
-            float: lambda name: self.number(name) or 0.0,
-            float | None: self.number,
-            bool: self.flag,
-        }
-        types = _types_of(view)  # type: ignore[arg-type]  # mypy takes no class for hashable
-        found = {name: read[kind](name) for name, kind in types.items() if name not in parsed}
-        return view(**found, **parsed)
-
-    def _value(self, name: str, default: object, *, required: bool = False) -> object:
-        value = self._raw.get(name)
-        if value is None and required:
-            raise ViewError(f"{self._what}: {name} is missing")
-        return default if value is None else value
+def without_nulls(raw: object) -> object:
+    """An object without those of its fields that are null, where null means the same as a missing field."""
+    return {name: value for name, value in raw.items() if value is not None} if isinstance(raw, dict) else raw
 
 
 @cache
-def _types_of(view: type) -> Mapping[str, object]:
-    """A dataclass's fields with their types."""
-    return get_type_hints(view)
+def _decoder(shape: Any) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(shape)
+
+
+_PLACE = re.compile(r" - at `(?P<key>key` in `)?\$(?P<path>[^`]*)`$")
+_MISSING = re.compile(r"Object missing required field `(?P<field>[^`]*)`")
+
+
+def _sentence(shape: Any, message: str, what: str) -> str:
+    """Put msgspec's message, such as "Expected `int`, got `str` - at `$.pools[...].available`", into our words."""
+    place = _PLACE.search(message)
+    path = place["path"].lstrip(".") if place else ""
+    problem = message[: place.start()] if place else message
+    begin = f"{what}: " if what else ""
+    if missing := _MISSING.match(problem):
+        return f"{begin}{path}{'.' if path else ''}{missing['field']} is missing"
+    if not path:
+        return (
+            f"{what or 'the body'} is not a JSON object" if problem.startswith("Expected `object`") else begin + problem
+        )
+    if place and place["key"]:
+        return f"{begin}a name in {path} has a wrong form"
+    description = _description(shape, re.findall(r"[^.\[\]]+|\[[^\]]*\]", path))
+    return f"{begin}{path} has to be {description}" if description else f"{begin}{path}: {problem.replace('`', '')}"
+
+
+_WORDS: Mapping[Any, str] = {str: "a text", bool: "true or false", int: "a whole number", float: "a number"}
+
+
+def _description(kind: Any, steps: list[str]) -> str:
+    """What the value at a path inside a type has to be; empty where nothing is said of it."""
+    for step in steps:
+        kind = _bare(kind)
+        if step.startswith("["):
+            kind = next((one for one in reversed(get_args(kind)) if one is not ...), None)
+        else:
+            kind = get_type_hints(kind, include_extras=True).get(step) if isinstance(kind, type) else None
+    kind = _optional(kind)
+    words = [one.description for one in getattr(kind, "__metadata__", ()) if isinstance(one, Meta) and one.description]
+    if words:
+        return words[-1]
+    if get_origin(kind) is Literal:
+        return " or ".join(repr(value) for value in get_args(kind))
+    return _WORDS.get(kind, "")
+
+
+def _optional(kind: Any) -> Any:
+    """The type of what may also be null, or missing."""
+    kinds = [one for one in get_args(kind) if one not in (NoneType, msgspec.UnsetType)]
+    return kinds[0] if NoneType in get_args(kind) and len(kinds) == 1 else kind
+
+
+def _bare(kind: Any) -> Any:
+    """A type without its annotation, and without null."""
+    kind = _optional(kind)
+    return get_args(kind)[0] if get_origin(kind) is Annotated else kind

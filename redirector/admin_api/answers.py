@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from tmpnb_common.json_object import Fields, ViewError
+from redirector.admin_api.fields import Fields, ViewError
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,10 +41,10 @@ from redirector.admin_api.errors import (
     RefusedError,
     UnreachableError,
 )
+from redirector.admin_api.fields import ViewError
 from redirector.admin_api.views import FleetView, NodeView, parse_change, parse_fleet, parse_node, parse_nodes
 from redirector.node_client.http import BOUNDED_POOLS, within_budget
 from tmpnb_common.bounded_reading import Budget, TooLongError
-from tmpnb_common.json_object import ViewError
 from tmpnb_common.wire import TRIAL_SECONDS
 
 CONNECT_SECONDS = 5.0

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from redirector.admin_api.fields import Fields, View, ViewError
 from redirector.counters.visitor_counts import visitors
-from tmpnb_common.json_object import Fields, View, ViewError
 
 
 @dataclass(frozen=True, slots=True)
