@@ -151,6 +151,20 @@ class NotThatNodeError(FleetError):
         )
 
 
+class AlreadyMemberError(FleetError):
+    """The node that is to replace another one is in the fleet already, and does its own work there."""
+
+    code = "already_member"
+
+    def __init__(self, name: str, old_name: str) -> None:
+        super().__init__(f"{name} is in the fleet already, and was not added to replace {old_name}")
+        self.name = name
+
+    def fields(self) -> dict[str, Any]:
+        """Which node it is."""
+        return {"name": self.name}
+
+
 class ProbeError(FleetError):
     """A node that was to be added did not prove to be one."""
 

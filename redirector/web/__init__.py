@@ -82,7 +82,7 @@ def create_app(parts: Collaborators) -> Flask:
     app.register_blueprint(admin_sessions.blueprint(parts.sessions, admins))
     app.register_blueprint(admin_upkeep.blueprint(parts.upkeep, admins))
     app.register_blueprint(admin_fleet.blueprint(parts.overview, parts.journal, parts.settings, admins, parts.rng))
-    steps = Steps(parts.control, parts.upkeep, parts.live, parts.clock)
+    steps = Steps(parts.control, parts.upkeep, parts.live, parts.journal, parts.clock)
     actions = Actions(parts.control, parts.upkeep, parts.sessions, steps)
     app.register_blueprint(
         dashboard.blueprint(parts.overview, actions, parts.journal, parts.settings, admins, parts.clock)

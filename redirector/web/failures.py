@@ -9,6 +9,7 @@ from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException, InternalServerError
 
 from redirector.errors import (
+    AlreadyMemberError,
     AmbiguousSessionError,
     BadRequestError,
     ChangedError,
@@ -36,6 +37,7 @@ log = logging.getLogger("web")
 STATUS: dict[type[FleetError], int] = {
     BadRequestError: 400,
     UnknownNodeError: 404,
+    AlreadyMemberError: 409,
     CopiedNodeError: 409,
     DuplicateNameError: 409,
     DuplicateUrlError: 409,

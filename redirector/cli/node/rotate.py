@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
@@ -18,7 +19,19 @@ from redirector.cli.terminal.exits import Exit, Stop
 from redirector.cli.terminal.texts import examples, plain
 from redirector.errors import BadRequestError
 from redirector.model.nodes import normalised_url
-from redirector.plans.rotation import Situation, Step, next_step, stuck, warm
+from redirector.plans.rotation import (
+    Situation,
+    Step,
+    addition_reason,
+    next_step,
+    stuck,
+    warm,
+    was_added_for,
+    was_removed,
+)
+
+HISTORY_LINES = 1000
+"""So many of a node's newest events are searched for what was done to it: the most that one call brings."""
 
 
 @click.command(
@@ -48,6 +61,7 @@ from redirector.plans.rotation import Situation, Step, next_step, stuck, warm
     help="For the new node's pool to fill.",
 )
 @click.option("--timeout", type=click.FloatRange(0), metavar="SECONDS", help="For the old node's sessions to end.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask before a node of the fleet takes the old one's place.")
 @reason_option
 @every_option
 def rotate(
@@ -61,6 +75,7 @@ def rotate(
     force: bool,
     warm_timeout: float,
     timeout: float | None,
+    yes: bool,
     reason: str,
     every: float,
 ) -> None:
@@ -68,7 +83,7 @@ def rotate(
 
     Adds the new node, waits until its pool is warm and its selftest passes, drains the old one, waits for its sessions,
     and removes it. Stops at the first failure. Run it again and it goes on from where it stands; what is done is not
-    done again.
+    done again. If the node at NEW_URL is in the fleet already and was not added for this, it asks first.
     """
     try:
         url = normalised_url(new_url)
@@ -76,7 +91,8 @@ def rotate(
         raise Stop(str(problem), Exit.USAGE) from problem
     token = read_secret(token_file) if token_file else ""
     addition = {"name": name, "control_url": control_url, "token": token}
-    rotation = _Rotation(source, old, url, addition, reason=reason or f"replaced by {url}", every=every)
+    why = reason or f"replaced by {url}"
+    rotation = _Rotation(source, old, url, addition, reason=why, every=every, agreed=yes)
     tested = False
     while True:
         step = rotation.next(tested=tested)
@@ -103,7 +119,7 @@ class _Rotation:
     """The steps, one method each; which is next is decided in `redirector.plans.rotation`."""
 
     def __init__(
-        self, source: Source, old: str, url: str, addition: dict[str, str], *, reason: str, every: float
+        self, source: Source, old: str, url: str, addition: dict[str, str], *, reason: str, every: float, agreed: bool
     ) -> None:
         self._source = source
         self._client = source.open()
@@ -112,23 +128,44 @@ class _Rotation:
         self._addition = addition
         self._reason = reason
         self._every = every
+        self._agreed = agreed
 
     def next(self, *, tested: bool) -> Step:
-        """Look, and decide.
+        """Look, and decide; ask first where only an operator can tell.
 
         Raises:
-            Stop: there is nothing to rotate.
+            Stop: both are one node, there never was an old one, or the operator does not want it.
         """
         old, new = self._both(self._client.nodes())
         if old is not None and old.url == self._url:
             raise Stop(f"{plain(self._old)} is the node at {self._url}: name another address", Exit.USAGE)
-        if old is None and new is None:
+        removed = old is None and was_removed(self._client.events(limit=HISTORY_LINES, node=self._old))
+        if old is not None and new is not None and not self._agreed:
+            self._agreed = was_added_for(self._old, self._client.events(limit=HISTORY_LINES, node=new.name))
+        step = next_step(Situation(old, new, tested, removed, self._agreed))
+        if step == "unknown":
             names = [node.name for node in self._client.nodes()]
             raise Stop(f"{plain(self._old)}: {hint(self._old, names)}", Exit.FAILED)
-        return next_step(Situation(old, new, tested))
+        if step == "confirm":
+            self._confirm()
+            return self.next(tested=tested)
+        return step
+
+    def _confirm(self) -> None:
+        """Ask whether a node that does its own work already is to replace the old one.
+
+        Raises:
+            Stop: there is nobody to ask, or they said no.
+        """
+        there = f"{self._new_name()} at {self._url} is in the fleet already, and was not added to replace {self._old}"
+        if not sys.stdin.isatty():
+            raise Stop(f"{there}: if it is to do that, say --yes", Exit.USAGE)
+        if not click.confirm(f"{there}. Drain {self._old} and remove it all the same?", err=True):
+            raise Stop("nothing was changed", Exit.FAILED)
+        self._agreed = True
 
     def add(self) -> None:
-        _, added = self._client.add(self._url, reason=f"replaces {self._old}", **self._addition)
+        _, added = self._client.add(self._url, reason=addition_reason(self._old), **self._addition)
         click.echo(f"{plain(added.name)}: added, {self._url}")
 
     def wait_until_warm(self, timeout: float) -> None:

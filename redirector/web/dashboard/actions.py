@@ -80,7 +80,8 @@ class Actions:
     def _rotate(self, name: str, body: Body, decision: Decision) -> Answer:
         # The row's version changes on the way, by these very steps.
         why = replace(decision, version=None, reason=decision.reason or f"{name} is replaced by {body.text('url')}")
-        return self.steps.rotate(name, _addition(body), why, tested=body.flag("tested")).dump()
+        tested, agreed = body.flag("tested"), body.flag("agreed")
+        return self.steps.rotate(name, _addition(body), why, tested=tested, agreed=agreed).dump()
 
 
 def _addition(body: Body) -> Addition:

@@ -7,17 +7,22 @@ page that was closed in between goes on from where it stands.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from redirector.admin_api.node_view import node_json
 from redirector.admin_api.views import NodeView, parse_node
-from redirector.errors import BadRequestError, NodeFailedError, UnknownNodeError, UnknownPoolError
+from redirector.errors import AlreadyMemberError, BadRequestError, NodeFailedError, UnknownNodeError, UnknownPoolError
+from redirector.model.events import Event
 from redirector.model.nodes import normalised_url
 from redirector.operations.images import Upkeep
 from redirector.operations.live_stats import LiveStats
 from redirector.operations.node_changes import Addition, Control, Decision
 from redirector.plans import rolling
-from redirector.plans.rotation import Situation, next_step, stuck
+from redirector.plans.rotation import Situation, addition_reason, next_step, stuck, was_added_for, was_removed
+from redirector.store.journal import Journal
+
+HISTORY_LINES = 1000
+"""So many of a node's newest events are searched for what was done to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,30 +42,39 @@ class Step:
 class Steps:
     """Rotates and rolls for the dashboard."""
 
-    def __init__(self, control: Control, upkeep: Upkeep, live: LiveStats, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, control: Control, upkeep: Upkeep, live: LiveStats, journal: Journal, clock: Callable[[], float]
+    ) -> None:
         self._control = control
         self._upkeep = upkeep
         self._live = live
+        self._journal = journal
         self._clock = clock
 
-    def rotate(self, old_name: str, addition: Addition, decision: Decision, *, tested: bool) -> Step:
+    def rotate(self, old_name: str, addition: Addition, decision: Decision, *, tested: bool, agreed: bool) -> Step:
         """Bring the replacement of a node by the one at `addition.url` on by a step.
 
         Raises:
+            AlreadyMemberError: that one does its own work in the fleet, and nobody `agreed` that it is to replace it.
             FleetError: it cannot go on. Until the new node has proven itself, the old one is as it was.
         """
         url = normalised_url(addition.url)
         nodes = self._nodes()
         old, new = nodes.get(old_name), next((node for node in nodes.values() if node.url == url), None)
-        if old is None and new is None:
-            raise UnknownNodeError(old_name)
         if old is not None and old.url == url:
             raise BadRequestError(f"{old_name} is the node at {url}: name another address")
-        match next_step(Situation(old, new, tested)):
+        removed = old is None and was_removed(self._history(old_name))
+        agreed = agreed or (new is not None and was_added_for(old_name, self._history(new.name)))
+        match next_step(Situation(old, new, tested, removed, agreed)):
+            case "unknown":
+                raise UnknownNodeError(old_name)
+            case "confirm":
+                assert new is not None, "next_step adds it first"
+                raise AlreadyMemberError(new.name, old_name)
             case "done":
                 return Step(f"{old_name} is out of the fleet, {url} is in", done=True)
             case "add":
-                added, _ = self._control.add(addition, decision)
+                added, _ = self._control.add(addition, replace(decision, reason=addition_reason(old_name)))
                 return Step(f"{added.name} was added")
             case "warm" | "selftest" as step:
                 assert new is not None, "next_step adds it first"
@@ -111,6 +125,9 @@ class Steps:
         if not outcome.passed:
             raise NodeFailedError(name, f"its selftest failed: {outcome.message}")
         return Step(f"{name}: its selftest passed", tested=True)
+
+    def _history(self, name: str) -> list[Event]:
+        return self._journal.events(limit=HISTORY_LINES, node=name)
 
     def _nodes(self) -> dict[str, NodeView]:
         nodes, board = self._control.nodes()

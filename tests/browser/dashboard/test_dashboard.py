@@ -84,7 +84,7 @@ def test_a_guard_says_why_and_offers_to_insist(page: Page, fleet: Seat) -> None:
     expect(page.locator("dialog .force")).not_to_be_visible()
     press(page, "n2", "drain")
     expect(page.locator("dialog .trouble")).to_contain_text("last node that takes visitors")
-    page.check("dialog [name=force]")
+    page.check("dialog [name=insist]")
     page.click("dialog .primary")
     expect(page.locator(card("n2"))).to_have_class("node drained", timeout=SOON)
     assert fleet.worker.registry.all()["n2"].intent == "draining"

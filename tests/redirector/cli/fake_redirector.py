@@ -133,7 +133,10 @@ class FakeRedirector:
 
     def _since(self, query: dict[str, str]) -> list[dict[str, Any]]:
         since, limit, at = int(query["since"]), int(query["limit"]), int(query["from"])
-        found = [event for event in self.events if event["id"] > since and event["at"] >= at]
+        node = query.get("node", "")
+        found = [
+            event for event in self.events if event["id"] > since and event["at"] >= at and node in ("", event["node"])
+        ]
         return found[:limit] if since else found[-limit:]
 
     def _place(self) -> dict[str, Any]:
@@ -201,13 +204,19 @@ class FakeRedirector:
         if name in self.nodes:
             return Answer(409, _error("duplicate_name", f"{name} is taken"))
         self.nodes[name] = node(name, url=url, control_url=body.get("control_url", ""))
+        self._note("node_added", name, body)
         return Answer(201, self.nodes[name])
 
     def _remove(self, name: str, body: dict[str, Any]) -> Answer:
         if self.nodes[name]["claimed"] and not body.get("force"):
             return Answer(409, _error("has_sessions", f"{name} still has sessions"))
         del self.nodes[name]
+        self._note("node_removed", name, body)
         return Answer(200, {"removed": name})
+
+    def _note(self, kind: str, name: str, body: dict[str, Any]) -> None:
+        reason, number = body.get("reason", ""), len(self.events) + 1
+        self.events.append({"id": number, "at": 1000.0, "kind": kind, "node": name, "by": "ann", "reason": reason})
 
     def _roll(self, name: str, pool: str, image: str) -> Answer:
         entry = self.nodes[name]["pools"].get(pool)

@@ -100,6 +100,33 @@ def test_a_rotation_that_makes_no_sense_is_refused(
     assert sorted(fake.nodes) == ["n1", "n2"]
 
 
+def test_a_node_that_never_was_is_not_out_of_the_fleet(tmpnb: Tmpnb, fake: FakeRedirector) -> None:
+    done = tmpnb("node", "rotate", "nobody", "http://127.0.0.1:8101", *QUICK)
+    assert done.exit_code == 1
+    assert "nobody: no such node; there are: n1, n2" in done.stderr
+    assert "done" not in done.stdout
+    assert sorted(fake.nodes) == ["n1", "n2"]
+
+
+def test_a_node_of_the_fleet_takes_anothers_place_only_if_somebody_says_so(tmpnb: Tmpnb, fake: FakeRedirector) -> None:
+    fake.on_look = sessions_end
+    of_n1 = "http://127.0.0.1:8101"
+    refused = tmpnb("node", "rotate", "n2", of_n1, *QUICK)
+    assert refused.exit_code == 2
+    assert "n1 at http://127.0.0.1:8101 is in the fleet already, and was not added to replace n2" in refused.stderr
+    assert not [request for request in fake.requests if request.method != "GET"]
+    agreed = tmpnb("node", "rotate", "n2", of_n1, "--yes", "--force", *QUICK)
+    assert agreed.exit_code == 0
+    assert sorted(fake.nodes) == ["n1"]
+
+
+def test_a_node_that_was_added_for_another_rotation_needs_a_yes_too(tmpnb: Tmpnb, fake: FakeRedirector) -> None:
+    fake.on_look = sessions_end
+    assert rotate(tmpnb)[0] == 0
+    assert tmpnb("node", "rotate", "n1", NEW, *QUICK).exit_code == 2
+    assert fake.nodes["n1"]["intent"] == "active"
+
+
 def test_a_roll_moves_one_node_after_the_other_and_proves_each(tmpnb: Tmpnb, fake: FakeRedirector) -> None:
     done = tmpnb("roll", "new", *QUICK)
     assert done.exit_code == 0

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from redirector.admin_api.views import NodeView, parse_node
+from redirector.model.events import Event
 from redirector.plans.rolling import Move, arrived, plan, replaced, stuck
-from redirector.plans.rotation import Situation, next_step
+from redirector.plans.rotation import Situation, addition_reason, next_step, was_added_for, was_removed
 from redirector.plans.rotation import stuck as never_warm
 from tests.redirector.cli.fake_redirector import node
 
@@ -42,7 +43,32 @@ DRAINING: dict[str, Any] = {"intent": "draining", "eligible": False}
 def test_each_step_follows_from_what_is_there(
     old: NodeView | None, new: NodeView | None, *, tested: bool, step: str
 ) -> None:
-    assert next_step(Situation(old, new, tested)) == step
+    assert next_step(Situation(old, new, tested, removed=True, agreed=True)) == step
+
+
+@pytest.mark.parametrize(
+    ("situation", "step"),
+    [
+        (Situation(None, view()), "unknown"),
+        (Situation(None, None, removed=True), "unknown"),
+        (Situation(view(), view()), "confirm"),
+        (Situation(view(**DRAINING, drained=True), view(claimed=1)), "confirm"),
+        (Situation(view(), None), "add"),
+    ],
+)
+def test_nothing_is_taken_for_done_or_meant_that_no_history_and_nobody_says(situation: Situation, step: str) -> None:
+    assert next_step(situation) == step
+
+
+def test_the_history_says_what_a_node_was_added_for() -> None:
+    meant, other = Event(1.0, "node_added", reason=addition_reason("n1")), Event(2.0, "node_added", reason="spare")
+    drained = Event(3.0, "drain", reason=addition_reason("n1"))
+    assert was_added_for("n1", [other, meant, drained])
+    assert not was_added_for("n1", [meant, other]), "another node had that name before"
+    assert not was_added_for("n10", [meant])
+    assert not was_added_for("n1", [drained])
+    assert was_removed([other, Event(4.0, "node_removed")])
+    assert not was_removed([other, drained])
 
 
 def test_a_new_node_that_cannot_become_warm_is_told_from_one_that_needs_time() -> None:

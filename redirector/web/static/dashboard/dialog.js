@@ -2,10 +2,12 @@
 
 import { by, make, say } from "./dom.js";
 
-const GUARDS = ["last_node", "too_little_free", "has_sessions"];
+// Refusals that an operator may insist against, each with the word that does it. One of them overrides no other kind.
+const INSISTENCE = { last_node: "force", too_little_free: "force", has_sessions: "force", already_member: "agreed" };
 const STEP_PAUSE = 2000;
 
 const root = document.body.dataset.root;
+let insisted = {};
 const csrf = document.querySelector("meta[name=csrf]").content;
 
 export async function send(path, body) {
@@ -26,6 +28,7 @@ export function ask(spec) {
   part(".fields").replaceChildren(...(spec.fields ?? []).map((field) => labelled(field, spec.pools ?? [])));
   part(".reason").hidden = spec.reason === false;
   part(".force").hidden = true;
+  insisted = {};
   part(".trouble").hidden = true;
   part(".steps").replaceChildren();
   part(".primary").hidden = false;
@@ -35,6 +38,8 @@ export function ask(spec) {
     event.preventDefault();
     act(spec, dialog, form);
   };
+  // What somebody agreed to was this address, this image.
+  form.oninput = (event) => { if (event.target.name !== "insist") insisted = {}; };
   dialog.showModal();
   part(".fields input, .fields select")?.focus();
 }
@@ -49,8 +54,10 @@ function labelled(field, pools) {
 
 async function act(spec, dialog, form) {
   const trouble = dialog.querySelector(".trouble"), button = dialog.querySelector(".primary");
-  const filled = Object.fromEntries([...new FormData(form)].filter(([name, value]) => name !== "force" && value !== ""));
-  const body = { ...spec.body, ...filled, force: form.elements.force.checked };
+  const insist = dialog.querySelector(".force input");
+  if (insist.checked) insisted[insist.value] = true;
+  const filled = Object.fromEntries([...new FormData(form)].filter(([name, value]) => name !== "insist" && value !== ""));
+  const body = { ...spec.body, ...filled, ...insisted };
   if (spec.numbers) for (const name of spec.numbers) if (body[name]) body[name] = Number(body[name]);
   button.disabled = true;
   trouble.hidden = true;
@@ -102,5 +109,8 @@ function refused(dialog, said) {
   const trouble = dialog.querySelector(".trouble");
   say(trouble, said.message);
   trouble.hidden = false;
-  dialog.querySelector(".force").hidden = !GUARDS.includes(said.status);
+  const insist = dialog.querySelector(".force input");
+  insist.value = INSISTENCE[said.status] ?? "";
+  insist.checked = false;
+  dialog.querySelector(".force").hidden = !insist.value;
 }

@@ -72,6 +72,24 @@ def test_a_rotation_waits_for_sessions_and_never_ends_them(
     assert "n1" in fleet.worker.registry.all()
 
 
+def test_a_node_of_the_fleet_takes_anothers_place_only_if_the_operator_insists(
+    fleet: SteppedWorker, nodes: FakeNodes, two: tuple[FakeNode, FakeNode]
+) -> None:
+    fleet.add(nodes.add("n3"))
+    csrf = log_in(fleet)
+    for body in ({}, {"force": True}):
+        status, refusal = act(fleet, csrf, "n1/rotate", url=two[1].url, **body)
+        assert (status, refusal["status"], refusal["name"]) == (409, "already_member", "n2")
+    assert fleet.worker.registry.all()["n1"].intent == "active"
+    assert steps(fleet, csrf, "n1/rotate", url=two[1].url, agreed=True)[-1].startswith("n1 is out of the fleet")
+
+
+def test_a_node_that_never_was_is_not_out_of_the_fleet(fleet: SteppedWorker, two: tuple[FakeNode, FakeNode]) -> None:
+    csrf = log_in(fleet)
+    status, refusal = act(fleet, csrf, "n9/rotate", url=two[1].url)
+    assert (status, refusal["status"]) == (404, "unknown_node")
+
+
 def test_a_roll_moves_proves_and_says_so(fleet: SteppedWorker, two: tuple[FakeNode, FakeNode]) -> None:
     csrf = log_in(fleet)
     said = steps(fleet, csrf, "n1/roll", image="another/image")
