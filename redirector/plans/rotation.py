@@ -13,8 +13,8 @@ from typing import Literal, Protocol
 from redirector.admin_api.views import NodeView
 
 Step = Literal["unknown", "add", "confirm", "warm", "selftest", "drain", "empty", "remove", "done"]
-"""`unknown`: the fleet has and had no node of the old one's name. `confirm`: the new node is in the fleet already, for its
-own sake, so that an operator has to say that it is to replace the old one: they may have named a wrong address."""
+"""`unknown`: there is and was no node of the old one's name. `confirm`: the new node is in the fleet for its own sake
+already, so that an operator has to say that it is to replace the old one: they may have named a wrong address."""
 
 
 class HistoryLine(Protocol):
