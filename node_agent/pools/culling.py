@@ -100,8 +100,17 @@ def last_activity(sandbox: Sandbox) -> float:
 def next_end(sandbox: Sandbox, limits: Limits, now: float) -> tuple[float, Reason]:
     """When a claimed sandbox will be culled, and why, if nothing happens in it until then.
 
-    `why_cull` gives a reason from this time on and none before, save for `unvisited`: whoever asks has come.
+    `why_cull` gives a reason from this time on and none before.
     """
+    end, reason = next_end_for_visitor(sandbox, limits, now)
+    unvisited = (sandbox.claimed_at or 0.0) + limits.unvisited
+    if sandbox.visited or sandbox.busy or end <= unvisited:
+        return end, reason
+    return unvisited, "unvisited"
+
+
+def next_end_for_visitor(sandbox: Sandbox, limits: Limits, now: float) -> tuple[float, Reason]:
+    """The same for whoever has come: the page of a visitor asks before their visit may have been noticed."""
     assert sandbox.claimed_at is not None
     oldest = sandbox.claimed_at + limits.max_age
     last = min(last_activity(sandbox), now)
@@ -119,5 +128,5 @@ def check_due(sandbox: Sandbox, limits: Limits, checked_at: float, now: float) -
     """Whether to look at a claimed sandbox: at a steady pace, and before what was seen of it ends it."""
     if sandbox.state != "claimed" or sandbox.claimed_at is None:
         return False
-    end_due, _ = next_end(sandbox, limits, now)
+    end_due, _ = next_end_for_visitor(sandbox, limits, now)
     return now - checked_at >= check_pace(limits) or checked_at < end_due <= now

@@ -10,7 +10,7 @@ import hmac
 from flask import Blueprint, Response, jsonify
 
 from node_agent.errors import UnknownSandbox
-from node_agent.pools.culling import check_pace, next_end
+from node_agent.pools.culling import check_pace, next_end_for_visitor
 from node_agent.sandboxes import Sandbox
 from node_agent.web import answers
 from node_agent.web.node import Node
@@ -60,7 +60,7 @@ def gone() -> Response:
 
 def time_left(node: Node, sandbox: Sandbox) -> Response:
     now, limits = node.clock(), node.limits(sandbox.pool)
-    ends_at, reason = next_end(sandbox, limits, now)
+    ends_at, reason = next_end_for_visitor(sandbox, limits, now)
     text = node.announcement.current.text
     limit = limits.idle if reason == "idle" else limits.max_age
     return jsonify(

@@ -33,7 +33,7 @@ class VisitorSession:
     ends_in_seconds: float | None
     """By the node's limits, if nothing happens in it until then."""
     ends_reason: str
-    """`idle`, `max_age`, or `ending` for one that ends at this moment."""
+    """`idle`, `max_age`, `unvisited` for one that nobody has opened, or `ending` for one that ends at this moment."""
 
     def dump(self) -> dict[str, Any]:
         """As JSON-ready values."""

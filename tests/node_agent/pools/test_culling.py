@@ -132,6 +132,25 @@ def test_the_end_to_come_is_the_one_that_culling_brings(
     assert next_end(sandbox, replace(LIMITS, idle=20000), 1600.0) == (15400.0, "max_age")
 
 
+@pytest.mark.parametrize(
+    ("busy", "limits", "end"),
+    [
+        (False, LIMITS, (1060.0, "unvisited")),
+        (True, LIMITS, (15400.0, "max_age")),
+        (False, replace(LIMITS, idle=30), (1030.0, "idle")),
+        (False, replace(LIMITS, max_age=60), (1060.0, "max_age")),
+    ],
+)
+def test_one_that_nobody_has_opened_ends_as_unvisited_and_culling_agrees(
+    busy: bool, limits: Limits, end: tuple[float, str]
+) -> None:
+    sandbox = replace(CLAIMED, visited=False, last_activity=None, busy=busy)
+    at, reason = next_end(sandbox, limits, 1001.0)
+    assert (at, reason) == end
+    assert why_cull(sandbox, limits, at - 1) is None
+    assert why_cull(sandbox, limits, at) == reason
+
+
 def test_a_short_limit_is_watched_more_closely_than_a_long_one() -> None:
     assert check_pace(Limits(idle=10, max_age=100, unvisited=5)) == 2.5
     assert check_pace(Limits(idle=3600, max_age=14400, unvisited=60)) == 30

@@ -46,6 +46,7 @@ def heard(client: FlaskClient, sandbox: Sandbox) -> object:
 def test_a_session_is_listed_with_its_age_rest_memory_and_end(client: FlaskClient, bench: Bench) -> None:
     session = claim(bench)
     bench.pools.weigh(session.name, 2**20)
+    bench.pools.note_visit(session.name)
     bench.clock.now = (session.claimed_at or 0) + 30
     listed = client.get("/api/sandboxes", headers=AUTH).get_json()["sandboxes"]
     (shown,) = [each for each in listed if each["state"] == "claimed"]
@@ -53,6 +54,18 @@ def test_a_session_is_listed_with_its_age_rest_memory_and_end(client: FlaskClien
     assert shown["ends_in_seconds"] == min(LIMITS.idle, LIMITS.max_age) - 30
     assert shown["ends_reason"] in ("idle", "max_age")
     assert session.key not in client.get("/api/sandboxes", headers=AUTH).text
+
+
+def test_a_session_that_nobody_has_opened_is_listed_with_the_end_that_it_has_until_then(
+    client: FlaskClient, bench: Bench
+) -> None:
+    session = claim(bench)
+    bench.clock.now = session.claimed_at or 0
+    listed = client.get("/api/sandboxes", headers=AUTH).get_json()["sandboxes"]
+    (shown,) = [each for each in listed if each["state"] == "claimed"]
+    assert (shown["ends_in_seconds"], shown["ends_reason"]) == (LIMITS.unvisited, "unvisited")
+    page = client.get(f"/-/left/{session.key}").get_json()
+    assert page["reason"] in ("idle", "max_age"), "whoever asks there has come"
 
 
 def test_a_session_that_ends_is_listed_as_ending_and_ends_once(client: FlaskClient, bench: Bench) -> None:
