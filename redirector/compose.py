@@ -18,7 +18,6 @@ from threading import Thread
 
 from flask import Flask
 
-from redirector.config import Settings
 from redirector.loops.poller import Poller
 from redirector.loops.sync import Keeper
 from redirector.memory.bucket_table import BucketTable
@@ -40,6 +39,7 @@ from redirector.placing.admission import Door
 from redirector.placing.placer import Placer
 from redirector.placing.returning import Homecoming
 from redirector.placing.witness import Witness
+from redirector.settings.table import Settings
 from redirector.store.boards import Boards
 from redirector.store.database import Database
 from redirector.store.journal import Journal

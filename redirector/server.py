@@ -14,10 +14,10 @@ from gunicorn.glogging import Logger
 from gunicorn.sock import create_sockets
 
 from redirector.compose import Worker, compose
-from redirector.config import Settings
 from redirector.errors import DatabaseAwayError, DatabaseRefusedError
 from redirector.logs import log_config
 from redirector.memory.bucket_table import BucketTable
+from redirector.settings.table import Settings
 from redirector.socket_holder import serve_in_a_child
 from redirector.store.database import Database
 from redirector.store.schema import migrate

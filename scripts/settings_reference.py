@@ -9,12 +9,13 @@ import sys
 from collections.abc import Iterable, Iterator
 
 from node_agent.settings import table as node
-from redirector import config as redirector
+from redirector.settings import table as redirector
+from tmpnb_common.settings import Setting
 
 HEAD = """\
 # Settings
 
-Written by `make docs` from the tables in `redirector/config.py` and `node_agent/settings/table.py`; change it there.
+Written by `make docs` from the tables in `redirector/settings` and `node_agent/settings`; change it there.
 
 Settings come from the environment: a compose file's `.env`, a systemd unit's `EnvironmentFile`, or your shell. They are
 read at start, everything that is wrong is said at once, and then nothing starts. `tmpnb-agent config check` says it
@@ -50,7 +51,7 @@ def page() -> str:
         [
             HEAD,
             "## Redirector (`tmpnb serve`)\n",
-            *table((row.name, code(row.default), row.unit, row.reason) for row in redirector.TABLE),
+            *table((row.variable, code(row), row.unit, row.reason) for row in redirector.TABLE),
             "",
             "## Node (`tmpnb-agent serve` and `tmpnb-agent proxy`)\n",
             "Words in capitals as a default stand for another setting. Both programs need the same settings.\n",
@@ -70,8 +71,8 @@ def table(rows: Iterable[tuple[str, str, str, str]]) -> Iterator[str]:
         yield f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
 
 
-def code(default: str) -> str:
-    return f"`{default}`" if default else "none"
+def code(row: Setting) -> str:
+    return f"`{row.default}`" if row.default else row.shown_default
 
 
 if __name__ == "__main__":

@@ -10,9 +10,6 @@ from node_agent.proxy import host
 from node_agent.runtimes.docker.engine import DockerEngine
 from node_agent.settings import table as node_settings
 from node_agent.settings.table import Settings
-from node_agent.settings.values import PREFIX
-
-SECRETS = (f"{PREFIX}JOIN_TOKEN",)
 
 
 @click.group()
@@ -40,11 +37,11 @@ def missing_images(settings: Settings) -> list[str]:
     """The pools' images that are not on this host's engine."""
     if settings.runtime != "docker":
         return []
-    found = DockerEngine(settings.engine)
+    engine = DockerEngine(settings.engine)
     try:
-        return [image for image in dict.fromkeys(pool.image for pool in settings.pools) if found.image(image) is None]
+        return [image for image in dict.fromkeys(pool.image for pool in settings.pools) if engine.image(image) is None]
     finally:
-        found.close()
+        engine.close()
 
 
 @config.command()
@@ -52,6 +49,6 @@ def show() -> None:
     """List every setting with its value, its default and what it is for."""
     given = node_settings.environment()
     for row in node_settings.TABLE:
-        value = f"={'(set)' if row.variable in SECRETS else given[row.variable]}" if given.get(row.variable) else ""
+        value = f"={'(set)' if row.secret else given[row.variable]}" if given.get(row.variable) else ""
         unit = f" ({row.unit})" if row.unit else ""
         click.echo(f"{row.variable}{value}{unit}, default {row.shown_default}\n    {row.reason}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import secrets
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from node_agent import files
 from node_agent.errors import HostError
+from tmpnb_common import secret_files
 
 MIN_TOKEN_LENGTH = 22
 """128 bits in base64 or longer."""
@@ -68,16 +68,15 @@ def fresh_token() -> str:
 
 
 def read_tokens(path: Path) -> tuple[str, ...]:
-    """The tokens in `path`, one a line."""
+    """The tokens in a file, the one to hand out first.
+
+    Raises:
+        HostError: the file cannot be used, and why.
+    """
     try:
-        mode = path.stat().st_mode
-        lines = path.read_text(encoding="ascii").split()
-    except (OSError, UnicodeError) as error:
-        raise HostError(f"the token file {path} cannot be read: {error}") from error
-    if mode & 0o007 and os.geteuid() == path.stat().st_uid:
-        raise HostError(f"everyone on this host can read the token file {path}: chmod 600 it, and change the token")
-    if not lines:
-        raise HostError(f"the token file {path} is empty. Remove it, and a token is made.")
-    if any(len(line) < MIN_TOKEN_LENGTH or not re.fullmatch(r"[!-~]+", line) for line in lines):
+        tokens = secret_files.read(path)
+    except secret_files.SecretFileError as error:
+        raise HostError(f"the token file {path} {error}") from error
+    if any(len(token) < MIN_TOKEN_LENGTH or not re.fullmatch(r"[!-~]+", token) for token in tokens):
         raise HostError(f"the token file {path} holds a token of fewer than {MIN_TOKEN_LENGTH} characters")
-    return tuple(lines)
+    return tokens

@@ -5,40 +5,31 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from node_agent.runtimes.docker.limits import DockerLimits, Mount
 from node_agent.runtimes.docker.seccomp import PROFILE
-from node_agent.settings.values import (
-    Setting,
-    any_path,
-    assignments,
-    count,
-    host_addresses,
-    matching,
-    one_of,
-    processors,
-    size,
-    switch,
-)
+from node_agent.settings.values import PREFIX, any_path, assignments, host_addresses, processors, size
+from tmpnb_common.settings import count, matching, one_of, rows_of, setting, switch
 
 
-def mounts(text: str) -> tuple[Mount, ...]:
+def mount_list(text: str) -> tuple[Mount, ...]:
     """`source:target` or `source:target:rw` words, separated by spaces or commas."""
-    found = []
+    parsed = []
     for word in text.replace(",", " ").split():
         parts = re.fullmatch(r"(/[^:]*):(/[^:]*)(?::(ro|rw))?", word)
         if parts is None:
             raise ValueError(f"holds {word!r:.80}, not /SOURCE:/TARGET or /SOURCE:/TARGET:rw")
-        found.append(Mount(parts[1], parts[2], read_only=parts[3] != "rw"))
-    return tuple(found)
+        parsed.append(Mount(parts[1], parts[2], read_only=parts[3] != "rw"))
+    return tuple(parsed)
 
 
 ENGINES_OWN = "engine"
 
 
-def seccomp(text: str) -> str:
+def seccomp_profile(text: str) -> str:
     """The text of a profile: the shipped one, the engine's own (empty), or what the file at a path holds."""
     if text in ("", ENGINES_OWN):
         return PROFILE if not text else ""
@@ -54,111 +45,94 @@ def seccomp(text: str) -> str:
 
 SOCKET = Path("/var/run/docker.sock")
 
-TABLE: tuple[Setting, ...] = (
-    Setting(
-        "memory", size(1), "512m", "512m", "size", "Hard limit of one sandbox, without swap, files in it included."
-    ),
-    Setting("home", size(1), "128m", "128m", "size", "How much its home holds. It lies in memory: the disk quota."),
-    Setting("tmp", size(1), "64m", "64m", "size", "How much its /tmp holds, likewise."),
-    Setting("shm", size(1), "64m", "64m", "size", "How much its /dev/shm holds, likewise."),
-    Setting(
-        "cpu_shares",
-        count(2, 262_144),
-        "256",
-        "256",
-        "weight",
-        "Its weight when processors are short. Services without a limit have 1024.",
-    ),
-    Setting("cpus", processors, "0", "0", "processors", "The most that it may use. 0: no limit beside its weight."),
-    Setting("pids", count(8, 100_000), "256", "256", "processes", "Processes and threads that it may have at once."),
-    Setting("log_size", size(1024), "1m", "1m", "size", "How much of what it prints the engine keeps."),
-    Setting(
-        "user",
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DockerTable:
+    """The rows, in the order in which people read them."""
+
+    memory: int = setting(size(1), "512m", "size", "Hard limit of one sandbox, without swap, files in it included.")
+    home: int = setting(size(1), "128m", "size", "How much its home holds. It lies in memory: the disk quota.")
+    tmp: int = setting(size(1), "64m", "size", "How much its /tmp holds, likewise.")
+    shm: int = setting(size(1), "64m", "size", "How much its /dev/shm holds, likewise.")
+    cpu_shares: int = setting(
+        count(2, 262_144), "256", "weight", "Its weight when processors are short. Services without a limit have 1024."
+    )
+    cpus: float = setting(processors, "0", "processors", "The most that it may use. 0: no limit beside its weight.")
+    pids: int = setting(count(8, 100_000), "256", "processes", "Processes and threads that it may have at once.")
+    log_size: int = setting(size(1024), "1m", "size", "How much of what it prints the engine keeps.")
+    user: str = setting(
         matching(r"|[0-9]{1,9}(:[0-9]{1,9})?", "uid or uid:gid in numbers"),
         "",
-        "the image's own",
         "uid:gid",
         "Whom it runs as; an image that would run as root runs as 1000.",
-    ),
-    Setting(
-        "network",
+        shown="the image's own",
+    )
+    network: str = setting(
         matching(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}", "a network's name"),
-        "none",
         "none",
         "",
         "A network of the engine that was made for sandboxes; none: nothing but the visitor's own connection.",
-    ),
-    Setting(
-        "mounts",
-        mounts,
+    )
+    mounts: tuple[Mount, ...] = setting(
+        mount_list,
         "",
-        "none",
         "/source:/target",
         "Directories of the host that every sandbox sees, read-only unless they end in :rw.",
-    ),
-    Setting(
-        "environment",
+    )
+    environment: tuple[tuple[str, str], ...] = setting(
         assignments,
         "",
-        "none",
         "NAME=value",
         "Variables in every sandbox, where visitors can read them. OMP_NUM_THREADS and its like follow CPUS.",
-    ),
-    Setting(
-        "extra_hosts", host_addresses, "", "none", "host=address", "Host names that every sandbox knows, without a DNS."
-    ),
-    Setting(
-        "oci_runtime",
+    )
+    extra_hosts: tuple[tuple[str, str], ...] = setting(
+        host_addresses, "", "host=address", "Host names that every sandbox knows, without a DNS."
+    )
+    oci_runtime: str = setting(
         matching(r"[A-Za-z0-9._-]{0,63}", "a runtime's name"),
         "",
-        "the engine's own",
         "",
         "Another runtime that the engine knows, such as runsc.",
-    ),
-    Setting(
-        "entrypoint",
+        shown="the engine's own",
+    )
+    entrypoint: str = setting(
         one_of("image", "none"),
-        "image",
         "image",
         "",
         "image: its ENTRYPOINT runs, with COMMAND as its arguments. none: COMMAND alone, for one that swallows it.",
-    ),
-    Setting(
-        "fill_home",
+    )
+    fill_home: str = setting(
         one_of("auto", "always", "never"),
-        "auto",
         "auto",
         "",
         "Whether its home starts with what the image holds there. auto: if that is more than a new user has, and fits.",
-    ),
-    Setting(
-        "seccomp",
-        seccomp,
+    )
+    seccomp: str = setting(
+        seccomp_profile,
         "",
-        "the shipped one",
         "path",
         "The system calls that it may make: a profile in a file of your own, or `engine` for the engine's own profile.",
-    ),
-    Setting(
-        "engine",
+        shown="the shipped one",
+    )
+    engine: Path = setting(
         any_path,
-        str(SOCKET),
         str(SOCKET),
         "path",
         "The engine's socket. It has to be an engine of this very host.",
-    ),
-    Setting(
-        "unkept_limits",
+        shown=str(SOCKET),
+    )
+    unkept_limits: str = setting(
         one_of("refuse", "accept"),
-        "refuse",
         "refuse",
         "",
         "What an engine that says that it does not keep a limit means: no sandboxes, or sandboxes without that limit.",
-    ),
-    Setting(
-        "pull", switch, "1", "1", "0 or 1", "1: an image that is not on the host is fetched. 0: it has to be there."
-    ),
-)
+    )
+    pull: bool = setting(
+        switch, "1", "0 or 1", "1: an image that is not on the host is fetched. 0: it has to be there."
+    )
+
+
+TABLE = rows_of(DockerTable, PREFIX)
 
 FIELDS = frozenset(row.field for row in TABLE) - {"engine", "pull", "unkept_limits"}
 """Those that become `DockerLimits`, and that each pool may have of its own."""

@@ -9,7 +9,8 @@ from typing import Any
 from node_agent.pools.culling import Limits
 from node_agent.runtimes.docker.limits import DockerLimits
 from node_agent.settings import docker as docker_settings
-from node_agent.settings.values import PREFIX, Setting
+from node_agent.settings.values import PREFIX
+from tmpnb_common.settings import Setting
 from tmpnb_common.wire import DEFAULT_POOL
 
 LIFE = ("cull_idle_seconds", "max_age_seconds", "unvisited_seconds")
@@ -33,6 +34,10 @@ class PoolSettings:
     limits: DockerLimits
 
 
+def rows(table: Iterable[Setting]) -> list[Setting]:
+    return [row for row in table if row.field in OWN]
+
+
 def variable(pool: str, row: Setting) -> str:
     return f"{PREFIX}POOL_{pool.replace('-', '_').upper()}_{row.field.upper()}"
 
@@ -44,12 +49,11 @@ def read(
 
     `values` are those of the default pool. Pools are left out where one of those is missing because it was wrong.
     """
-    rows = [row for row in table if row.field in OWN]
     problems: list[str] = []
-    found = []
+    pools = []
     for pool in (DEFAULT_POOL, *values["pools"]):
         own: dict[str, Any] = {}
-        for row in rows if pool != DEFAULT_POOL else ():
+        for row in rows(table) if pool != DEFAULT_POOL else ():
             name = variable(pool, row)
             if name in environment:
                 try:
@@ -64,8 +68,8 @@ def read(
             own["image"] = ""
         of_pool = {**values, **own}
         if of_pool.keys() >= OWN:
-            found.append(_pool(pool, of_pool))
-    return tuple(found), problems
+            pools.append(_pool(pool, of_pool))
+    return tuple(pools), problems
 
 
 def _pool(name: str, values: Mapping[str, Any]) -> PoolSettings:

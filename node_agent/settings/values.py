@@ -1,7 +1,6 @@
-"""How the text of a setting becomes its value.
+"""How the text of a setting that only the node has becomes its value; `tmpnb_common.settings` has the others.
 
-Each function takes the text and returns the value, or raises `ValueError` with the end of a sentence that begins with
-the setting's name. What ends up in nginx's configuration is checked here so tightly that it needs no quoting there.
+What ends up in nginx's configuration is checked here so tightly that it needs no quoting there.
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 from node_agent.directories import SOCKET_NAME, SOCKET_PATH_LIMIT
@@ -19,6 +17,7 @@ from node_agent.jupyter import command
 from tmpnb_common.keys import KEY_LENGTH
 from tmpnb_common.landing import MOST_PREFIXES
 from tmpnb_common.landing import PREFIX as PREFIX_OF_PATH
+from tmpnb_common.settings import sites
 
 PREFIX = "TMPNB_NODE_"
 
@@ -27,24 +26,6 @@ IMAGE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,254}")
 POOL_NAME = r"[a-z][a-z0-9-]{0,30}"
 
 SIZES = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """One row of the settings table: the variable is `PREFIX` and the field's name in capitals."""
-
-    field: str
-    parse: Callable[[str], Any]
-    """Raises `ValueError` with the end of a sentence that begins with the variable's name."""
-    default: str | Callable[[dict[str, Any]], str]
-    """A text, or a function of the fields above it."""
-    shown_default: str
-    unit: str
-    reason: str
-
-    @property
-    def variable(self) -> str:
-        return PREFIX + self.field.upper()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,45 +39,12 @@ class Address:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-def count(low: int, high: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        if not re.fullmatch(r"[0-9]{1,9}", text) or not low <= int(text) <= high:
-            raise ValueError(f"is {text!r:.40}, not a whole number from {low} to {high}")
-        return int(text)
-
-    return parse
-
-
-def one_of(*words: str) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        if text not in words:
-            raise ValueError(f"is {text!r:.40}, not one of {', '.join(words)}")
-        return text
-
-    return parse
-
-
-def switch(text: str) -> bool:
-    return one_of("0", "1")(text) == "1"
-
-
 def prefixes(text: str) -> tuple[str, ...]:
     """First parts of paths, with spaces between."""
     parts = tuple(text.split())
     if len(parts) > MOST_PREFIXES or not all(PREFIX_OF_PATH.fullmatch(part) for part in parts):
         raise ValueError(f"has to be at most {MOST_PREFIXES} first parts of paths such as voila, with spaces between")
     return parts
-
-
-def matching(pattern: str, what: str, *, shown: bool = True) -> Callable[[str], str]:
-    """`shown`: whether the text may be repeated to whoever got it wrong, which a secret may not."""
-
-    def parse(text: str) -> str:
-        if not re.fullmatch(pattern, text):
-            raise ValueError(f"is {text!r:.60}, not {what}" if shown else f"is not {what}")
-        return text
-
-    return parse
 
 
 def address(text: str) -> Address:
@@ -124,14 +72,6 @@ def directory(text: str) -> Path:
     return Path(text)
 
 
-def optional_address(text: str) -> Address | None:
-    return address(text) if text else None
-
-
-def optional_file(text: str) -> Path | None:
-    return directory(text) if text else None
-
-
 def run_directory(text: str) -> Path:
     path = directory(text)
     longest = len(str(path / "ready" / ("k" * KEY_LENGTH) / SOCKET_NAME))
@@ -153,15 +93,6 @@ def template(text: str) -> str:
     if reason := command.problem(text):
         raise ValueError(f"cannot be used: {reason}")
     return text
-
-
-def sites(text: str) -> tuple[str, ...]:
-    """Origins or *, separated by spaces or commas; a host may begin with `*.`."""
-    found = tuple(text.replace(",", " ").split())
-    for site in found:
-        if not re.fullmatch(r"https?://(\*\.)?[A-Za-z0-9._-]+(:[0-9]+)?|\*", site):
-            raise ValueError(f"holds {site!r:.60}, which is no origin such as https://www.example.org")
-    return found
 
 
 def origins(text: str) -> tuple[str, ...]:

@@ -6,12 +6,12 @@ from collections import Counter
 from typing import Any
 
 from redirector.admin_api.node_view import state_word
-from redirector.config import Settings
 from redirector.counters.visitor_counts import by_minute
 from redirector.model.board import alarms
 from redirector.model.nodes import pools_of, standing
 from redirector.model.picture import MINUTES, Picture
 from redirector.model.slot_counts import SlotCounts, counts_now, counts_of, is_current, total
+from redirector.settings.table import Settings
 from tmpnb_common.version import VERSION
 
 STALE_BEATS = 3

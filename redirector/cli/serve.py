@@ -6,11 +6,12 @@ import os
 
 import click
 
-from redirector import config, server
+from redirector import server
 from redirector.cli.config import unknown
 from redirector.cli.terminal.exits import Exit, Stop
 from redirector.cli.terminal.texts import examples
 from redirector.errors import ConfigError, FleetError
+from redirector.settings import table
 
 
 @click.command(epilog=examples("TMPNB_ADMIN_TOKEN_FILE=/etc/tmpnb/admin-token TMPNB_STATE=/var/lib/tmpnb tmpnb serve"))
@@ -28,7 +29,7 @@ def serve(*, keep_listening: bool) -> None:
     for problem in unknown(os.environ):
         click.echo(f"warning: {problem}", err=True)
     try:
-        server.run(config.read(os.environ), keep_listening=keep_listening)
+        server.run(table.load(os.environ), keep_listening=keep_listening)
     except ConfigError as problem:
         raise Stop(str(problem), Exit.USAGE) from problem
     except FleetError as problem:

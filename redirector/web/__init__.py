@@ -10,7 +10,6 @@ from flask import Flask, Response
 from flask.json.provider import DefaultJSONProvider
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from redirector.config import Settings
 from redirector.memory.bucket_table import BucketTable
 from redirector.memory.view import View
 from redirector.operations.images import Upkeep
@@ -22,6 +21,7 @@ from redirector.operations.scrapes import NodeScrapes
 from redirector.operations.sessions import SessionControl
 from redirector.placing.admission import Door
 from redirector.placing.returning import Homecoming
+from redirector.settings.table import Settings
 from redirector.store.journal import Journal
 from redirector.web import failures, pages
 from redirector.web.admin import auth, hosts, joining, metrics

@@ -9,8 +9,8 @@ from typing import Any
 from flask import Flask, Response, current_app, render_template
 from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PackageLoader, TemplateError
 
-from redirector.config import Settings
 from redirector.errors import ConfigError
+from redirector.settings.table import Settings
 
 log = logging.getLogger("web")
 

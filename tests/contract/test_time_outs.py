@@ -10,9 +10,9 @@ from node_agent.jupyter import kernel_session
 from node_agent.lifecycle import selftest
 from node_agent.proxy import nginx
 from node_agent.settings import table as config
-from redirector import config as redirector_config
 from redirector.admin_api import client as admin_client
 from redirector.node_client import client as agent_client
+from redirector.settings import table as redirector_config
 from tmpnb_common.wire import TRIAL_SECONDS
 
 ROOT = Path(__file__).parents[2]
@@ -64,7 +64,7 @@ def test_an_operators_order_is_answered_by_the_redirector_before_anybody_gives_u
 
 
 def test_a_visitor_is_answered_by_the_redirector_before_the_front_gives_up() -> None:
-    longest = redirector_config.read(
+    longest = redirector_config.load(
         {"TMPNB_ADMIN_TOKEN": "a-token-of-32-characters-or-more", "TMPNB_PLACE_SECONDS": "60"}
     )
     assert longest.place_seconds < read_timeout(FRONT, "/")

@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from redirector import config
 from redirector.errors import ConfigError
 from redirector.server import Server
+from redirector.settings import table as config
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 SHIPPED = DEPLOY / "gunicorn.conf.py"
 
 
 def served(tmp_path: Path, **settings: str) -> Server:
-    return Server(config.read({"TMPNB_STATE": str(tmp_path), "TMPNB_GUNICORN_CONF": str(SHIPPED), **settings}))
+    return Server(config.load({"TMPNB_STATE": str(tmp_path), "TMPNB_GUNICORN_CONF": str(SHIPPED), **settings}))
 
 
 def test_what_the_file_says_wins_over_the_settings(tmp_path: Path) -> None:
@@ -34,7 +34,7 @@ def test_what_the_file_leaves_out_stays_with_the_settings(tmp_path: Path) -> Non
 
 
 def test_a_visitor_who_was_let_in_is_answered_before_a_worker_stops(tmp_path: Path) -> None:
-    settings = config.read({"TMPNB_STATE": str(tmp_path)})
+    settings = config.load({"TMPNB_STATE": str(tmp_path)})
 
     assert served(tmp_path).cfg.graceful_timeout > settings.place_seconds
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from node_agent.settings import table as node_config
-from redirector import config as redirector_config
 from redirector.cli.config import unknown
+from redirector.settings import table as redirector_config
 from tests.support.authority import Authority
 from tests.support.programs import missing, need
 
@@ -110,7 +110,7 @@ def test_the_examples_of_a_node_s_settings_are_sound() -> None:
 def test_the_examples_of_the_redirector_s_settings_are_sound(tmp_path: Path) -> None:
     settings = {**example("redirector"), "TMPNB_STATE": str(tmp_path)}
 
-    assert redirector_config.read(settings).entry_url == "https://notebooks.example.org"
+    assert redirector_config.load(settings).entry_url == "https://notebooks.example.org"
     assert unknown(settings) == []
 
 
@@ -208,5 +208,5 @@ def test_make_secrets_makes_a_token_once_and_never_again(tmp_path: Path) -> None
     run(script)
 
     assert token.read_text() == made
-    assert redirector_config.read({"TMPNB_ADMIN_TOKEN_FILE": str(token)}).admin_tokens == (made.strip(),)
+    assert redirector_config.load({"TMPNB_ADMIN_TOKEN_FILE": str(token)}).admin_tokens == (made.strip(),)
     assert (token.stat().st_uid, token.stat().st_mode & 0o777) == (10001, 0o400)

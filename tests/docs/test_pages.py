@@ -15,7 +15,7 @@ from node_agent import compose as node_wsgi
 from node_agent.settings import table as node_config
 from redirector import cli as redirector_cli
 from redirector import compose as redirector_wsgi
-from redirector import config as redirector_config
+from redirector.settings import table as redirector_config
 from scripts import settings_reference
 from tmpnb_common.lazy_group import Later
 
@@ -44,7 +44,7 @@ def test_a_page_s_links_lead_somewhere(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_a_page_names_no_setting_that_does_not_exist(page: Path) -> None:
-    known = {row.name for row in redirector_config.TABLE} | {row.variable for row in node_config.TABLE}
+    known = {row.variable for row in redirector_config.TABLE} | {row.variable for row in node_config.TABLE}
     # What the compose files read, and operators' `tmpnb`.
     known |= set(re.findall(r"\$\{(TMPNB_[A-Z_]+)", "".join(p.read_text() for p in (ROOT / "deploy").glob("*/*.yml"))))
     known |= set(re.findall(r"TMPNB_[A-Z_]+", settings_reference.OPERATORS))
@@ -78,7 +78,7 @@ def test_a_page_names_no_command_that_does_not_exist(page: Path) -> None:
 
 
 def redirector_paths(tmp_path: Path) -> set[str]:
-    worker = redirector_wsgi.compose(redirector_config.read({"TMPNB_STATE": str(tmp_path)}))
+    worker = redirector_wsgi.compose(redirector_config.load({"TMPNB_STATE": str(tmp_path)}))
     try:
         return {rule.rule for rule in worker.app.url_map.iter_rules()}
     finally:

@@ -129,6 +129,7 @@ def test_a_watch_outlives_a_restart_and_a_new_token_and_ends_with_one_that_it_ca
         return started[-1]
 
     operator_file.write_text("the-first-token-0123456789")
+    operator_file.chmod(0o600)
     served = restart("the-first-token-0123456789")
     try:
         served.wait_until_up()

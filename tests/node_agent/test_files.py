@@ -91,7 +91,7 @@ def test_two_tokens_are_valid_at_a_time(tmp_path: Path) -> None:
         ("short\n", 0o600, "fewer than 22"),
         ("a-token-0123456789-0123\nshort\n", 0o600, "fewer than 22"),
         ("ä" * 30, 0o600, "cannot be read"),
-        ("a-token-0123456789-0123\n", 0o644, "everyone on this host can read"),
+        ("a-token-0123456789-0123\n", 0o644, "can be read by everyone on this host"),
     ],
 )
 def test_a_token_file_that_would_leave_the_node_open_is_refused(

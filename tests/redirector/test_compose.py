@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from redirector import config
 from redirector.compose import Worker, compose
 from redirector.model.nodes import Health
 from redirector.operations.node_changes import Addition, Decision
+from redirector.settings import table as config
 from redirector.store.database import Database
 from redirector.store.schema import migrate
 from tests.support.fleet_nodes import FakeNodes
@@ -22,7 +22,7 @@ from tests.support.waiting import wait_until
 
 @pytest.fixture
 def worker(tmp_path: Path) -> Iterator[Worker]:
-    settings = config.read({"TMPNB_STATE": str(tmp_path), "TMPNB_POLL_SECONDS": "0.2"})
+    settings = config.load({"TMPNB_STATE": str(tmp_path), "TMPNB_POLL_SECONDS": "0.2"})
     database = Database(settings.database_url)
     migrate(database)
     database.close()
@@ -45,7 +45,7 @@ def test_its_threads_notice_a_new_node_and_its_death(nodes: FakeNodes, worker: W
 
 def test_a_worker_that_stops_leaves_no_thread(tmp_path: Path, nodes: FakeNodes) -> None:
     before = set(threading.enumerate())
-    settings = config.read({"TMPNB_STATE": str(tmp_path), "TMPNB_POLL_SECONDS": "0.2"})
+    settings = config.load({"TMPNB_STATE": str(tmp_path), "TMPNB_POLL_SECONDS": "0.2"})
     database = Database(settings.database_url)
     migrate(database)
     database.close()

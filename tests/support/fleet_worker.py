@@ -12,11 +12,11 @@ from typing import Any
 
 from werkzeug.test import TestResponse
 
-from redirector import config
 from redirector.compose import Worker, compose
 from redirector.model.board import Board
 from redirector.model.nodes import Node, Seen
 from redirector.operations.node_changes import Addition, Decision
+from redirector.settings import table as config
 from redirector.store.database import Database
 from redirector.store.schema import migrate
 from tests.support.fleet_node import FakeNode
@@ -30,7 +30,7 @@ class SteppedWorker:
     def __init__(
         self, state: Path, executor: ThreadPoolExecutor, own_clock: Callable[[], float] = time.time, **environ: str
     ) -> None:
-        self.settings = config.read(
+        self.settings = config.load(
             {
                 "TMPNB_STATE": str(state),
                 "TMPNB_ADMIN_TOKEN": ADMIN_TOKEN,

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from redirector import config
 from redirector.compose import Worker, compose
 from redirector.operations.node_changes import Addition, Decision
+from redirector.settings import table as config
 from redirector.store.database import Database
 from redirector.store.schema import migrate
 from tests.support.fleet_node import FakeNode
@@ -42,7 +42,7 @@ class Seat:
 @contextmanager
 def seat(state: Path, **environ: str) -> Iterator[Seat]:
     """Run one until the context ends."""
-    settings = config.read(
+    settings = config.load(
         {
             "TMPNB_STATE": str(state),
             "TMPNB_ADMIN_TOKEN": ADMIN_TOKEN,

@@ -11,6 +11,7 @@ from redirector.admin_api.client import AdminClient, checked_url
 from redirector.cli.terminal.exits import Exit, Stop
 from redirector.local_fleet.directory import StateDirectory
 from redirector.model.operators import parse_token
+from tmpnb_common import secret_files
 
 DEFAULT_STATE = ".tmpnb"
 
@@ -83,15 +84,14 @@ def read_secret(file: Path) -> str:
     """The first word of a secret's file, `-` for standard input: while a token is changed, the new one stands first.
 
     Raises:
-        Stop: it cannot be read.
+        Stop: it cannot be used.
     """
+    if file == Path("-"):
+        return next(iter(sys.stdin.read().split()), "")
     try:
-        text = sys.stdin.read() if file == Path("-") else file.read_text()
-    except OSError as problem:
-        raise Stop(f"the token file {file} cannot be read: {problem.strerror}", Exit.USAGE) from problem
-    except UnicodeDecodeError as problem:
-        raise Stop(f"the token file {file} is not a text", Exit.USAGE) from problem
-    return next(iter(text.split()), "")
+        return secret_files.read(file)[0]
+    except secret_files.SecretFileError as problem:
+        raise Stop(f"the token file {file} {problem}", Exit.USAGE) from problem
 
 
 def _sendable(word: str, source: str) -> str:

@@ -10,11 +10,11 @@ from collections.abc import Callable, Sequence
 
 from flask import Response, g, request
 
-from redirector.config import Settings
 from redirector.errors import BadRequestError
 from redirector.memory.bucket_table import BucketTable
 from redirector.memory.rate_limits import Allowance, Limits
 from redirector.model.operators import NAME_LIMIT, is_taken, parse_token
+from redirector.settings.table import Settings
 from redirector.web.failures import failure
 from tmpnb_common.log_lines import fields
 

@@ -8,10 +8,10 @@ from flask import Blueprint, Response, jsonify, request
 
 from redirector.admin_api.fleet_view import fleet_json
 from redirector.admin_api.place_view import place_json
-from redirector.config import Settings
 from redirector.errors import BadRequestError, DatabaseAwayError
 from redirector.model.picture import Picture
 from redirector.operations.overview import Overview
+from redirector.settings.table import Settings
 from redirector.store.journal import Journal
 from redirector.web.admin.auth import Keyholders
 from redirector.web.events_json import events_json

@@ -16,11 +16,11 @@ from flask import Blueprint, Response, jsonify, redirect, render_template, reque
 from werkzeug.wrappers import Response as AnyResponse
 
 from redirector.admin_api.fleet_view import fleet_json
-from redirector.config import Settings
 from redirector.errors import BadRequestError, DatabaseAwayError
 from redirector.model.operators import NAME_LIMIT
 from redirector.model.picture import Picture
 from redirector.operations.overview import Overview
+from redirector.settings.table import Settings
 from redirector.store.journal import Journal
 from redirector.web.admin.auth import Keyholders, too_many
 from redirector.web.admin.sessions import sessions_json

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from flask import Response, request
 
-from redirector.config import Settings
 from redirector.model.visitor_cookie import LASTS_SECONDS, Seal, Visitor
+from redirector.settings.table import Settings
 
 NAME = "tmpnb"
 

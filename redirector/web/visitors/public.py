@@ -8,11 +8,11 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
 
-from redirector.config import Settings
 from redirector.memory.view import View
 from redirector.model.nodes import Node, Seen, standing
 from redirector.model.slot_counts import is_current
 from redirector.placing.admission import Door
+from redirector.settings.table import Settings
 from redirector.web.bodies import read_body
 from redirector.web.failures import failure
 from redirector.web.visitors.spawn import spawn

@@ -5,8 +5,8 @@ from __future__ import annotations
 from flask import Blueprint, Response, abort
 
 from redirector.admin_api.fleet_view import fleet_json
-from redirector.config import Settings
 from redirector.operations.overview import Overview
+from redirector.settings.table import Settings
 from redirector.web.pages import page
 
 EVERY_SECONDS = 10

@@ -131,6 +131,7 @@ def test_a_name_given_twice_is_acted_on_once(tmpnb: Tmpnb) -> None:
 
 def test_add_puts_a_node_in_with_its_token_from_a_file(tmpnb: Tmpnb, fake: FakeRedirector, tmp_path: Path) -> None:
     (tmp_path / "token").write_text("the-token-of-the-node\n")
+    (tmp_path / "token").chmod(0o600)
     result = tmpnb("node", "add", "http://127.0.0.1:8103", "--name", "n3", "--token-file", "token")
     assert (result.exit_code, result.stdout) == (0, "n3: added, http://127.0.0.1:8103\n")
     assert fake.requests[-1].body["token"] == "the-token-of-the-node"

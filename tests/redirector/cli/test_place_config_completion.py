@@ -39,7 +39,7 @@ def test_place_fails_when_nobody_would_be_placed(tmpnb: Tmpnb, fake: FakeRedirec
 def test_config_check_reports_every_problem_at_once(tmpnb: Tmpnb) -> None:
     done = tmpnb("config", "check", TMPNB_WORKERS="many", TMPNB_LISTEN="nowhere", TMPNB_POLL_SECOND="2")
     assert done.exit_code == 2
-    assert "TMPNB_WORKERS has to be a whole number" in done.stderr
+    assert "TMPNB_WORKERS is 'many', not a whole number from 1 to 64" in done.stderr
     assert "TMPNB_LISTEN is no address" in done.stderr
     assert "TMPNB_POLL_SECOND is no setting; did you mean TMPNB_POLL_SECONDS?" in done.stderr
 

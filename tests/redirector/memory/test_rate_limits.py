@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from ipaddress import ip_network
 
-from redirector.config import read
 from redirector.memory.bucket_table import BucketTable
 from redirector.memory.rate_limits import LONGEST_HOLD_SECONDS, Allowance, Limits
 from redirector.model.clients import PlaceBound, Width
+from redirector.settings.table import load
 
 ADDRESS = "198.51.100.7"
 
@@ -78,7 +78,7 @@ def test_a_wider_network_has_more_than_one_within_it_and_less_than_all_of_them()
 
 
 def test_150_networks_of_one_person_do_not_get_150_sandboxes_at_once() -> None:
-    settings = read({})
+    settings = load({})
     allowance = Allowance(settings.client_burst, settings.client_per_minute, widths=settings.client_networks)
     bucket = Limits(allowance)
     got = [bucket.take(f"2001:db8:1:{network:x}::1", 0.0) for network in range(150)]

@@ -7,7 +7,6 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redirector import config
 from redirector.admin_api.fleet_view import fleet_json
 from redirector.admin_api.node_view import node_json
 from redirector.counters.prometheus import Sample, exposition
@@ -15,11 +14,12 @@ from redirector.model.board import Board
 from redirector.model.nodes import DOWN_AFTER, Health, Node
 from redirector.model.picture import Picture
 from redirector.model.slot_counts import counts_now, counts_of, is_current
+from redirector.settings import table as config
 from redirector.web.dashboard.cards import node_card
 from tests.support.fleet_values import a_node, any_fleets, seen, stats
 
 STATES = ("available", "starting", "startable", "claimed", "ending", "unusable")
-SETTINGS = config.read({})
+SETTINGS = config.load({})
 Fleet = tuple[dict[str, Node], Board]
 
 

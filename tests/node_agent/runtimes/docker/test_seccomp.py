@@ -229,17 +229,17 @@ def computed(host: DockerHost, code: str) -> str:
 
 
 def test_the_profile_is_the_shipped_one_unless_another_is_named(tmp_path: Path) -> None:
-    assert docker_settings.seccomp("") == PROFILE
-    assert docker_settings.seccomp("engine") == ""
+    assert docker_settings.seccomp_profile("") == PROFILE
+    assert docker_settings.seccomp_profile("engine") == ""
     own = tmp_path / "own.json"
     own.write_text('{"defaultAction": "SCMP_ACT_ALLOW"}')
-    assert json.loads(docker_settings.seccomp(str(own))) == {"defaultAction": "SCMP_ACT_ALLOW"}
+    assert json.loads(docker_settings.seccomp_profile(str(own))) == {"defaultAction": "SCMP_ACT_ALLOW"}
 
 
 @pytest.mark.parametrize("text", ["unconfined", "relative.json", "/nowhere/there.json"])
 def test_what_is_no_profile_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=f"is '{text}'"):
-        docker_settings.seccomp(text)
+        docker_settings.seccomp_profile(text)
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", "[" * 100_000])
@@ -247,4 +247,4 @@ def test_a_file_that_holds_no_profile_is_refused(tmp_path: Path, content: str) -
     path = tmp_path / "profile.json"
     path.write_text(content)
     with pytest.raises(ValueError, match="which"):
-        docker_settings.seccomp(str(path))
+        docker_settings.seccomp_profile(str(path))

@@ -51,6 +51,7 @@ def test_an_address_goes_before_the_directory(here: Path) -> None:
 
 def test_the_token_may_stand_in_a_file_and_the_newer_of_two_counts(here: Path) -> None:
     (here / "file").write_text("the-new-one\nthe-old-one\n")
+    (here / "file").chmod(0o600)
     assert locate(URL, None, {"TMPNB_TOKEN_FILE": "file"}).token == "the-new-one"
 
 
@@ -73,7 +74,7 @@ def test_the_token_of_this_directory_goes_to_no_other_fleet(here: Path) -> None:
         (URL, "there", {}, "two fleets"),
         (URL, None, {}, "TMPNB_TOKEN"),
         (URL, None, {"TMPNB_TOKEN_FILE": "missing"}, "missing"),
-        (URL, None, {"TMPNB_TOKEN_FILE": "empty"}, "holds no token"),
+        (URL, None, {"TMPNB_TOKEN_FILE": "empty"}, "the token file empty is empty"),
         (URL, None, {"TMPNB_TOKEN_FILE": "binary"}, "binary"),
         (URL, None, {"TMPNB_TOKEN": "two words"}, "holds no token"),
         (URL, None, {"TMPNB_TOKEN": "töken"}, "holds no token"),

@@ -44,4 +44,5 @@ def test_who_came_by_way_of_sudo_is_not_root() -> None:
 def test_a_token_file_may_have_the_name_before_the_token(tmpnb: Tmpnb, tmp_path: Path) -> None:
     file = tmp_path / "token"
     file.write_text(f"ann={TOKEN}\n")
+    file.chmod(0o600)
     assert tmpnb("node", "list", TMPNB_TOKEN="", TMPNB_TOKEN_FILE=str(file)).exit_code == 0

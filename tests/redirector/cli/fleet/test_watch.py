@@ -84,6 +84,7 @@ def test_watching_says_a_line_for_each_change(tmpnb: Tmpnb, fake: FakeRedirector
 def test_a_token_that_was_changed_meanwhile_is_read_again(tmpnb: Tmpnb, fake: FakeRedirector, tmp_path: Path) -> None:
     file = tmp_path / "token"
     file.write_text(TOKEN)
+    file.chmod(0o600)
     looks = iter(range(100))
 
     def change(fake: FakeRedirector) -> None:

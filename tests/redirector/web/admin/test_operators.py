@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from redirector.config import read
 from redirector.errors import ConfigError
 from redirector.model.operators import name_problem, parse_token
+from redirector.settings.table import load
 from tests.redirector.web.admin.test_admin import CALLS, is_error
 from tests.support.fleet_nodes import FakeNodes
 from tests.support.fleet_worker import SteppedWorker, stepped_worker
@@ -21,6 +21,7 @@ ANN, BOB, SHARED, READER = "token-of-ann-alone-1", "token-of-bob-alone-1", "a-to
 def named(tmp_path: Path, nodes: FakeNodes) -> Iterator[SteppedWorker]:
     tokens = tmp_path / "tokens"
     tokens.write_text(f"{SHARED}\nann={ANN}\nBob={BOB}\n")
+    tokens.chmod(0o600)
     with stepped_worker(
         tmp_path / "state", TMPNB_ADMIN_TOKEN="", TMPNB_ADMIN_TOKEN_FILE=str(tokens), TMPNB_READ_TOKEN=READER
     ) as fleet:
@@ -101,7 +102,7 @@ def test_a_screen_logs_in_with_the_token_that_reads(named: SteppedWorker) -> Non
 )
 def test_tokens_that_would_leave_it_open_who_did_it_are_refused_at_start(tokens: str, problem: str) -> None:
     with pytest.raises(ConfigError, match=problem) as refused:
-        read({"TMPNB_ADMIN_TOKEN": tokens})
+        load({"TMPNB_ADMIN_TOKEN": tokens})
     assert ANN not in str(refused.value)
     assert BOB not in str(refused.value)
 
@@ -109,13 +110,14 @@ def test_tokens_that_would_leave_it_open_who_did_it_are_refused_at_start(tokens:
 def test_two_tokens_of_one_name_are_refused_over_both_settings(tmp_path: Path) -> None:
     file = tmp_path / "tokens"
     file.write_text(f"ann={ANN}")
+    file.chmod(0o600)
     with pytest.raises(ConfigError, match="one name"):
-        read({"TMPNB_ADMIN_TOKEN": f"ann={BOB}", "TMPNB_ADMIN_TOKEN_FILE": str(file)})
+        load({"TMPNB_ADMIN_TOKEN": f"ann={BOB}", "TMPNB_ADMIN_TOKEN_FILE": str(file)})
 
 
 def test_a_token_that_reads_is_none_that_changes() -> None:
     with pytest.raises(ConfigError, match="TMPNB_READ_TOKEN"):
-        read({"TMPNB_ADMIN_TOKEN": f"ann={ANN}", "TMPNB_READ_TOKEN": ANN})
+        load({"TMPNB_ADMIN_TOKEN": f"ann={ANN}", "TMPNB_READ_TOKEN": ANN})
 
 
 @pytest.mark.parametrize("token", ["c29tZXRoaW5nLXNlY3JldA==", "YWJjZGVmZ2hpamtsbW5vcA="])

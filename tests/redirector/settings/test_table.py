@@ -7,20 +7,20 @@ from pathlib import Path
 
 import pytest
 
-from redirector.config import TABLE, Settings, read
 from redirector.errors import ConfigError
+from redirector.settings.table import TABLE, Settings, load
 
 TOKEN, OTHER = "a-token-of-some-length", "another-token-of-length"
 
 
 def problems(environ: dict[str, str]) -> tuple[str, ...]:
     with pytest.raises(ConfigError) as caught:
-        read(environ)
+        load(environ)
     return caught.value.problems
 
 
 def test_everything_has_a_default() -> None:
-    settings = read({})
+    settings = load({})
     assert (settings.listen, settings.workers, settings.admin_tokens) == ("127.0.0.1:8000", 2, ())
     assert settings.database_url == f"sqlite:///{Path('.tmpnb').absolute()}/fleet.db"
 
@@ -33,12 +33,12 @@ def test_every_setting_has_a_unit_a_reason_and_a_field() -> None:
 
 
 def test_the_database_lies_in_the_state_directory(tmp_path: Path) -> None:
-    assert read({"TMPNB_STATE": str(tmp_path)}).database_url == f"sqlite:///{tmp_path}/fleet.db"
+    assert load({"TMPNB_STATE": str(tmp_path)}).database_url == f"sqlite:///{tmp_path}/fleet.db"
 
 
 @pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+psycopg"])
 def test_postgresql_is_reached_by_psycopg_however_its_url_is_spelt(scheme: str) -> None:
-    settings = read({"TMPNB_DATABASE_URL": f"{scheme}://u:pw@db/tmpnb"})
+    settings = load({"TMPNB_DATABASE_URL": f"{scheme}://u:pw@db/tmpnb"})
     assert settings.database_url == "postgresql+psycopg://u:pw@db/tmpnb"
 
 
@@ -75,14 +75,16 @@ def test_a_database_that_workers_cannot_share_is_refused(url: str) -> None:
 def test_two_admin_tokens_are_valid_at_a_time(tmp_path: Path) -> None:
     file = tmp_path / "token"
     file.write_text(f"{TOKEN}\n{OTHER}\n")
-    assert read({"TMPNB_ADMIN_TOKEN_FILE": str(file)}).admin_tokens == (TOKEN, OTHER)
-    assert read({"TMPNB_ADMIN_TOKEN": f"{TOKEN} {OTHER}"}).admin_tokens == (TOKEN, OTHER)
-    assert read({"TMPNB_ADMIN_TOKEN": TOKEN, "TMPNB_ADMIN_TOKEN_FILE": str(file)}).admin_tokens == (TOKEN, OTHER)
+    file.chmod(0o600)
+    assert load({"TMPNB_ADMIN_TOKEN_FILE": str(file)}).admin_tokens == (TOKEN, OTHER)
+    assert load({"TMPNB_ADMIN_TOKEN": f"{TOKEN} {OTHER}"}).admin_tokens == (TOKEN, OTHER)
+    assert load({"TMPNB_ADMIN_TOKEN": TOKEN, "TMPNB_ADMIN_TOKEN_FILE": str(file)}).admin_tokens == (TOKEN, OTHER)
 
 
 def test_three_admin_tokens_are_one_too_many(tmp_path: Path) -> None:
     file = tmp_path / "token"
     file.write_text(f"{TOKEN}\n{OTHER}\n")
+    file.chmod(0o600)
     found = problems({"TMPNB_ADMIN_TOKEN": "a-third-token-of-some-length", "TMPNB_ADMIN_TOKEN_FILE": str(file)})
     assert len(found) == 1
     assert "TMPNB_ADMIN_TOKEN and TMPNB_ADMIN_TOKEN_FILE together" in found[0]
@@ -101,13 +103,13 @@ def test_a_token_file_that_cannot_be_used_is_a_problem(tmp_path: Path) -> None:
 def test_no_problem_and_no_settings_ever_show_a_secret() -> None:
     assert "hunter2" not in problems({"TMPNB_ADMIN_TOKEN": "hunter2"})[0]
     assert "hunter2" not in problems({"TMPNB_DATABASE_URL": "mysql://u:hunter2@db"})[0]
-    shown = repr(read({"TMPNB_ADMIN_TOKEN": TOKEN, "TMPNB_DATABASE_URL": "postgresql://u:hunter2@db/t"}))
+    shown = repr(load({"TMPNB_ADMIN_TOKEN": TOKEN, "TMPNB_DATABASE_URL": "postgresql://u:hunter2@db/t"}))
     assert TOKEN not in shown
     assert "hunter2" not in shown
 
 
 def test_origins_and_entry_url_are_read() -> None:
-    settings = read({"TMPNB_ALLOW_ORIGIN": "https://a.example *", "TMPNB_ENTRY_URL": "https://Try.Example/"})
+    settings = load({"TMPNB_ALLOW_ORIGIN": "https://a.example *", "TMPNB_ENTRY_URL": "https://Try.Example/"})
     assert settings.allow_origin == ("https://a.example", "*")
     assert settings.entry_url == "https://try.example"
 
@@ -115,10 +117,11 @@ def test_origins_and_entry_url_are_read() -> None:
 def test_keys_that_sign_cookies_can_be_changed_as_tokens_can(tmp_path: Path) -> None:
     file = tmp_path / "key"
     file.write_text(OTHER)
-    settings = read({"TMPNB_SIGNING_KEY": TOKEN, "TMPNB_SIGNING_KEY_FILE": str(file)})
+    file.chmod(0o600)
+    settings = load({"TMPNB_SIGNING_KEY": TOKEN, "TMPNB_SIGNING_KEY_FILE": str(file)})
     assert settings.signing_keys == (TOKEN, OTHER)
     assert TOKEN not in repr(settings)
-    assert read({}).signing_keys == ()
+    assert load({}).signing_keys == ()
 
 
 @pytest.mark.parametrize(
@@ -134,8 +137,8 @@ def test_networks_and_directories_that_make_no_sense_are_problems(tmp_path: Path
 
 
 def test_only_the_hosts_own_addresses_have_no_limits_unless_the_operator_says_so() -> None:
-    assert any(ip_address("127.0.0.1") in network for network in read({}).client_free)
-    assert not any(ip_address(bridge) in network for bridge in ("172.18.0.1",) for network in read({}).client_free), (
+    assert any(ip_address("127.0.0.1") in network for network in load({}).client_free)
+    assert not any(ip_address(bridge) in network for bridge in ("172.18.0.1",) for network in load({}).client_free), (
         "Docker's proxy has such an address, and everyone who comes through it"
     )
-    assert read({"TMPNB_CLIENT_FREE": ""}).client_free == ()
+    assert load({"TMPNB_CLIENT_FREE": ""}).client_free == ()

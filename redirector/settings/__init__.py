@@ -1,0 +1,1 @@
+"""The redirector's settings."""
