@@ -19,23 +19,23 @@ from threading import Thread
 from flask import Flask
 
 from redirector.loops.poller import Poller
-from redirector.loops.sync import Keeper
+from redirector.loops.sync import SyncLoop
 from redirector.memory.bucket_table import BucketTable
-from redirector.memory.outbox import Reports
+from redirector.memory.fleet_state import FleetState
+from redirector.memory.outbox import Outbox
 from redirector.memory.rate_limits import Allowance, Limits
-from redirector.memory.view import View
-from redirector.memory.waiting import Room
+from redirector.memory.waiting_queue import WaitingQueue
 from redirector.node_client.client import AgentClient
 from redirector.node_client.fan_out import FanOut
 from redirector.node_client.http import BoundedHttp
 from redirector.operations.images import Upkeep
 from redirector.operations.live_stats import LiveStats
 from redirector.operations.node_changes import Control
-from redirector.operations.overview import Overview
 from redirector.operations.scrapes import NodeScrapes
 from redirector.operations.sessions import SessionControl
+from redirector.operations.snapshots import SnapshotReader
 from redirector.placing.abandonment import Abandonment
-from redirector.placing.admission import Door
+from redirector.placing.admission import Admission
 from redirector.placing.placer import Placer
 from redirector.placing.returning import Homecoming
 from redirector.placing.witness import Witness
@@ -63,14 +63,14 @@ class Worker:
     """One process that serves visitors, with its threads."""
 
     app: Flask
-    view: View
+    fleet_state: FleetState
     placer: Placer
     control: Control
     registry: Registry
-    keeper: Keeper
+    sync_loop: SyncLoop
     poller: Poller
-    room: Room
-    reports: Reports
+    waiting_queue: WaitingQueue
+    outbox: Outbox
     abandonment: Abandonment
     witness: Witness
     client: AgentClient
@@ -81,14 +81,14 @@ class Worker:
 
     def start(self) -> None:
         """Read what there is, so that the first visitor finds a fleet, then start the threads."""
-        if self.keeper.prepared:
+        if self.sync_loop.prepared:
             # A database that was away a moment ago would hold up the answer that it is.
-            self.keeper.turn()
-            self.room.turn()
+            self.sync_loop.tick()
+            self.waiting_queue.sync()
         for name, run in (
-            ("keeper", self.keeper.run),
+            ("sync", self.sync_loop.run),
             ("poller", self.poller.run),
-            ("room", self.room.run),
+            ("waiting_queue", self.waiting_queue.run),
             ("abandonment", self.abandonment.run),
             ("witness", self.witness.run),
         ):
@@ -130,17 +130,17 @@ def compose(
     clock = SharedClock(database, own=own_clock)
     registry, boards, journal = Registry(database), Boards(database), Journal(database)
     tickets = Tickets(database)
-    room = Room(tickets)
+    waiting_queue = WaitingQueue(tickets)
     client = AgentClient(
         BoundedHttp(f"tmpnb-redirector/{version('tmpnb-fleet')}"),
         poll_seconds=settings.poll_timeout_seconds,
         claim_seconds=settings.claim_timeout_seconds,
     )
-    view, reports = View(), Reports()
-    keeper = Keeper(
+    fleet_state, outbox = FleetState(), Outbox()
+    sync_loop = SyncLoop(
         holder=holder,
-        view=view,
-        reports=reports,
+        fleet_state=fleet_state,
+        outbox=outbox,
         registry=registry,
         boards=boards,
         leases=Leases(database),
@@ -151,8 +151,8 @@ def compose(
     )
     poller = Poller(
         holder=holder,
-        view=view,
-        reports=reports,
+        fleet_state=fleet_state,
+        outbox=outbox,
         client=client,
         registry=registry,
         boards=boards,
@@ -161,15 +161,15 @@ def compose(
         clock=clock,
         rng=rng,
         seconds=settings.poll_seconds,
-        anyone_waits=lambda: bool(room.queue.tickets),
+        anyone_waits=lambda: bool(waiting_queue.queue.tickets),
         checks_public_urls=settings.check_public_urls,
     )
-    witness = Witness(host=host, view=view, reports=reports, stats=client.stats, rng=rng)
-    abandonment = Abandonment(view=view, client=client, clock=time.monotonic)
+    witness = Witness(host=host, fleet_state=fleet_state, outbox=outbox, stats=client.stats, rng=rng)
+    abandonment = Abandonment(fleet_state=fleet_state, client=client, clock=time.monotonic)
     placer = Placer(
-        view=view,
+        fleet_state=fleet_state,
         client=client,
-        reports=reports,
+        outbox=outbox,
         abandonment=abandonment,
         clock=clock,
         rng=rng,
@@ -184,13 +184,13 @@ def compose(
         boards=boards,
         client=client,
         clock=clock,
-        changed=keeper.refresh,
+        changed=sync_loop.refresh,
         min_free_percent=settings.min_free_percent,
     )
-    door = Door(
-        view=view,
+    admission = Admission(
+        fleet_state=fleet_state,
         placer=placer,
-        room=room,
+        waiting_queue=waiting_queue,
         tickets=tickets,
         limits=Limits(
             Allowance(
@@ -203,7 +203,7 @@ def compose(
             buckets,
             "sandbox",
         ),
-        reports=reports,
+        outbox=outbox,
         clock=time.monotonic,
         new_ticket=new_ticket,
         waiting_limit=settings.waiting_limit,
@@ -211,25 +211,25 @@ def compose(
     app = create_app(
         Collaborators(
             settings=settings,
-            view=view,
-            door=door,
-            homecoming=Homecoming(view=view, client=client, reports=reports),
-            cookies=Cookies(settings, lambda: settings.signing_keys or room.signing_keys),
+            fleet_state=fleet_state,
+            admission=admission,
+            homecoming=Homecoming(fleet_state=fleet_state, client=client, outbox=outbox),
+            cookies=Cookies(settings, lambda: settings.signing_keys or waiting_queue.signing_keys),
             control=control,
             upkeep=Upkeep(registry=registry, rolls=rolls, client=client, clock=clock),
-            overview=Overview(
+            snapshots=SnapshotReader(
                 registry=registry,
                 boards=boards,
                 journal=journal,
                 tickets=tickets,
                 rolls=rolls,
-                view=view,
+                fleet_state=fleet_state,
                 live=live,
                 clock=clock,
             ),
             live=live,
             sessions=SessionControl(registry=registry, client=client, fan_out=fan_out, clock=clock),
-            scrapes=NodeScrapes(view, client, fan_out, time.monotonic),
+            scrapes=NodeScrapes(fleet_state, client, fan_out, time.monotonic),
             journal=journal,
             buckets=buckets,
             clock=clock,
@@ -238,14 +238,14 @@ def compose(
     )
     return Worker(
         app,
-        view,
+        fleet_state,
         placer,
         control,
         registry,
-        keeper,
+        sync_loop,
         poller,
-        room,
-        reports,
+        waiting_queue,
+        outbox,
         abandonment,
         witness,
         client,
@@ -262,7 +262,7 @@ def new_ticket() -> str:
 def _vital(name: str, run: Callable[[Flag], None], stop: Flag) -> None:
     """Run a thread that the worker cannot do without: if it ends before it should, so does the worker.
 
-    gunicorn starts another one then, which beats a worker that goes on serving what it once knew.
+    gunicorn starts another one then, which ticks a worker that goes on serving what it once knew.
     """
     try:
         run(stop)

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from types import MappingProxyType
 from typing import Any
 
-from redirector.model.nodes import Node, Seen, drained, pending, standing
+from redirector.model.nodes import Node, Seen, drained, eligibility, pending
 from redirector.model.slot_counts import SlotCounts, counts_now, counts_of, is_current
 from tmpnb_common.wire import NodeStats
 
@@ -27,7 +27,7 @@ def node_json(
     `unanswered` is why the node did not answer just now, where it was asked; empty if it did or was not asked.
     """
     stats = seen.stats or NOTHING
-    place = standing(node, seen)
+    place = eligibility(node, seen)
     counts, current = counts_now(node, seen), is_current(seen)
     return {
         "name": node.name,

@@ -5,15 +5,15 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
-from redirector.model.nodes import slots, standing
-from redirector.model.picture import Picture
+from redirector.model.nodes import eligibility, slots
 from redirector.model.placement import choose, ranking_of, verdict
+from redirector.model.snapshot import FleetSnapshot
 from tmpnb_common.wire import DEFAULT_POOL
 
 
-def place_json(picture: Picture, pool: str, rng: Random) -> dict[str, Any]:
+def place_json(snapshot: FleetSnapshot, pool: str, rng: Random) -> dict[str, Any]:
     """What `GET /api/place` says. Of nodes that are equal any may come next; the one named is one of them."""
-    ranking = ranking_of(picture.nodes, picture.board, pool)
+    ranking = ranking_of(snapshot.nodes, snapshot.board, pool)
     chosen = choose(ranking, ranking.free, (), (), rng)
     lucky = chosen is not None and ranking.free.get(chosen, 0) > 0
     if pool != DEFAULT_POOL and not ranking.free:
@@ -24,13 +24,13 @@ def place_json(picture: Picture, pool: str, rng: Random) -> dict[str, Any]:
         "pool": pool,
         "next": chosen if lucky else None,
         "verdict": word,
-        "nodes": [_why(picture, name, pool, chosen if lucky else None) for name in picture.nodes],
+        "nodes": [_why(snapshot, name, pool, chosen if lucky else None) for name in snapshot.nodes],
     }
 
 
-def _why(picture: Picture, name: str, pool: str, chosen: str | None) -> dict[str, Any]:
-    seen = picture.board.of(name)
-    place = standing(picture.nodes[name], seen)
+def _why(snapshot: FleetSnapshot, name: str, pool: str, chosen: str | None) -> dict[str, Any]:
+    seen = snapshot.board.of(name)
+    place = eligibility(snapshot.nodes[name], seen)
     offered = None if seen.stats is None else slots(seen.stats, pool)
     free = offered.available if offered is not None else 0
     coming = offered.starting + offered.startable if offered is not None else 0

@@ -15,8 +15,8 @@ from prometheus_client.registry import Collector
 
 from redirector.counters.histograms import PLACEMENT, QUEUE, Scale, read
 from redirector.counters.visitor_counts import REFUSALS
-from redirector.model.board import Board, cut_off
-from redirector.model.nodes import Node, Trouble, drained, pending, pools_of, standing
+from redirector.model.board import Board, partition_suspected
+from redirector.model.nodes import FailureKind, Node, drained, eligibility, pending, pools_of
 from redirector.model.slot_counts import SlotCounts, counts_of, is_current
 
 SLOTS = ("available", "claimed", "starting", "startable", "ending", "unusable")
@@ -98,7 +98,7 @@ def _poller(sample: Sample) -> Iterator[Metric]:
     if board.holder:
         holder.add_metric([board.holder], 1)
     yield holder
-    silent = cut_off(board.seen)
+    silent = partition_suspected(board.seen)
     yield GaugeMetricFamily("tmpnb_cut_off", "1 while more than half of the nodes are silent at once.", silent)
 
 
@@ -124,14 +124,14 @@ def _nodes(sample: Sample) -> Iterator[Metric]:
     errors = CounterMetricFamily("tmpnb_node_poll_errors", "Polls that failed.", labels=["node", "reason"])
     for name, node in sample.nodes.items():
         seen = sample.board.of(name)
-        order = standing(node, seen).order
+        order = eligibility(node, seen).order
         state.add_metric([name, seen.health.value, node.intent], 1)
         routable.add_metric([name], order == "first")
         waits.add_metric([name], pending(node, seen))
         empty.add_metric([name], drained(node, seen))
         polls.add_metric([name], seen.polls)
-        for trouble in Trouble:
-            errors.add_metric([name, trouble.value], seen.troubles.get(trouble.value, 0))
+        for kind in FailureKind:
+            errors.add_metric([name, kind.value], seen.troubles.get(kind.value, 0))
         if seen.stats is None:
             continue
         age.add_metric([name], max(0.0, sample.at - seen.asked_at))

@@ -1,4 +1,4 @@
-"""Ask every node how it is, at a steady beat, and publish the board. Only the holder of the lease does this."""
+"""Ask every node how it is, at a steady tick, and publish the board. Only the holder of the lease does this."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from redirector.errors import DatabaseAwayError
 from redirector.loops.public_check import PublicCheck, reaches_none
 from redirector.loops.rechecks import Rechecks
 from redirector.loops.session_ends import OLDER_REGISTRY, end_sessions, is_due, watched_since, why_void
-from redirector.memory.outbox import Reports
-from redirector.memory.view import View
-from redirector.model.board import Board, cut_off
-from redirector.model.events import Event, Sighting
+from redirector.memory.fleet_state import FleetState
+from redirector.memory.outbox import Outbox
+from redirector.model.board import Board, partition_suspected
+from redirector.model.events import Event, PassiveCheck
 from redirector.model.nodes import (
     Failure,
+    FailureKind,
     Health,
     Node,
     Seen,
-    Trouble,
     after_bad_claim,
     after_bad_poll,
     after_good_claim,
@@ -43,35 +43,35 @@ from tmpnb_common.wire import NodeStats
 log = logging.getLogger("loops")
 
 PARALLEL = 32
-"""Nodes that are asked at the same time: with all of them hung, the rest still has its turn within a beat or two."""
+"""Nodes that are asked at the same time: with all of them hung, the rest still has its turn within a tick or two."""
 
 PUBLISH_SECONDS = 0.25
 """What has been answered is published after this, without waiting for nodes that are slow."""
 
 AT_ONCE = 64
-"""So many nodes are asked in one go. A larger fleet is spread over the beat, so that the worker that asks has its hands
+"""So many nodes are asked in one go. A larger fleet is spread over the tick, so that the worker that asks has its hands
 free for visitors in between."""
 
 SPREAD = 0.7
-"""The part of a beat over which a large fleet is spread; the rest is for those that answer late."""
+"""The part of a tick over which a large fleet is spread; the rest is for those that answer late."""
 
-DOWN_BEATS = 2
-"""A node that is down is asked at every second beat: seldom enough to cost little, often enough to be back in 5 s."""
+DOWN_TICKS = 2
+"""A node that is down is asked at every second tick: seldom enough to cost little, often enough to be back in 5 s."""
 
-FORGET_BEATS = 1000
+FORGET_TICKS = 1000
 """So often old events are deleted: about twice an hour."""
 
 HURRIED_SECONDS = 0.3
 HURRIED_POLLS = 200
-"""While somebody waits, a freed slot should not be idle for long: beats come as soon as this, at so many polls a second
+"""While somebody waits, a freed slot should not be idle for long: ticks come as soon as this, at so many polls a second
 at most.
 """
 
 LISTEN_SECONDS = 0.2
-"""How soon is heard, between beats, what visitors met, and that a node is back."""
+"""How soon is heard, between ticks, what visitors met, and that a node is back."""
 
 JITTER = 0.1
-"""Part of the beat by which each one varies, so that several fleets do not knock at one node in step."""
+"""Part of the tick by which each one varies, so that several fleets do not knock at one node in step."""
 
 IDLE_SECONDS = 0.2
 """How soon a worker that has just got the lease begins."""
@@ -83,7 +83,7 @@ class Polled:
 
     asked_at: float
     answer: NodeStats | Failure
-    complaint: str = ""
+    intent_error: str = ""
     unreached: str = ""
     """Why visitors do not reach it, though the poll did."""
 
@@ -95,8 +95,8 @@ class Poller:
         self,
         *,
         holder: str,
-        view: View,
-        reports: Reports,
+        fleet_state: FleetState,
+        outbox: Outbox,
         client: AgentClient,
         registry: Registry,
         boards: Boards,
@@ -109,9 +109,9 @@ class Poller:
         checks_public_urls: bool = True,
     ) -> None:
         self._holder = holder
-        self._view = view
+        self._fleet_state = fleet_state
         self._anyone_waits = anyone_waits
-        self._reports = reports
+        self._outbox = outbox
         self._client = client
         self._registry = registry
         self._boards = boards
@@ -123,67 +123,67 @@ class Poller:
         self._version = 0
         self._since = math.inf
         self._seen: dict[str, Seen] = {}
-        self._beats = 0
+        self._ticks = 0
         self._asked: dict[str, Future[Polled]] = {}
         self._asked_at: dict[str, float] = {}
-        """When each node was last asked by a beat."""
+        """When each node was last asked by a tick."""
         self._began = 0.0
         self._public = PublicCheck(client, clock=time.monotonic, on=checks_public_urls)
         self._rechecks = Rechecks(self._ask, clock=time.monotonic)
 
     def run(self, stop: Flag) -> None:
-        """Beat while this worker leads, until stopped. A late beat is skipped, not replayed."""
+        """Tick while this worker leads, until stopped. A late tick is skipped, not replayed."""
         with ThreadPoolExecutor(PARALLEL, thread_name_prefix="poll") as executor:
             while not stop.is_set():
                 if not self._leading.is_set():
-                    self._beats = 0
+                    self._ticks = 0
                     stop.wait(IDLE_SECONDS)
                     continue
                 began, jitter = time.monotonic(), self._rng.uniform(1 - JITTER, 1 + JITTER)
-                self.beat(executor, stop)
-                while (left := began + self.rhythm() * jitter - time.monotonic()) > 0 and self._leading.is_set():
+                self.tick(executor, stop)
+                while (left := began + self.interval() * jitter - time.monotonic()) > 0 and self._leading.is_set():
                     if stop.wait(min(left, LISTEN_SECONDS)):
                         break
                     self.listen(executor)
 
-    def rhythm(self) -> float:
-        """Seconds from one beat to the next: fewer while somebody waits for what the next one may find."""
-        hurried = max(HURRIED_SECONDS, len(self._view.nodes) / HURRIED_POLLS)
+    def interval(self) -> float:
+        """Seconds from one tick to the next: fewer while somebody waits for what the next one may find."""
+        hurried = max(HURRIED_SECONDS, len(self._fleet_state.nodes) / HURRIED_POLLS)
         return min(self._seconds, hurried) if self._anyone_waits() else self._seconds
 
     def listen(self, executor: Executor) -> None:
         """Take in what visitors met, and who is back, and let everyone know at once if that changes anything."""
-        heard, back = self._hear_sightings(), self._learn_returns()
-        self._rechecks.begin(executor, self._view.nodes, self._seen)
+        heard, back = self._hear_passive_checks(), self._learn_returns()
+        self._rechecks.begin(executor, self._fleet_state.nodes, self._seen)
         if heard or back:
             self._publish()
 
     def _learn_returns(self) -> bool:
         before = dict(self._seen)
         for name, polled in self._rechecks.answers().items():
-            node = self._view.nodes.get(name)
-            # What was asked before the last beat may be older than what that found.
+            node = self._fleet_state.nodes.get(name)
+            # What was asked before the last tick may be older than what that found.
             fresh = name in self._seen and polled.asked_at >= self._began
             well = isinstance(polled.answer, NodeStats) and not polled.unreached
             if node is not None and fresh and well:
                 self._learn(node, polled)
         return any(self._seen[name].health is not one.health for name, one in before.items())
 
-    def beat(self, executor: ThreadPoolExecutor, stop: Flag) -> None:
+    def tick(self, executor: ThreadPoolExecutor, stop: Flag) -> None:
         """Ask all nodes once, and publish as they answer."""
-        if self._beats == 0:
+        if self._ticks == 0:
             self._continue_board()
-        if self._beats % FORGET_BEATS == 0:
+        if self._ticks % FORGET_TICKS == 0:
             self._forget()
-        self._beats += 1
-        nodes = self._view.nodes  # one registry for the whole beat, whatever is read meanwhile
+        self._ticks += 1
+        nodes = self._fleet_state.nodes  # one registry for the whole tick, whatever is read meanwhile
         self._seen = {name: self._seen.get(name, Seen()) for name in nodes}
         self._asked_at = {name: at for name, at in self._asked_at.items() if name in nodes}
-        self._hear_sightings()
-        self._began, rhythm = self._clock(), self.rhythm()
-        due = self._due(nodes, hurried=rhythm < self._seconds)
-        portion = max(AT_ONCE, math.ceil(len(due) * PUBLISH_SECONDS / (rhythm * SPREAD)))
-        ends_at, published = time.monotonic() + rhythm, False
+        self._hear_passive_checks()
+        self._began, interval = self._clock(), self.interval()
+        due = self._due(nodes, hurried=interval < self._seconds)
+        portion = max(AT_ONCE, math.ceil(len(due) * PUBLISH_SECONDS / (interval * SPREAD)))
+        ends_at, published = time.monotonic() + interval, False
         while (due or self._asked) and time.monotonic() < ends_at and self._leading.is_set():
             now, due = due[:portion], due[portion:]
             for node in now:
@@ -198,7 +198,7 @@ class Poller:
             if due:
                 stop.wait(max(0.0, PUBLISH_SECONDS - (time.monotonic() - began)))
         if not published:
-            # Nobody answered, or there is nobody: that, too, is news of this beat.
+            # Nobody answered, or there is nobody: that, too, is news of this tick.
             self._publish()
 
     def _continue_board(self) -> None:
@@ -206,7 +206,7 @@ class Poller:
         try:
             board = self._boards.latest()
         except DatabaseAwayError:
-            board = self._view.board
+            board = self._fleet_state.board
         self._version, self._seen = board.version, dict(board.seen)
         self._since = watched_since(board, self._clock())
 
@@ -214,7 +214,7 @@ class Poller:
         try:
             self._journal.forget()
         except DatabaseAwayError:
-            return  # the keeper says so; there is time
+            return  # the sync loop says so; there is time
 
     def _due(self, nodes: Mapping[str, Node], *, hurried: bool) -> list[Node]:
         due = []
@@ -222,12 +222,12 @@ class Poller:
             early = hurried and time.monotonic() - self._asked_at.get(name, -math.inf) < self._seconds
             if name in self._asked and not early:
                 # Not even the time-out came back, as when a name server hangs: one more poll without an answer.
-                self._learn(node, Polled(self._clock(), Failure(Trouble.SILENT, "no answer at all")))
+                self._learn(node, Polled(self._clock(), Failure(FailureKind.TIMEOUT, "no answer at all")))
                 self._asked_at[name] = time.monotonic()
             elif name in self._asked or (early and self._seen[name].health is not Health.UP):
-                # However quick the beat: nobody is judged sooner for not answering.
+                # However quick the tick: nobody is judged sooner for not answering.
                 continue
-            elif self._seen[name].health is not Health.DOWN or self._beats % DOWN_BEATS == 0:
+            elif self._seen[name].health is not Health.DOWN or self._ticks % DOWN_TICKS == 0:
                 due.append(node)
         return due
 
@@ -235,16 +235,16 @@ class Poller:
         """Ask one node, and put the fleet's intent to it if it has not got that yet. Runs in a thread of its own."""
         asked_at = self._clock()
         answer = self._client.stats(node.address)
-        complaint = ""
+        intent_error = ""
         if isinstance(answer, NodeStats) and answer.protocol and answer.generation < node.generation:
             failed = self._client.put_state(node)
-            complaint = failed.reason if failed is not None else ""
+            intent_error = failed.reason if failed is not None else ""
         if isinstance(answer, NodeStats) and self._ends_now(node, answer, asked_at):
             ended = end_sessions(self._client, node)
             reason = f"{len(ended)} of {answer.claimed} sessions, as its drain was told to"
-            self._reports.event(Event(self._clock(), "sessions_ended", node.name, node.intent_by, reason))
+            self._outbox.event(Event(self._clock(), "sessions_ended", node.name, node.intent_by, reason))
         unreached = self._public.problem(node, answer) if isinstance(answer, NodeStats) else ""
-        return Polled(asked_at, answer, complaint, unreached)
+        return Polled(asked_at, answer, intent_error, unreached)
 
     def _ends_now(self, node: Node, stats: NodeStats, now: float) -> bool:
         """Whether the node's sessions have to end. What is ended does not come back, so the registry is asked again: a
@@ -276,33 +276,33 @@ class Poller:
         answered = {name: future for name, future in self._asked.items() if future.done()}
         for name, future in answered.items():
             del self._asked[name]
-            node = self._view.nodes.get(name)
+            node = self._fleet_state.nodes.get(name)
             if node is not None and name in self._seen:
                 self._learn(node, self._outcome(name, future))
         return bool(answered)
 
     def _outcome(self, name: str, future: Future[Polled]) -> Polled:
-        """What a poll brought. Invariant: no node's poll ends the beat, be it one that stumbled over its answer."""
+        """What a poll brought. Invariant: no node's poll ends the tick, be it one that stumbled over its answer."""
         error = future.exception()
         if error is None:
             return future.result()
         log.error("a poll failed in an unforeseen way", extra=fields(node=name), exc_info=error)
-        return Polled(self._clock(), Failure(Trouble.GARBLED, "its answer was too much for this redirector"))
+        return Polled(self._clock(), Failure(FailureKind.PROTOCOL_ERROR, "its answer was too much for this redirector"))
 
     def _learn(self, node: Node, polled: Polled) -> None:
         before, now = self._seen[node.name], self._clock()
         if isinstance(polled.answer, Failure):
-            after = after_bad_poll(before, polled.answer, now=now, cut_off=cut_off(self._seen))
+            after = after_bad_poll(before, polled.answer, now=now, partition_suspected=partition_suspected(self._seen))
         else:
             at = polled.asked_at
             if polled.unreached:
-                blind = reaches_none(self._view.nodes, self._seen)
+                blind = reaches_none(self._fleet_state.nodes, self._seen)
                 reason = polled.unreached
                 after = after_unreached(node, before, polled.answer, reason, blind=blind, at=at, now=now)
             else:
                 after = after_good_poll(node, before, polled.answer, asked_at=at, now=now)
                 after = replace(after, unreached="", presumed=False)
-            after = replace(after, complaint=polled.complaint)
+            after = replace(after, intent_error=polled.intent_error)
             if pending(node, after) and polled.answer.generation > node.generation:
                 self._overtake(node, polled.answer.generation)
         self._put(node.name, before, after)
@@ -311,20 +311,20 @@ class Poller:
         self._seen[name] = after
         if after.health is not before.health:
             log.info("health", extra=fields(node=name, health=after.health.value, reason=after.reason))
-            self._reports.event(Event(self._clock(), f"node_{after.health}", name, "poller", after.reason))
+            self._outbox.event(Event(self._clock(), f"node_{after.health}", name, "poller", after.reason))
 
-    def _hear_sightings(self) -> bool:
+    def _hear_passive_checks(self) -> bool:
         """Take in what visitors met at nodes, which is often sooner than a poll would tell; whether it was anything."""
         try:
-            sightings = self._journal.take_sightings()
+            passive_checks = self._journal.take_passive_checks()
         except DatabaseAwayError:
-            return False  # the keeper says so
+            return False  # the sync loop says so
         now = self._clock()
-        for sighting in sightings:
-            before = self._seen.get(sighting.node)
+        for passive_check in passive_checks:
+            before = self._seen.get(passive_check.node)
             if before is not None:
-                self._put(sighting.node, before, after_sighting(before, sighting, now))
-        return bool(sightings)
+                self._put(passive_check.node, before, after_passive_check(before, passive_check, now))
+        return bool(passive_checks)
 
     def _overtake(self, node: Node, generation: int) -> None:
         """The node holds a newer intent than the registry, as after a backup was restored: number ours above it.
@@ -339,24 +339,24 @@ class Poller:
                     if current.end_sessions_at:
                         change.note(Event(self._clock(), "end_dropped", node.name, "poller", OLDER_REGISTRY))
         except DatabaseAwayError:
-            return  # the keeper says so; the next poll tries again
+            return  # the sync loop says so; the next poll tries again
 
     def _publish(self) -> None:
         """Let everyone know: this worker at once, the others through the database if it is there."""
         self._version += 1
         board = Board(self._version, self._clock(), self._holder, dict(self._seen))
-        self._view.take(board=board)
+        self._fleet_state.take(board=board)
         try:
             if not self._boards.publish(board):
                 self._leading.clear()
         except DatabaseAwayError:
-            return  # the keeper says so; this worker goes on by what it knows
+            return  # the sync loop says so; this worker goes on by what it knows
 
 
-def after_sighting(seen: Seen, sighting: Sighting, now: float) -> Seen:
+def after_passive_check(seen: Seen, passive_check: PassiveCheck, now: float) -> Seen:
     """What is known of a node once others have told what they met there."""
-    if not sighting.proved:
-        return after_bad_claim(seen, sighting.reason, now=now)
-    if sighting.reason:
-        return after_witnessed(seen, sighting.reason, now=now)
+    if not passive_check.passed:
+        return after_bad_claim(seen, passive_check.reason, now=now)
+    if passive_check.reason:
+        return after_witnessed(seen, passive_check.reason, now=now)
     return after_good_claim(seen, now=now)

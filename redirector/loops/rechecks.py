@@ -1,6 +1,6 @@
-"""Ask nodes that are not well between the beats, so that their return is noticed soon.
+"""Ask nodes that are not well between the ticks, so that their return is noticed soon.
 
-Only answers count: that one stays away is for the beats to judge, which give it time for a restart.
+Only answers count: that one stays away is for the ticks to judge, which give it time for a restart.
 """
 
 from __future__ import annotations
@@ -49,5 +49,5 @@ class Rechecks(Generic[Answer]):
         done = {name: future for name, future in self._under_way.items() if future.done()}
         for name in done:
             del self._under_way[name]
-        # One that stumbled over what came is as good as none: the beat meets the same, and says so.
+        # One that stumbled over what came is as good as none: the tick meets the same, and says so.
         return {name: future.result() for name, future in done.items() if future.exception() is None}

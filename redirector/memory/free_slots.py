@@ -28,7 +28,7 @@ class _Count:
     """The last answer, or the first claim after a time without any."""
 
 
-class Tally:
+class FreeSlots:
     """The count for one pool.
 
     Invariant: a node's number is what it last said, or what the board says if that is newer, minus the claims of this
@@ -44,7 +44,7 @@ class Tally:
         """By name of node. To be read only; it changes while it is read, which costs a wrong guess at worst."""
 
     def take(self, free: Mapping[str, int], asked_at: Mapping[str, float]) -> None:
-        """Take over the numbers of a new edition of the board, each as of the moment when that node was asked."""
+        """Take over the numbers of a new version of the board, each as of the moment when that node was asked."""
         newest = max(asked_at.values(), default=0.0)
         with self._lock:
             for name in self._counts.keys() - free.keys():

@@ -11,13 +11,13 @@ from typing import Any
 from redirector.model.nodes import Health, Node, Seen, WantedImage
 from tmpnb_common.wire import NodeStats, PoolStats, WireError, parse_stats
 
-CUT_OFF_AT_LEAST = 2
+PARTITION_AT_LEAST = 2
 """One silent node is a silent node, also where it is half of the fleet."""
 
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """One edition. `version` counts editions; 0 is the empty one before the first."""
+    """One version. `version` counts versions; 0 is the empty one before the first."""
 
     version: int = 0
     published_at: float = 0.0
@@ -38,11 +38,11 @@ def host_of(holder: str) -> str:
     return holder.partition(":")[0]
 
 
-def cut_off(seen: Mapping[str, Seen]) -> bool:
+def partition_suspected(seen: Mapping[str, Seen]) -> bool:
     """Whether more than half of the nodes fell silent at once: then we are cut off, not they."""
     counted = [one for one in seen.values() if one.health is not Health.DOWN]
     silent = sum(one.silent for one in counted)
-    return silent >= CUT_OFF_AT_LEAST and 2 * silent > len(counted)
+    return silent >= PARTITION_AT_LEAST and 2 * silent > len(counted)
 
 
 def alarms(
@@ -61,7 +61,7 @@ def alarms(
             if board.version
             else "nobody has polled the nodes yet"
         )
-    if cut_off(board.seen):
+    if partition_suspected(board.seen):
         found.append("more than half of the nodes are silent: this host is probably cut off from them")
     presumed = [name for name in nodes if board.of(name).presumed]
     if presumed:
@@ -73,8 +73,8 @@ def _alarms_of(name: str, seen: Seen, wanted: Mapping[str, WantedImage]) -> Iter
     """What an operator should look at in one node."""
     if seen.health is Health.DOWN:
         yield f"{name} is down: {seen.reason}"
-    if seen.complaint:
-        yield f"{name} does not take over its intent: {seen.complaint}"
+    if seen.intent_error:
+        yield f"{name} does not take over its intent: {seen.intent_error}"
     if seen.stats is None:
         return
     if seen.stats.unremovable:
@@ -94,7 +94,7 @@ def _alarms_of(name: str, seen: Seen, wanted: Mapping[str, WantedImage]) -> Iter
 
 
 class BoardWriter:
-    """Writes editions as text. What has not changed since the last one is not written anew, since an edition comes out
+    """Writes versions as text. What has not changed since the last one is not written anew, since a version comes out
     several times while a large fleet is asked once.
     """
 
@@ -102,7 +102,7 @@ class BoardWriter:
         self._written: dict[str, tuple[Seen, str]] = {}
 
     def write(self, board: Board) -> str:
-        """The document of an edition: one JSON object, a line for every node."""
+        """The document of a version: one JSON object, a line for every node."""
         written = {}
         for name, seen in board.seen.items():
             known = self._written.get(name)

@@ -19,10 +19,10 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
-class Sighting:
+class PassiveCheck:
     """What a visitor's claim met at a node, or what another host found there."""
 
     node: str
-    proved: bool
+    passed: bool
     reason: str = ""
     """Why it failed; of one that is proved, how, if not by a claim."""

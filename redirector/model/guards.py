@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from redirector.errors import LastNodeError, TooLittleFreeError
 from redirector.model.board import Board
-from redirector.model.nodes import Node, Seen, standing
+from redirector.model.nodes import Node, Seen, eligibility
 from redirector.model.slot_counts import counts_now
 
 
@@ -21,7 +21,7 @@ def refuse_unless_spared(name: str, nodes: Mapping[str, Node], board: Board, min
         LastNodeError: no other node takes visitors.
         TooLittleFreeError: the others have too little room left.
     """
-    orders = {other: standing(node, board.of(other)).order for other, node in nodes.items()}
+    orders = {other: eligibility(node, board.of(other)).order for other, node in nodes.items()}
     if [other for other, order in orders.items() if order == "first"] == [name]:
         raise LastNodeError(name)
     if orders[name] == "never" or not _free(nodes[name], board.of(name)):

@@ -19,9 +19,9 @@ from tmpnb_common.wire import DEFAULT_POOL, NodeState, NodeStats, PoolStats
 DOWN_AFTER = 3
 """Bad polls in a row after which a node is down: at one poll every 2 s a restart of its agent stays a suspicion."""
 
-DEBT_OF_POLL = 1
-DEBT_OF_RETURN = 2
-DEBT_OF_CLAIM = 10
+SUCCESSES_AFTER_BAD_POLL = 1
+SUCCESSES_AFTER_DOWN = 2
+SUCCESSES_AFTER_BAD_CLAIM = 10
 """Good polls that a suspect owes before it counts as up: after one bad poll, after having been down, and after a
 failed claim, which weighs more because polls had not noticed what visitors met."""
 
@@ -38,14 +38,14 @@ class Health(StrEnum):
     DOWN = "down"
 
 
-class Trouble(StrEnum):
+class FailureKind(StrEnum):
     """How a call to a node failed."""
 
-    SILENT = "silent"
+    TIMEOUT = "silent"
     """No answer in time, or no way there: the fault may be ours."""
     REFUSED = "refused"
     """Its host answers, the node does not."""
-    GARBLED = "garbled"
+    PROTOCOL_ERROR = "garbled"
     """It answers, but not as a node does."""
 
 
@@ -53,7 +53,7 @@ class Trouble(StrEnum):
 class Failure:
     """A call to a node that yielded nothing: an observation, not an exception."""
 
-    trouble: Trouble
+    kind: FailureKind
     reason: str
 
 
@@ -95,7 +95,7 @@ class Seen:
     since: float = 0.0
     failures: int = 0
     """Bad polls in a row."""
-    debt: int = 0
+    successes_needed: int = 0
     """Good polls in a row that a suspect still owes."""
     polls: int = 0
     silent: bool = False
@@ -104,8 +104,8 @@ class Seen:
     """When the poll began that brought `stats`."""
     stats: NodeStats | None = None
     troubles: Mapping[str, int] = field(default_factory=dict)
-    """Bad polls so far, by the kind of trouble."""
-    complaint: str = ""
+    """Bad polls so far, by kind of failure."""
+    intent_error: str = ""
     """Why the node does not take over the fleet's intent; empty while it does."""
     unreached: str = ""
     """Why visitors do not reach it at its public URL, where it is polled at another one; empty while they do."""
@@ -114,27 +114,29 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Eligibility:
     """Whether a node may receive visitors: `first`, `last` (only when nothing else is free) or `never`, and why."""
 
     order: Literal["first", "last", "never"]
     reason: str = ""
 
 
-def standing(node: Node, seen: Seen) -> Standing:
+def eligibility(node: Node, seen: Seen) -> Eligibility:
     """The one predicate that decides about new visitors."""
     if node.intent == "draining":
-        return Standing("never", f"draining: {node.intent_reason}" if node.intent_reason else "draining")
+        return Eligibility("never", f"draining: {node.intent_reason}" if node.intent_reason else "draining")
     match seen.health:
         case Health.JOINING:
-            return Standing("never", f"joining: {seen.reason}")
+            return Eligibility("never", f"joining: {seen.reason}")
         case Health.DOWN:
-            return Standing("never", f"down: {seen.reason}")
+            return Eligibility("never", f"down: {seen.reason}")
     if seen.stats is not None and seen.stats.state == "draining":
-        return Standing("never", "draining by its own operator" if not pending(node, seen) else "resumes in a moment")
+        return Eligibility(
+            "never", "draining by its own operator" if not pending(node, seen) else "resumes in a moment"
+        )
     if seen.health is Health.SUSPECT:
-        return Standing("last", f"suspect, used only when nothing else is free: {seen.reason}")
-    return Standing("first")
+        return Eligibility("last", f"suspect, used only when nothing else is free: {seen.reason}")
+    return Eligibility("first")
 
 
 def pending(node: Node, seen: Seen) -> bool:
@@ -178,34 +180,35 @@ def after_good_poll(node: Node, seen: Seen, stats: NodeStats, *, asked_at: float
     known = replace(seen, failures=0, silent=False, polls=seen.polls + 1, asked_at=asked_at, stats=stats)
     restarted = seen.stats is not None and seen.stats.boot_id != stats.boot_id
     if seen.health is Health.DOWN and not restarted:
-        return replace(_turn(known, Health.SUSPECT, "answers again", now), debt=DEBT_OF_RETURN - 1)
-    debt = 0 if restarted else max(0, seen.debt - 1)
-    if debt:
-        return replace(known, debt=debt)
-    return replace(_turn(known, Health.UP, "", now), debt=0)
+        return replace(_turn(known, Health.SUSPECT, "answers again", now), successes_needed=SUCCESSES_AFTER_DOWN - 1)
+    successes_needed = 0 if restarted else max(0, seen.successes_needed - 1)
+    if successes_needed:
+        return replace(known, successes_needed=successes_needed)
+    return replace(_turn(known, Health.UP, "", now), successes_needed=0)
 
 
-def after_bad_poll(seen: Seen, failure: Failure, *, now: float, cut_off: bool) -> Seen:
+def after_bad_poll(seen: Seen, failure: Failure, *, now: float, partition_suspected: bool) -> Seen:
     """What is known after a poll that failed.
 
     Args:
         seen: what was known before.
         failure: how the poll failed.
         now: seconds since 1970.
-        cut_off: most of the fleet is silent, so that the fault is probably ours: nothing is declared down for silence.
+        partition_suspected: most of the fleet is silent, so that the fault is probably ours: nothing is
+            declared down for silence.
     """
     failures = seen.failures + 1
-    silent = failure.trouble is Trouble.SILENT
-    troubles = {**seen.troubles, failure.trouble.value: seen.troubles.get(failure.trouble.value, 0) + 1}
+    silent = failure.kind is FailureKind.TIMEOUT
+    troubles = {**seen.troubles, failure.kind.value: seen.troubles.get(failure.kind.value, 0) + 1}
     worse = replace(
         seen,
         failures=failures,
         silent=silent,
         polls=seen.polls + 1,
-        debt=max(seen.debt, DEBT_OF_POLL),
+        successes_needed=max(seen.successes_needed, SUCCESSES_AFTER_BAD_POLL),
         troubles=troubles,
     )
-    if seen.health is Health.DOWN or (failures >= DOWN_AFTER and not (silent and cut_off)):
+    if seen.health is Health.DOWN or (failures >= DOWN_AFTER and not (silent and partition_suspected)):
         return _turn(worse, Health.DOWN, failure.reason, now)
     if seen.health is Health.JOINING:
         return replace(worse, reason=failure.reason)
@@ -230,7 +233,7 @@ def after_unreached(
     if seen.presumed or (blind and seen.failures + 1 >= DOWN_AFTER):
         well = after_good_poll(node, seen, stats, asked_at=at, now=now)
         return replace(well, unreached=reason, presumed=True)
-    worse = after_bad_poll(seen, Failure(Trouble.GARBLED, reason), now=now, cut_off=False)
+    worse = after_bad_poll(seen, Failure(FailureKind.PROTOCOL_ERROR, reason), now=now, partition_suspected=False)
     return replace(worse, stats=stats, asked_at=at, unreached=reason)
 
 
@@ -238,14 +241,14 @@ def after_bad_claim(seen: Seen, reason: str, *, now: float) -> Seen:
     """What is known after a visitor's claim failed: polls have to prove the node anew, or a claim that works."""
     if seen.health not in (Health.UP, Health.SUSPECT):
         return seen
-    return replace(_turn(seen, Health.SUSPECT, reason, now), debt=DEBT_OF_CLAIM)
+    return replace(_turn(seen, Health.SUSPECT, reason, now), successes_needed=SUCCESSES_AFTER_BAD_CLAIM)
 
 
 def after_good_claim(seen: Seen, *, now: float) -> Seen:
     """What is known after a visitor got a sandbox from a suspect: there is no better proof, but of its public URL."""
     if seen.health is not Health.SUSPECT or (seen.unreached and not seen.presumed):
         return seen
-    return replace(_turn(seen, Health.UP, "", now), debt=0, failures=0)
+    return replace(_turn(seen, Health.UP, "", now), successes_needed=0, failures=0)
 
 
 def after_witnessed(seen: Seen, words: str, *, now: float) -> Seen:

@@ -12,7 +12,7 @@ from random import Random
 from typing import Literal
 
 from redirector.model.board import Board
-from redirector.model.nodes import Health, Node, slots, standing
+from redirector.model.nodes import Health, Node, eligibility, slots
 from tmpnb_common.wire import DEFAULT_POOL
 
 SAMPLE = 48
@@ -42,7 +42,7 @@ class Ranking:
     joining: bool = False
     """Some node waits for its first good poll, so that there may be room in a moment."""
 
-    def doubting(self, name: str) -> Ranking:
+    def with_suspect(self, name: str) -> Ranking:
         """The same with one node moved to the last."""
         if name not in self.first:
             return self
@@ -62,7 +62,7 @@ def ranking_of(nodes: Mapping[str, Node], board: Board, pool: str = DEFAULT_POOL
         if offered is None:
             continue
         free[name], coming[name] = offered.available, offered.starting + offered.startable
-        place = standing(node, seen).order
+        place = eligibility(node, seen).order
         order["last" if place == "first" and offered.unfit else place].append(name)
     return Ranking(tuple(order["first"]), tuple(order["last"]), free, coming, joining)
 

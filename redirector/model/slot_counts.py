@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Protocol
 
-from redirector.model.nodes import DOWN_AFTER, Health, Node, Seen, standing
+from redirector.model.nodes import DOWN_AFTER, Health, Node, Seen, eligibility
 
 
 class Reported(Protocol):
@@ -89,7 +89,7 @@ def counts_now(node: Node, seen: Seen) -> SlotCounts:
     """A node's slots as they count for the fleet now: none, while nothing current is known of it."""
     if seen.stats is None or not is_current(seen):
         return SlotCounts()
-    return counts_of(seen.stats, takes_visitors=standing(node, seen).order != "never")
+    return counts_of(seen.stats, takes_visitors=eligibility(node, seen).order != "never")
 
 
 def total(counts: Iterable[SlotCounts]) -> SlotCounts:

@@ -26,7 +26,7 @@ SALT = "tmpnb-visitor"
 
 
 @dataclass(frozen=True, slots=True)
-class Home:
+class KnownSandbox:
     """A sandbox that was given to this visitor. `base` is its address without any path inside it."""
 
     node: str
@@ -39,7 +39,7 @@ class Visitor:
     """What is known of whoever asks. Nothing, for most."""
 
     ticket: str = field(default="", repr=False)
-    homes: Mapping[str, Home] = field(default_factory=dict)
+    homes: Mapping[str, KnownSandbox] = field(default_factory=dict)
     """By pool, the latest last."""
     framed: bool = False
     """In a frame on somebody else's site. Of what follows in it, browsers no longer tell that it is one."""
@@ -48,7 +48,7 @@ class Visitor:
         """With a place in the waiting room."""
         return replace(self, ticket=ticket)
 
-    def at_home(self, pool: str, home: Home) -> Visitor:
+    def at_home(self, pool: str, home: KnownSandbox) -> Visitor:
         """With a sandbox, and no place in the waiting room any more."""
         others = [(name, other) for name, other in self.homes.items() if name != pool]
         return replace(self, ticket="", homes=dict([*others[1 - MOST_HOMES :], (pool, home)]))
@@ -76,7 +76,7 @@ class Seal:
             # Not by `max_age`: it takes no cookie that is a second younger than new.
             if abs(self._clock() - written_at.timestamp()) > LASTS_SECONDS:
                 return Visitor()
-            homes = {str(pool): Home(*map(str, parts)) for pool, parts in raw["h"].items()}
+            homes = {str(pool): KnownSandbox(*map(str, parts)) for pool, parts in raw["h"].items()}
             return Visitor(str(raw["t"]), homes, bool(raw.get("f")))
         except (BadData, KeyError, TypeError, AttributeError):
             return Visitor()

@@ -15,7 +15,7 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
 
-from redirector.model.nodes import NAME, Failure, Node, Trouble
+from redirector.model.nodes import NAME, Failure, FailureKind, Node
 from redirector.model.sessions import VisitorSession, parse_sessions
 from redirector.node_client.http import Answer, BoundedHttp, Request
 from redirector.node_client.node_metrics import Families, NodeMetricsError, parse_metrics
@@ -116,10 +116,10 @@ class AgentClient:
                 return _stats(answer)
             target = _joined(url, answer.location)
             if _origin(target) != _origin(url):
-                return Failure(Trouble.GARBLED, "it redirects its stats to another origin")
+                return Failure(FailureKind.PROTOCOL_ERROR, "it redirects its stats to another origin")
             # An original tmpnb does not know the path that a proxy may have put before it.
             url = f"{address}{TMPNB_STATS}" if urlsplit(target).path == TMPNB_STATS else target
-        return Failure(Trouble.GARBLED, "it redirects its stats in a circle")
+        return Failure(FailureKind.PROTOCOL_ERROR, "it redirects its stats in a circle")
 
     def claim(self, node: Node, wish: Wish, *, protocol: int, seconds: float = math.inf) -> Claim | Refusal | Failure:
         """Ask a node for a sandbox, and wait for it no longer than any claim may take, nor than so many seconds.
@@ -137,7 +137,7 @@ class AgentClient:
             claim = parse_claim(_json(answer))
             url = sandbox_url(node, claim.url)
         except WireError as error:
-            return Failure(Trouble.GARBLED, str(error))
+            return Failure(FailureKind.PROTOCOL_ERROR, str(error))
         if not protocol:
             stem, _, own_query = url.partition("?")
             return Claim(_with_query(_with_query(f"{stem.rstrip('/')}{path or '/'}", query), own_query), claim.name)
@@ -163,7 +163,7 @@ class AgentClient:
                 for one, (_, query) in zip(found, parts, strict=True)
             ]
         except WireError as error:
-            return [Failure(Trouble.GARBLED, str(error))] * len(wishes)
+            return [Failure(FailureKind.PROTOCOL_ERROR, str(error))] * len(wishes)
 
     def _spawn(self, node: Node, asked: Mapping[str, object], seconds: float, *, repeatable: bool) -> Answer | Failure:
         request = Request(
@@ -200,9 +200,9 @@ class AgentClient:
         if isinstance(answer, Failure):
             return answer
         if answer.status in DENIED:
-            return Failure(Trouble.GARBLED, "it does not accept its token")
+            return Failure(FailureKind.PROTOCOL_ERROR, "it does not accept its token")
         if answer.status != HTTPStatus.OK:
-            return Failure(Trouble.GARBLED, f"it answered {answer.status} to its new state")
+            return Failure(FailureKind.PROTOCOL_ERROR, f"it answered {answer.status} to its new state")
         return None
 
     def lives(self, node: Node, name: str) -> bool | Failure:
@@ -215,7 +215,7 @@ class AgentClient:
         if answer.status == HTTPStatus.NOT_FOUND:
             return False
         if answer.status != HTTPStatus.OK:
-            return Failure(Trouble.GARBLED, f"it answered {answer.status} when asked for a sandbox")
+            return Failure(FailureKind.PROTOCOL_ERROR, f"it answered {answer.status} when asked for a sandbox")
         return _object(answer).get("state") == "claimed"
 
     def token_works(self, address: str, token: str) -> bool | Failure:
@@ -227,7 +227,7 @@ class AgentClient:
         if answer.status in DENIED:
             return False
         if answer.status != HTTPStatus.OK:
-            return Failure(Trouble.GARBLED, f"its control API answered {answer.status}")
+            return Failure(FailureKind.PROTOCOL_ERROR, f"its control API answered {answer.status}")
         return True
 
     def sessions(self, node: Node) -> list[str] | Failure:
@@ -237,7 +237,7 @@ class AgentClient:
             return answer
         found = _object(answer).get("sandboxes")
         if answer.status != HTTPStatus.OK or not isinstance(found, list):
-            return Failure(Trouble.GARBLED, f"it answered {answer.status} instead of its sandboxes")
+            return Failure(FailureKind.PROTOCOL_ERROR, f"it answered {answer.status} instead of its sandboxes")
         named = [(one.get("name"), one.get("state")) for one in found if isinstance(one, dict)]
         return [name for name, state in named if state == "claimed" and isinstance(name, str) and NAME.fullmatch(name)]
 
@@ -247,7 +247,7 @@ class AgentClient:
         if isinstance(answer, Failure):
             return answer
         if answer.status != HTTPStatus.OK:
-            return Failure(Trouble.GARBLED, _refusal(answer))
+            return Failure(FailureKind.PROTOCOL_ERROR, _refusal(answer))
         return parse_sessions(node.name, _object(answer).get("sandboxes"))
 
     def end_session(self, node: Node, name: str) -> bool | Failure:
@@ -260,14 +260,14 @@ class AgentClient:
             return _object(answer).get("changed") is not False
         if answer.status == HTTPStatus.NOT_FOUND:
             return False
-        return Failure(Trouble.GARBLED, _refusal(answer))
+        return Failure(FailureKind.PROTOCOL_ERROR, _refusal(answer))
 
     def say(self, node: Node, text: str, seconds: int) -> bool | Failure:
         """Let the pages of its sessions show a line for so long; an empty one ends that."""
         answer = self._control(node, "PUT", "/api/say", {"text": text, "seconds": seconds})
         if isinstance(answer, Failure):
             return answer
-        return True if answer.status == HTTPStatus.OK else Failure(Trouble.GARBLED, _refusal(answer))
+        return True if answer.status == HTTPStatus.OK else Failure(FailureKind.PROTOCOL_ERROR, _refusal(answer))
 
     def end_sandbox(self, node: Node, name: str) -> Failure | None:
         """End one sandbox; one that is gone already is a success."""
@@ -276,7 +276,7 @@ class AgentClient:
             return answer
         if answer.status in (HTTPStatus.OK, HTTPStatus.NOT_FOUND):
             return None
-        return Failure(Trouble.GARBLED, f"it answered {answer.status} to the end of a sandbox")
+        return Failure(FailureKind.PROTOCOL_ERROR, f"it answered {answer.status} to the end of a sandbox")
 
     def put_image(self, node: Node, pool: str, image: str) -> Failure | None:
         """Move a pool to another image."""
@@ -284,7 +284,7 @@ class AgentClient:
         if isinstance(answer, Failure):
             return answer
         if answer.status != HTTPStatus.OK:
-            return Failure(Trouble.GARBLED, _refusal(answer))
+            return Failure(FailureKind.PROTOCOL_ERROR, _refusal(answer))
         return None
 
     def fetch_image(self, node: Node, pool: str, image: str) -> Fetch | Failure:
@@ -296,7 +296,7 @@ class AgentClient:
             # An older node fetches an image when its pool moves.
             return Fetch(there=True)
         if answer.status != HTTPStatus.OK:
-            return Failure(Trouble.GARBLED, _refusal(answer))
+            return Failure(FailureKind.PROTOCOL_ERROR, _refusal(answer))
         fields = _object(answer)
         texts = {name: value for name in ("progress", "problem") if isinstance(value := fields.get(name), str)}
         return Fetch(fields.get("there") is True, **{name: text[:PROGRESS_LIMIT] for name, text in texts.items()})
@@ -308,7 +308,7 @@ class AgentClient:
         if isinstance(answer, Failure):
             return answer
         if answer.status not in (HTTPStatus.OK, HTTPStatus.SERVICE_UNAVAILABLE):
-            return Failure(Trouble.GARBLED, _refusal(answer))
+            return Failure(FailureKind.PROTOCOL_ERROR, _refusal(answer))
         measured = {key: value for key, value in _object(answer).items() if key not in ("status", "message")}
         return Selftest(answer.status == HTTPStatus.OK, _said(answer), measured)
 
@@ -318,11 +318,11 @@ class AgentClient:
         if isinstance(answer, Failure):
             return answer
         if answer.status != HTTPStatus.OK:
-            return Failure(Trouble.GARBLED, f"it answered {answer.status} instead of its metrics")
+            return Failure(FailureKind.PROTOCOL_ERROR, f"it answered {answer.status} instead of its metrics")
         try:
             return parse_metrics(answer.body.decode())
         except (UnicodeDecodeError, NodeMetricsError) as error:
-            return Failure(Trouble.GARBLED, str(error))
+            return Failure(FailureKind.PROTOCOL_ERROR, str(error))
 
     def _control(
         self,
@@ -343,7 +343,7 @@ class AgentClient:
         )
         answer = self._send(request, seconds or self._control_seconds)
         if isinstance(answer, Answer) and answer.status in DENIED:
-            return Failure(Trouble.GARBLED, "it does not accept its token")
+            return Failure(FailureKind.PROTOCOL_ERROR, "it does not accept its token")
         return answer
 
     def _send(self, request: Request, seconds: float) -> Answer | Failure:
@@ -351,7 +351,7 @@ class AgentClient:
         if not isinstance(answer, Answer) or answer.status not in AWAY:
             return answer
         if _object(answer).get("status", UNAVAILABLE) == UNAVAILABLE:
-            return Failure(Trouble.REFUSED, f"its agent does not answer ({answer.status} from its proxy)")
+            return Failure(FailureKind.REFUSED, f"its agent does not answer ({answer.status} from its proxy)")
         return answer
 
     def close(self) -> None:
@@ -424,11 +424,11 @@ def _with_query(url: str, query: str) -> str:
 
 def _stats(answer: Answer) -> NodeStats | Failure:
     if answer.status != HTTPStatus.OK:
-        return Failure(Trouble.GARBLED, f"it answered {answer.status} instead of its stats")
+        return Failure(FailureKind.PROTOCOL_ERROR, f"it answered {answer.status} instead of its stats")
     try:
         return parse_stats(_json(answer))
     except WireError as error:
-        return Failure(Trouble.GARBLED, str(error))
+        return Failure(FailureKind.PROTOCOL_ERROR, str(error))
 
 
 def _json(answer: Answer) -> object:

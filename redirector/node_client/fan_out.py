@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TypeVar
 
-from redirector.model.nodes import Failure, Node, Trouble
+from redirector.model.nodes import Failure, FailureKind, Node
 
 PARALLEL = 16
 LONGEST_SECONDS = 2.0
@@ -27,7 +27,7 @@ class FanOut:
         """What every node answered, by its name; one that has not by then is a failure like any other."""
         asked = {node.name: self._executor.submit(call, node) for node in nodes}
         wait(asked.values(), timeout=seconds)
-        late = Failure(Trouble.SILENT, f"no answer within {seconds:g} s")
+        late = Failure(FailureKind.TIMEOUT, f"no answer within {seconds:g} s")
         return {
             name: future.result() if not future.cancel() and future.done() else late for name, future in asked.items()
         }

@@ -28,7 +28,7 @@ from urllib3.exceptions import (
 )
 from urllib3.util.connection import create_connection
 
-from redirector.model.nodes import Failure, Trouble
+from redirector.model.nodes import Failure, FailureKind
 from redirector.node_client.resolver import NameLookup
 from tmpnb_common.bounded_reading import BoundedResponse, Budget, TooLongError
 
@@ -142,24 +142,24 @@ def explain(error: BaseException, limit: int, seconds: float) -> Failure:
     """Put a failed call into an operator's words, by the first cause that says something."""
     cause: BaseException | None = error
     while cause is not None:
-        for kinds, trouble, words in _WORDS:
+        for kinds, kind, words in _WORDS:
             if isinstance(cause, kinds):
-                return Failure(trouble, words.format(seconds=seconds, limit=limit, cause=cause))
+                return Failure(kind, words.format(seconds=seconds, limit=limit, cause=cause))
         cause = cause.__cause__ or cause.__context__
-    return Failure(Trouble.GARBLED, f"its answer is not HTTP ({type(error).__name__})")
+    return Failure(FailureKind.PROTOCOL_ERROR, f"its answer is not HTTP ({type(error).__name__})")
 
 
 CLOSED = "it closed the connection before it had answered"
 
-_WORDS: tuple[tuple[tuple[type[BaseException], ...], Trouble, str], ...] = (
-    ((TooLongError,), Trouble.GARBLED, "its answer is longer than {limit} bytes"),
-    ((ReadTimeoutError, TimeoutError), Trouble.SILENT, "no answer within {seconds:g} s"),
-    ((NameResolutionError, socket.gaierror), Trouble.SILENT, "its host name cannot be resolved"),
-    ((SSLError, ssl.SSLError), Trouble.GARBLED, "TLS failed: {cause}"),
-    ((LocationParseError, http.client.InvalidURL), Trouble.GARBLED, "its URL cannot be used"),
-    ((ConnectionRefusedError,), Trouble.REFUSED, "connection refused"),
-    ((ConnectionError, http.client.IncompleteRead), Trouble.REFUSED, CLOSED),
-    ((OSError,), Trouble.SILENT, "cannot connect: {cause.strerror}"),
+_WORDS: tuple[tuple[tuple[type[BaseException], ...], FailureKind, str], ...] = (
+    ((TooLongError,), FailureKind.PROTOCOL_ERROR, "its answer is longer than {limit} bytes"),
+    ((ReadTimeoutError, TimeoutError), FailureKind.TIMEOUT, "no answer within {seconds:g} s"),
+    ((NameResolutionError, socket.gaierror), FailureKind.TIMEOUT, "its host name cannot be resolved"),
+    ((SSLError, ssl.SSLError), FailureKind.PROTOCOL_ERROR, "TLS failed: {cause}"),
+    ((LocationParseError, http.client.InvalidURL), FailureKind.PROTOCOL_ERROR, "its URL cannot be used"),
+    ((ConnectionRefusedError,), FailureKind.REFUSED, "connection refused"),
+    ((ConnectionError, http.client.IncompleteRead), FailureKind.REFUSED, CLOSED),
+    ((OSError,), FailureKind.TIMEOUT, "cannot connect: {cause.strerror}"),
 )
 """From the particular to the general. urllib3 wraps what happened in errors of its own, which say less."""
 

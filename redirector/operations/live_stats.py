@@ -1,6 +1,6 @@
 """Nodes' own numbers of this moment, for whoever acts on them.
 
-The board is as old as the last poll, and a poll is as old as its beat: too old to say of a node that nobody is left on
+The board is as old as the last poll, and a poll is as old as its tick: too old to say of a node that nobody is left on
 it. So what operators are shown is asked of the nodes themselves; one that does not answer keeps what the board has.
 """
 

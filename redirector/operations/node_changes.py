@@ -19,7 +19,7 @@ from redirector.errors import (
 from redirector.model.board import Board
 from redirector.model.events import Event
 from redirector.model.guards import refuse_unless_spared
-from redirector.model.nodes import Failure, Node, Trouble, checked_name, default_name, normalised_url
+from redirector.model.nodes import Failure, FailureKind, Node, checked_name, default_name, normalised_url
 from redirector.node_client.client import AgentClient
 from redirector.store.boards import Boards
 from redirector.store.registry import Change, Registry
@@ -199,7 +199,7 @@ class Control:
     def _prove(self, address: str, token: str) -> NodeStats:
         stats = self._client.stats(address)
         if isinstance(stats, Failure):
-            if stats.trouble is Trouble.GARBLED:
+            if stats.kind is FailureKind.PROTOCOL_ERROR:
                 raise ProbeError("not_a_node", f"{address} answers, but not as a node does: {stats.reason}")
             raise ProbeError("unreachable", f"{address} cannot be reached: {stats.reason}")
         if stats.protocol:

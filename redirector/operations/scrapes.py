@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from threading import Lock
 
-from redirector.memory.view import View
+from redirector.memory.fleet_state import FleetState
 from redirector.node_client.client import AgentClient
 from redirector.node_client.fan_out import FanOut
 from redirector.node_client.node_metrics import exposition
@@ -19,9 +19,11 @@ KEPT_SECONDS = 5.0
 class NodeScrapes:
     """Safe to use from several threads."""
 
-    def __init__(self, view: View, client: AgentClient, fan_out: FanOut, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, fleet_state: FleetState, client: AgentClient, fan_out: FanOut, clock: Callable[[], float]
+    ) -> None:
         """Ask with a `clock` that only runs forward."""
-        self._view = view
+        self._fleet_state = fleet_state
         self._client = client
         self._fan_out = fan_out
         self._clock = clock
@@ -33,7 +35,7 @@ class NodeScrapes:
         """The text for Prometheus, at most a few seconds old."""
         with self._lock:
             if self._clock() - self._made_at >= KEPT_SECONDS:
-                nodes = self._view.nodes
+                nodes = self._fleet_state.nodes
                 self._text = exposition(self._fan_out.ask(nodes.values(), self._client.metrics, SECONDS))
                 self._made_at = self._clock()
             return self._text

@@ -12,7 +12,7 @@ from threading import Condition
 from threading import Event as Flag
 from typing import Protocol
 
-from redirector.memory.view import View
+from redirector.memory.fleet_state import FleetState
 from redirector.model.nodes import Failure, Node
 from tmpnb_common.wire import ATTEMPTS_AT_ONCE
 
@@ -48,9 +48,9 @@ class _Untold:
 class Abandonment:
     """Collects from any thread; one thread tells the nodes. Nothing of it outlives the worker."""
 
-    def __init__(self, *, view: View, client: Client, clock: Callable[[], float]) -> None:
+    def __init__(self, *, fleet_state: FleetState, client: Client, clock: Callable[[], float]) -> None:
         """`clock` only runs forward."""
-        self._view = view
+        self._fleet_state = fleet_state
         self._client = client
         self._clock = clock
         self._news = Condition()
@@ -68,11 +68,11 @@ class Abandonment:
     def run(self, stop: Flag) -> None:
         """Tell nodes until stopped."""
         while not stop.is_set():
-            self.turn()
+            self.tick()
             with self._news:
                 self._news.wait(min(self._wait_seconds(), FIRST_RETRY_SECONDS))
 
-    def turn(self) -> None:
+    def tick(self) -> None:
         """Tell each node that is due, once."""
         now = self._clock()
         with self._news:
@@ -81,7 +81,7 @@ class Abandonment:
             self._tell(name)
 
     def _tell(self, name: str) -> None:
-        node = self._view.nodes.get(name)
+        node = self._fleet_state.nodes.get(name)
         with self._news:
             untold = self._untold[name]
             oldest = self._clock() - KEPT_SECONDS

@@ -43,7 +43,7 @@ class _Line(Generic[Item, Result]):
     waiters: list[_Waiter[Item, Result]] = field(default_factory=list)
 
 
-class Gathering(Generic[Item, Result]):
+class Batcher(Generic[Item, Result]):
     """Gathers items by key. Safe to use from several threads; has none of its own.
 
     Invariant: every item is acted for once, and no result goes to another's item.
@@ -55,7 +55,7 @@ class Gathering(Generic[Item, Result]):
         self._lock = Lock()
         self._lines: dict[str, _Line[Item, Result]] = {}
 
-    def bring(self, key: str, item: Item) -> Result | None:
+    def submit(self, key: str, item: Item) -> Result | None:
         """The result for one item, be it acted for alone or with others; None if the act left it out."""
         with self._lock:
             line = self._lines.setdefault(key, _Line())

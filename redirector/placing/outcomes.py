@@ -11,7 +11,7 @@ from tmpnb_common.wire import DEFAULT_POOL
 
 
 @dataclass(frozen=True, slots=True)
-class Visit:
+class AdmissionRequest:
     """What somebody wants."""
 
     path: str = ""

@@ -10,13 +10,13 @@ from random import Random
 from typing import Literal
 
 from redirector.counters.histograms import PLACEMENT, observed
-from redirector.memory.outbox import Reports
-from redirector.memory.view import PoolView, View
-from redirector.model.nodes import Failure, Node, Trouble
+from redirector.memory.fleet_state import FleetState, PoolState
+from redirector.memory.outbox import Outbox
+from redirector.model.nodes import Failure, FailureKind, Node
 from redirector.model.placement import Outcome, Status, choose, senseless, verdict
 from redirector.node_client.client import Wish
 from redirector.placing.abandonment import Abandonment
-from redirector.placing.batching import Gathering
+from redirector.placing.batching import Batcher
 from redirector.placing.claims import Answer, Claims, Client
 from tmpnb_common.log_lines import fields
 from tmpnb_common.wire import DEFAULT_POOL, Claim, Refusal, ticket_mark
@@ -104,19 +104,19 @@ class Placer:
     def __init__(
         self,
         *,
-        view: View,
+        fleet_state: FleetState,
         client: Client,
-        reports: Reports,
+        outbox: Outbox,
         abandonment: Abandonment,
         clock: Callable[[], float],
         rng: Random,
         new_ticket: Callable[[], str],
         seconds: float,
     ) -> None:
-        self._view = view
-        self._claims = Claims(view=view, client=client, reports=reports, clock=clock)
-        self._together = Gathering(self._ask_first)
-        self._reports = reports
+        self._fleet_state = fleet_state
+        self._claims = Claims(fleet_state=fleet_state, client=client, outbox=outbox, clock=clock)
+        self._together = Batcher(self._ask_first)
+        self._outbox = outbox
         self._abandonment = abandonment
         self._clock = clock
         self._rng = rng
@@ -137,23 +137,23 @@ class Placer:
         known = {"ticket": ticket_mark(ticket), "pool": pool[:63], "tries": result.tries}
         if isinstance(result, Placed):
             seconds = max(0.0, self._clock() - began)
-            self._reports.count(placed=1, tries=result.tries, **observed(PLACEMENT, seconds))
+            self._outbox.count(placed=1, tries=result.tries, **observed(PLACEMENT, seconds))
             log.info("placed", extra=fields(**known, node=result.node, sandbox=result.name, seconds=seconds))
         elif waits:
-            self._reports.count(tries=result.tries)
+            self._outbox.count(tries=result.tries)
             log.debug("not placed yet", extra=fields(**known, status=result.status, reasons=result.reasons))
         else:
-            self._reports.count(tries=result.tries, **{f"refused_{result.status}": 1})
+            self._outbox.count(tries=result.tries, **{f"refused_{result.status}": 1})
             log.info("not placed", extra=fields(**known, status=result.status, reasons=result.reasons))
         return result
 
     def again(self, name: str, ticket: str, path: str = "", pool: str = DEFAULT_POOL) -> Placed | None:
         """The sandbox that a ticket got at that node before; None if the node does not soon say so."""
-        node = self._view.nodes.get(name)
+        node = self._fleet_state.nodes.get(name)
         if node is None:
             return None
         wish = self._wish(ticket, path, pool)
-        _, answer = self._ask(node, wish, self._view.pool(pool), AGAIN_SECONDS)
+        _, answer = self._ask(node, wish, self._fleet_state.pool(pool), AGAIN_SECONDS)
         if isinstance(answer, Claim):
             return Placed(answer.url, name, answer.name, 1)
         if isinstance(answer, Failure) and self._claims.repeatable(node):
@@ -161,12 +161,12 @@ class Placer:
         return None
 
     def _search(self, ticket: str, path: str, pool: str) -> Result:
-        room = self._view.pool(pool)
+        room = self._fleet_state.pool(pool)
         if pool != DEFAULT_POOL and not room.ranking.free:
             return NotPlaced("unknown_pool", {}, 0)
         wish = self._wish(ticket, path, pool)
         search = _Search(give_up_at=self._clock() + self._seconds)
-        asked = self._together.bring(pool, wish)
+        asked = self._together.submit(pool, wish)
         while True:
             if asked is not None:
                 node, answer = asked
@@ -180,7 +180,7 @@ class Placer:
                 break
             asked = self._ask(call.node, wish, room, call.seconds)
         self._give_up(search.owing, wish)
-        return NotPlaced(verdict(room.ranking, room.tally.free, search.outcomes), search.reasons, search.tries)
+        return NotPlaced(verdict(room.ranking, room.free_slots.free, search.outcomes), search.reasons, search.tries)
 
     def _wish(self, ticket: str, path: str, pool: str) -> Wish:
         return Wish(ticket, path, "" if pool == DEFAULT_POOL else pool, self._new_ticket())
@@ -193,12 +193,12 @@ class Placer:
                 search.late.append(node)
         search.outcomes[node.name], search.reasons[node.name] = self._judge(node, answer)
 
-    def _next_call(self, room: PoolView, search: _Search) -> _Call | None:
+    def _next_call(self, room: PoolState, search: _Search) -> _Call | None:
         """Whom to ask next, and how long to wait for that: nobody waits for one node while another one has room."""
         if self._clock() >= search.give_up_at or senseless(search.outcomes):
             return None
         node = self._choose(room, search.outcomes)
-        has_room = node is not None and room.tally.free.get(node.name, 0) > 0
+        has_room = node is not None and room.free_slots.free.get(node.name, 0) > 0
         if node is not None and has_room and len(search.owing) < MOST_LATE:
             return self._call(node, room, search)
         if search.late:
@@ -209,9 +209,9 @@ class Placer:
         search.hopeless += not has_room
         return self._call(node, room, search)
 
-    def _call(self, node: Node, room: PoolView, search: _Search) -> _Call:
+    def _call(self, node: Node, room: PoolState, search: _Search) -> _Call:
         excluded = {*search.outcomes, node.name}
-        free, ranking = room.tally.free, room.ranking
+        free, ranking = room.free_slots.free, room.ranking
         # Of those that are well: where all seem slow, it is this host that is, and more claims would not help it.
         others = bool(search.late) or any(free.get(name, 0) > 0 and name not in excluded for name in ranking.first)
         return _Call(node, LATE_SECONDS if others and self._claims.repeatable(node) else math.inf)
@@ -220,16 +220,16 @@ class Placer:
         for name in names:
             self._abandonment.give_up(name, wish.attempt)
 
-    def _choose(self, room: PoolView, outcomes: Mapping[str, Outcome]) -> Node | None:
+    def _choose(self, room: PoolState, outcomes: Mapping[str, Outcome]) -> Node | None:
         """Whom to ask next."""
-        now, tally = self._clock(), room.tally
-        slow = tally.overdue(now)
-        name = choose(room.ranking, tally.free, tally.asked_lately(now), outcomes, self._rng, slow=slow)
-        return self._view.nodes.get(name) if name is not None else None
+        now, free_slots = self._clock(), room.free_slots
+        slow = free_slots.overdue(now)
+        name = choose(room.ranking, free_slots.free, free_slots.asked_lately(now), outcomes, self._rng, slow=slow)
+        return self._fleet_state.nodes.get(name) if name is not None else None
 
     def _ask_first(self, pool: str, wishes: Sequence[Wish]) -> list[Asked]:
         """The first try of those who came at the same moment: all of them at one node, as far as it has room."""
-        room = self._view.pool(pool)
+        room = self._fleet_state.pool(pool)
         node = self._choose(room, {})
         if node is None:
             return []
@@ -237,7 +237,7 @@ class Placer:
         fitting = wishes[: self._claims.at_once(node, room)]
         return [(node, answer) for answer in self._claims.make(node, fitting, room, seconds=seconds)]
 
-    def _ask(self, node: Node, wish: Wish, room: PoolView, seconds: float) -> Asked:
+    def _ask(self, node: Node, wish: Wish, room: PoolState, seconds: float) -> Asked:
         (answer,) = self._claims.make(node, [wish], room, seconds=seconds)
         return node, answer
 
@@ -253,4 +253,4 @@ class Placer:
 
 
 def _is_silent(answer: Answer) -> bool:
-    return isinstance(answer, Failure) and answer.trouble is Trouble.SILENT
+    return isinstance(answer, Failure) and answer.kind is FailureKind.TIMEOUT

@@ -7,10 +7,10 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from random import Random
 from threading import Event as Flag
 
-from redirector.memory.outbox import Reports
-from redirector.memory.view import View
+from redirector.memory.fleet_state import FleetState
+from redirector.memory.outbox import Outbox
 from redirector.model.board import host_of
-from redirector.model.events import Sighting
+from redirector.model.events import PassiveCheck
 from redirector.model.nodes import Failure, Health, Node
 from tmpnb_common.wire import NodeStats
 
@@ -27,12 +27,18 @@ class Witness:
     """Looks while another host polls. One thread calls it."""
 
     def __init__(
-        self, *, host: str, view: View, reports: Reports, stats: Callable[[str], NodeStats | Failure], rng: Random
+        self,
+        *,
+        host: str,
+        fleet_state: FleetState,
+        outbox: Outbox,
+        stats: Callable[[str], NodeStats | Failure],
+        rng: Random,
     ) -> None:
         """A witness on this host; `stats` asks whoever is at an address."""
         self._host = host
-        self._view = view
-        self._reports = reports
+        self._fleet_state = fleet_state
+        self._outbox = outbox
         self._stats = stats
         self._rng = rng
 
@@ -48,13 +54,13 @@ class Witness:
         asked = self._rng.sample(asked, min(AT_ONCE, len(asked)))
         for node, answer in zip(asked, executor.map(self._ask, asked), strict=True):
             if isinstance(answer, NodeStats) and answer.node_id == node.node_id:
-                self._reports.sighting(Sighting(node.name, proved=True, reason=WORDS), urgent=True)
+                self._outbox.passive_check(PassiveCheck(node.name, passed=True, reason=WORDS), urgent=True)
 
     def _doubtful(self) -> list[Node]:
-        board = self._view.board
+        board = self._fleet_state.board
         if not board.holder or host_of(board.holder) == self._host:
             return []
-        seen = [(node, board.of(name)) for name, node in self._view.nodes.items()]
+        seen = [(node, board.of(name)) for name, node in self._fleet_state.nodes.items()]
         return [node for node, one in seen if one.failures and one.health in (Health.SUSPECT, Health.DOWN)]
 
     def _ask(self, node: Node) -> NodeStats | Failure:

@@ -1,4 +1,4 @@
-"""The board in the database: one document in numbered editions."""
+"""The board in the database: one document in numbered versions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from redirector.store.leases import POLLER
 
 
 @dataclass(frozen=True, slots=True)
-class Editions:
+class Versions:
     """The numbers that tell a reader whether there is anything new."""
 
     registry: int
@@ -21,28 +21,28 @@ class Editions:
 
 
 class Boards:
-    """Publishes and reads editions."""
+    """Publishes and reads versions."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._writer = BoardWriter()
 
-    def editions(self) -> Editions:
+    def versions(self) -> Versions:
         """The current numbers: one cheap query."""
         with self._database.reading() as connection:
             rows = connection.execute(select(tables.documents.c.name, tables.documents.c.version))
             numbers = {row.name: row.version for row in rows}
-        return Editions(numbers["registry"], numbers["board"])
+        return Versions(numbers["registry"], numbers["board"])
 
     def latest(self) -> Board:
-        """The current edition."""
+        """The current version."""
         documents = tables.documents
         with self._database.reading() as connection:
             row = connection.execute(select(documents).where(documents.c.name == "board")).one()
         return Board(row.version, row.published_at, row.holder, parse_seen(row.document))
 
     def publish(self, board: Board) -> bool:
-        """Make this the edition that follows the current one, whatever its own number; False if another polls now.
+        """Make this the version that follows the current one, whatever its own number; False if another polls now.
 
         Invariant: only the lease's holder publishes. One that was asleep while the lease went to another finds that out
         here.

@@ -1,4 +1,4 @@
-"""What happened: events for people, counters for charts, sightings for the one that polls. Written in batches."""
+"""What happened: events for people, counters for charts, passive checks for the one that polls. Written in batches."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from dataclasses import asdict
 from sqlalchemy import ColumnElement, Connection, Table, bindparam, delete, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from redirector.model.events import Event, Sighting
+from redirector.model.events import Event, PassiveCheck
 from redirector.store import tables
 from redirector.store.database import Database
 
 KEPT_EVENTS = 20_000
 """Older ones go. A fleet writes a few hundred a day."""
 
-SIGHTINGS_AT_ONCE = 1000
-"""A beat takes so many at most: databases bound the parameters of a statement, and there may be a long time of them."""
+PASSIVE_CHECKS_AT_ONCE = 1000
+"""A tick takes so many at most: databases bound the parameters of a statement, and there may be a long time of them."""
 
 KEPT_MINUTES = 24 * 60
 """Charts show an hour; a day is kept for whoever looks in the morning."""
@@ -28,16 +28,16 @@ class Journal:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def write(self, events: Sequence[Event], counts: Mapping[str, int], sightings: Sequence[Sighting]) -> None:
+    def write(self, events: Sequence[Event], counts: Mapping[str, int], passive_checks: Sequence[PassiveCheck]) -> None:
         """Write a batch: all of it or nothing."""
         # Names in order, so that two workers who count the same things cannot wait for each other.
         added = [{"name": name, "value": counts[name]} for name in sorted(counts)]
         with self._database.writing() as connection:
             for event in events:
                 write_event(connection, event)
-            if sightings:
+            if passive_checks:
                 connection.execute(
-                    insert(tables.sightings), [{**asdict(one), "proved": one.proved} for one in sightings]
+                    insert(tables.passive_checks), [{**asdict(one), "proved": one.passed} for one in passive_checks]
                 )
             if added:
                 connection.execute(self._counting(tables.counters), added)
@@ -78,18 +78,20 @@ class Journal:
                 grown.setdefault(row.name, [0] * count)[row.minute - now - 1] = row.value
         return grown
 
-    def take_sightings(self) -> list[Sighting]:
-        """The oldest sightings, in order; they are gone from the database then."""
-        sightings = tables.sightings
+    def take_passive_checks(self) -> list[PassiveCheck]:
+        """The oldest passive checks, in order; they are gone from the database then."""
+        passive_checks = tables.passive_checks
         with self._database.reading() as connection:
-            if connection.execute(select(sightings.c.id).limit(1)).first() is None:
+            if connection.execute(select(passive_checks.c.id).limit(1)).first() is None:
                 return []
         with self._database.writing() as connection:
-            rows = connection.execute(select(sightings).order_by(sightings.c.id).limit(SIGHTINGS_AT_ONCE)).all()
+            rows = connection.execute(
+                select(passive_checks).order_by(passive_checks.c.id).limit(PASSIVE_CHECKS_AT_ONCE)
+            ).all()
             if rows:
                 # Just those: on PostgreSQL another worker may be writing one whose number is lower.
-                connection.execute(delete(sightings).where(sightings.c.id.in_([row.id for row in rows])))
-            return [Sighting(row.node, bool(row.proved), row.reason) for row in rows]
+                connection.execute(delete(passive_checks).where(passive_checks.c.id.in_([row.id for row in rows])))
+            return [PassiveCheck(row.node, bool(row.passed), row.reason) for row in rows]
 
     def forget(self, keep: int = KEPT_EVENTS) -> None:
         """Delete all events but the newest, and the minutes of yesterday."""

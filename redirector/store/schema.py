@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from alembic import command
@@ -21,8 +23,16 @@ LOCK = 0x746D706E62
 """The advisory lock of PostgreSQL under which schemas change: the letters of tmpnb."""
 
 
-def migrate(database: Database) -> None:
+VERSIONS = Path(__file__).parent / "migrations" / "versions"
+"""The directory of the migrations, one file for each change of the schema that a release brought."""
+
+
+def migrate(database: Database, *, versions: Sequence[Path] = (VERSIONS,)) -> None:
     """Make the schema current. All of it happens in one transaction, under a lock.
+
+    Args:
+        database: the one to upgrade.
+        versions: the directories that hold the migrations.
 
     Raises:
         SchemaTooNewError: a newer version of this program has been here; nothing was changed.
@@ -36,7 +46,7 @@ def migrate(database: Database) -> None:
             connection.execute(text("SET LOCAL lock_timeout = 0"))
             connection.execute(text("SET LOCAL statement_timeout = 0"))
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
-        config = configuration(connection)
+        config = configuration(connection, versions)
         current = MigrationContext.configure(connection).get_current_revision()
         scripts = ScriptDirectory.from_config(config)
         known = {script.revision for script in scripts.walk_revisions()}
@@ -49,10 +59,11 @@ def migrate(database: Database) -> None:
         log.info("the database was upgraded", extra=fields(schema=newest, before=current))
 
 
-def configuration(connection: Connection) -> Config:
+def configuration(connection: Connection, versions: Sequence[Path] = (VERSIONS,)) -> Config:
     """Alembic's configuration for a connection whose transaction is ours."""
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    config.set_main_option("script_location", str(VERSIONS.parent).replace("%", "%%"))
+    config.set_main_option("version_locations", os.pathsep.join(map(str, versions)).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
     return config

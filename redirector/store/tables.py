@@ -87,12 +87,12 @@ rolls = Table(
     comment="Where a pool came from when it was last moved to another image: the way back",
 )
 
-sightings = Table(
-    "sightings",
+passive_checks = Table(
+    "passive_checks",
     metadata,
     Column("id", BIG_ID, primary_key=True, autoincrement=True),
     Column("node", String(63), nullable=False),
-    Column("proved", Integer, nullable=False, comment="1: a claim of a suspect worked; 0: a claim failed"),
+    Column("passed", Integer, nullable=False, comment="1: a claim of a suspect worked; 0: a claim failed"),
     Column("reason", Text, nullable=False),
     sqlite_autoincrement=True,
     comment="What visitors' claims met, on its way from the workers to the one that polls",

@@ -11,15 +11,15 @@ from flask.json.provider import DefaultJSONProvider
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from redirector.memory.bucket_table import BucketTable
-from redirector.memory.view import View
+from redirector.memory.fleet_state import FleetState
 from redirector.operations.images import Upkeep
 from redirector.operations.live_stats import LiveStats
 from redirector.operations.membership import Membership
 from redirector.operations.node_changes import Control
-from redirector.operations.overview import Overview
 from redirector.operations.scrapes import NodeScrapes
 from redirector.operations.sessions import SessionControl
-from redirector.placing.admission import Door
+from redirector.operations.snapshots import SnapshotReader
+from redirector.placing.admission import Admission
 from redirector.placing.returning import Homecoming
 from redirector.settings.table import Settings
 from redirector.store.journal import Journal
@@ -45,13 +45,13 @@ class Collaborators:
     """What the blueprints work with."""
 
     settings: Settings
-    view: View
-    door: Door
+    fleet_state: FleetState
+    admission: Admission
     homecoming: Homecoming
     cookies: Cookies
     control: Control
     upkeep: Upkeep
-    overview: Overview
+    snapshots: SnapshotReader
     live: LiveStats
     scrapes: NodeScrapes
     sessions: SessionControl
@@ -75,20 +75,20 @@ def create_app(parts: Collaborators) -> Flask:
     pages.prepare(app, parts.settings)
     failures.register(app)
     app.after_request(_keep_nowhere)
-    prefixes = entry.FleetPrefixes(parts.view)
-    app.register_blueprint(entry.blueprint(entry.Front(parts.door, parts.homecoming, parts.cookies, prefixes)))
-    app.register_blueprint(public.blueprint(parts.door, parts.view, parts.settings))
+    prefixes = entry.FleetPrefixes(parts.fleet_state)
+    app.register_blueprint(entry.blueprint(entry.Front(parts.admission, parts.homecoming, parts.cookies, prefixes)))
+    app.register_blueprint(public.blueprint(parts.admission, parts.fleet_state, parts.settings))
     app.register_blueprint(admin_nodes.blueprint(parts.control, parts.upkeep, parts.live, admins, parts.clock))
     app.register_blueprint(admin_sessions.blueprint(parts.sessions, admins))
     app.register_blueprint(admin_upkeep.blueprint(parts.upkeep, admins))
-    app.register_blueprint(admin_fleet.blueprint(parts.overview, parts.journal, parts.settings, admins, parts.rng))
+    app.register_blueprint(admin_fleet.blueprint(parts.snapshots, parts.journal, parts.settings, admins, parts.rng))
     steps = Steps(parts.control, parts.upkeep, parts.live, parts.journal, parts.clock)
     actions = Actions(parts.control, parts.upkeep, parts.sessions, steps)
     app.register_blueprint(
-        dashboard.blueprint(parts.overview, actions, parts.journal, parts.settings, admins, parts.clock)
+        dashboard.blueprint(parts.snapshots, actions, parts.journal, parts.settings, admins, parts.clock)
     )
-    app.register_blueprint(metrics.blueprint(parts.overview, parts.scrapes, admins))
-    app.register_blueprint(status.blueprint(parts.overview, parts.settings))
+    app.register_blueprint(metrics.blueprint(parts.snapshots, parts.scrapes, admins))
+    app.register_blueprint(status.blueprint(parts.snapshots, parts.settings))
     app.register_blueprint(hosts.blueprint(parts.control, admins))
     app.register_blueprint(joining.blueprint(Membership(parts.control), auth.joiners(parts.settings, parts.buckets)))
     proxies = parts.settings.trusted_proxies

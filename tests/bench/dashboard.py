@@ -18,7 +18,7 @@ SIZES = (10, 200)
 SLOTS = 40
 UPDATES = 100
 EVERY_SECONDS = 2.0
-"""The page's own beat."""
+"""The page's own tick."""
 
 
 def run() -> Table:

@@ -9,7 +9,7 @@ from random import Random
 
 import psutil
 
-from redirector.memory.view import View
+from redirector.memory.fleet_state import FleetState
 from redirector.model.placement import choose
 from redirector.store.boards import Boards
 from redirector.store.database import Database
@@ -67,12 +67,19 @@ def _shares(processes: list[psutil.Process]) -> list[float]:
 def _decision(database_url: str) -> float:
     """Seconds of processor time for one choice, on the board as it is."""
     database = Database(database_url)
-    view, rng = View(), Random(0)
-    view.take(Registry(database).all(), Boards(database).latest())
+    fleet_state, rng = FleetState(), Random(0)
+    fleet_state.take(Registry(database).all(), Boards(database).latest())
     database.close()
-    room = view.pool()
+    room = fleet_state.pool()
     began = time.process_time()
     for number in range(DECISIONS):
         now = float(number)
-        choose(room.ranking, room.tally.free, room.tally.asked_lately(now), (), rng, slow=room.tally.overdue(now))
+        choose(
+            room.ranking,
+            room.free_slots.free,
+            room.free_slots.asked_lately(now),
+            (),
+            rng,
+            slow=room.free_slots.overdue(now),
+        )
     return (time.process_time() - began) / DECISIONS

@@ -13,7 +13,7 @@ from sqlalchemy import QueuePool, text
 
 from redirector.errors import DatabaseAwayError, SchemaTooNewError
 from redirector.model.board import Board
-from redirector.model.events import Event, Sighting
+from redirector.model.events import Event, PassiveCheck
 from redirector.store import tables
 from redirector.store.boards import Boards
 from redirector.store.database import BUSY_SECONDS, Database
@@ -112,11 +112,11 @@ def test_changes_to_the_registry_happen_one_after_the_other(database: Database) 
 
 def test_every_change_of_the_registry_is_a_new_edition(database: Database) -> None:
     boards = Boards(database)
-    before = boards.editions()
+    before = boards.versions()
     with Registry(database).changing() as change:
         change.add(a_node())
-    assert boards.editions().registry == before.registry + 1
-    assert boards.editions().board == before.board
+    assert boards.versions().registry == before.registry + 1
+    assert boards.versions().board == before.board
 
 
 def test_one_holder_at_a_time_has_the_lease(database: Database) -> None:
@@ -159,7 +159,7 @@ def test_the_board_is_published_in_editions(database: Database) -> None:
     assert boards.publish(Board(7, 17.5, "a", {"n1": seen()}))
     assert boards.latest() == Board(1, 17.5, "a", {"n1": seen()})
     assert boards.publish(Board(8, 18.5, "a", {}))
-    assert boards.editions().board == 2
+    assert boards.versions().board == 2
 
 
 def test_only_the_holder_of_the_lease_publishes(database: Database) -> None:
@@ -224,19 +224,22 @@ def test_events_are_found_by_their_time(database: Database) -> None:
     assert [event.node for event in journal.events(first.id or 0, limit=1, not_before=2.0)] == ["n2"]
 
 
-def test_sightings_are_taken_once(database: Database) -> None:
+def test_passive_checks_are_taken_once(database: Database) -> None:
     journal = Journal(database)
-    journal.write([], {}, [Sighting("n1", proved=False, reason="late"), Sighting("n2", proved=True)])
-    assert journal.take_sightings() == [Sighting("n1", proved=False, reason="late"), Sighting("n2", proved=True)]
-    assert journal.take_sightings() == []
+    journal.write([], {}, [PassiveCheck("n1", passed=False, reason="late"), PassiveCheck("n2", passed=True)])
+    assert journal.take_passive_checks() == [
+        PassiveCheck("n1", passed=False, reason="late"),
+        PassiveCheck("n2", passed=True),
+    ]
+    assert journal.take_passive_checks() == []
 
 
-def test_sightings_that_nobody_took_for_long_are_taken_bit_by_bit(database: Database) -> None:
+def test_passive_checks_that_nobody_took_for_long_are_taken_bit_by_bit(database: Database) -> None:
     journal = Journal(database)
-    journal.write([], {}, [Sighting("n1", proved=False)] * 70_000)
+    journal.write([], {}, [PassiveCheck("n1", passed=False)] * 70_000)
     taken = 0
-    while sightings := journal.take_sightings():
-        taken += len(sightings)
+    while passive_checks := journal.take_passive_checks():
+        taken += len(passive_checks)
     assert taken == 70_000
 
 

@@ -77,10 +77,10 @@ def test_three_hundred_nodes_are_listed_and_searched(large: Served) -> None:
     assert f"{NODES} up" in said(tmpnb(large.url, "status"))
     assert len(said(tmpnb(large.url, "place", "--explain")).splitlines()) == 3 + NODES
     unknown = tmpnb(large.url, "node", "drain", "n4711")
-    complaint = unknown.communicate(timeout=ANSWER_SECONDS)[1]
+    intent_error = unknown.communicate(timeout=ANSWER_SECONDS)[1]
     assert unknown.returncode == 1
-    assert "no such node" in complaint
-    assert len(complaint) < 200, "and not three hundred names"
+    assert "no such node" in intent_error
+    assert len(intent_error) < 200, "and not three hundred names"
 
 
 def test_of_two_operators_who_drain_the_same_nodes_each_node_knows_one(large: Served) -> None:

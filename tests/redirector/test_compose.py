@@ -35,12 +35,12 @@ def worker(tmp_path: Path) -> Iterator[Worker]:
 def test_its_threads_notice_a_new_node_and_its_death(nodes: FakeNodes, worker: Worker) -> None:
     node = nodes.add("n1", ready=2)
     worker.control.add(Addition(node.url, token=node.token), Decision())
-    wait_until(lambda: worker.view.board.of("n1").health is Health.UP, 10, "the first good poll")
+    wait_until(lambda: worker.fleet_state.board.of("n1").health is Health.UP, 10, "the first good poll")
     assert worker.app.test_client().get("/").status_code == 302
     nodes.die(node)
-    wait_until(lambda: worker.view.board.of("n1").health is Health.DOWN, 10, "several bad polls")
+    wait_until(lambda: worker.fleet_state.board.of("n1").health is Health.DOWN, 10, "several bad polls")
     nodes.start(node)
-    wait_until(lambda: worker.view.board.of("n1").health is Health.UP, 10, "its return")
+    wait_until(lambda: worker.fleet_state.board.of("n1").health is Health.UP, 10, "its return")
 
 
 def test_a_worker_that_stops_leaves_no_thread(tmp_path: Path, nodes: FakeNodes) -> None:
@@ -52,7 +52,7 @@ def test_a_worker_that_stops_leaves_no_thread(tmp_path: Path, nodes: FakeNodes) 
     worker = compose(settings)
     worker.start()
     node = nodes.add("n1", mood="hanging")
-    wait_until(lambda: worker.keeper.leads, 10, "the lease")
+    wait_until(lambda: worker.sync_loop.leads, 10, "the lease")
     assert not node.asked
     worker.stop()
     assert set(threading.enumerate()) <= before
@@ -72,6 +72,6 @@ def caught_term() -> Iterator[list[int]]:
 def test_a_worker_whose_poller_crashes_ends_itself(worker: Worker, nodes: FakeNodes) -> None:
     node = nodes.add("n1")
     with caught_term() as caught:
-        worker.view.take({"n1": None})  # type: ignore[dict-item]  # no code does this: a bug, as the poller meets it
+        worker.fleet_state.take({"n1": None})  # type: ignore[dict-item]  # no code does this: a bug, as the poller meets it
         wait_until(lambda: caught, 10, "the worker's end")
     assert node.asked == []

@@ -46,12 +46,12 @@ class SteppedWorker:
         self.worker: Worker = compose(self.settings, own_clock=own_clock)
         self.executor = executor
         self.web = self.worker.app.test_client()
-        self.worker.keeper.turn()
-        self.worker.room.turn()
+        self.worker.sync_loop.tick()
+        self.worker.waiting_queue.sync()
 
     @property
     def board(self) -> Board:
-        return self.worker.view.board
+        return self.worker.fleet_state.board
 
     def seen(self, node: FakeNode) -> Seen:
         return self.board.of(node.name)
@@ -64,17 +64,17 @@ class SteppedWorker:
         for node in nodes:
             token = node.token if node.protocol else ""
             self.worker.control.add(Addition(node.url, node.name, token=token), Decision())
-        self.beat()
+        self.tick()
 
-    def beat(self, times: int = 1) -> None:
-        """One beat of the poller, with everyone's news before and after."""
+    def tick(self, times: int = 1) -> None:
+        """One tick of the poller, with everyone's news before and after."""
         for _ in range(times):
-            self.worker.keeper.turn()
-            # As if the time of a whole beat had passed, be it one that somebody waits for.
+            self.worker.sync_loop.tick()
+            # As if the time of a whole tick had passed, be it one that somebody waits for.
             self.worker.poller._asked_at.clear()
-            self.worker.poller.beat(self.executor, Flag())
-            self.worker.keeper.turn()
-            self.worker.room.turn()
+            self.worker.poller.tick(self.executor, Flag())
+            self.worker.sync_loop.tick()
+            self.worker.waiting_queue.sync()
 
     def admin(self, method: str, path: str, token: str = ADMIN_TOKEN, **arguments: Any) -> TestResponse:
         headers = {"Authorization": f"Bearer {token}", **arguments.pop("headers", {})}

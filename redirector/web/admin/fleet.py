@@ -9,8 +9,8 @@ from flask import Blueprint, Response, jsonify, request
 from redirector.admin_api.fleet_view import fleet_json
 from redirector.admin_api.place_view import place_json
 from redirector.errors import BadRequestError, DatabaseAwayError
-from redirector.model.picture import Picture
-from redirector.operations.overview import Overview
+from redirector.model.snapshot import FleetSnapshot
+from redirector.operations.snapshots import SnapshotReader
 from redirector.settings.table import Settings
 from redirector.store.journal import Journal
 from redirector.web.admin.auth import Keyholders
@@ -20,18 +20,20 @@ from tmpnb_common.wire import DEFAULT_POOL
 EVENTS_AT_ONCE = 1000
 
 
-def blueprint(overview: Overview, journal: Journal, settings: Settings, admins: Keyholders, rng: Random) -> Blueprint:
+def blueprint(
+    snapshots: SnapshotReader, journal: Journal, settings: Settings, admins: Keyholders, rng: Random
+) -> Blueprint:
     """The calls, each of which needs the admin token."""
     admin = Blueprint("admin_fleet", __name__, url_prefix="/api")
     admin.before_request(admins.check)
 
     @admin.get("/fleet")
     def fleet() -> Response:
-        return jsonify(fleet_json(_known(overview.live()), settings, request.url_root))
+        return jsonify(fleet_json(_known(snapshots.live()), settings, request.url_root))
 
     @admin.get("/place")
     def place() -> Response:
-        return jsonify(place_json(_known(overview.live()), request.args.get("pool") or DEFAULT_POOL, rng))
+        return jsonify(place_json(_known(snapshots.live()), request.args.get("pool") or DEFAULT_POOL, rng))
 
     @admin.get("/events")
     def events() -> Response:
@@ -48,11 +50,11 @@ def blueprint(overview: Overview, journal: Journal, settings: Settings, admins: 
     return admin
 
 
-def _known(picture: Picture) -> Picture:
+def _known(snapshot: FleetSnapshot) -> FleetSnapshot:
     """A picture that the database vouches for: a program would take an old one for the truth."""
-    if picture.database_problem:
-        raise DatabaseAwayError(picture.database_problem)
-    return picture
+    if snapshot.database_problem:
+        raise DatabaseAwayError(snapshot.database_problem)
+    return snapshot
 
 
 def _number(name: str, default: int, most: int) -> int:

@@ -5,30 +5,30 @@ from __future__ import annotations
 from flask import Blueprint, Response
 
 from redirector.counters.prometheus import Sample, exposition
-from redirector.operations.overview import Overview
 from redirector.operations.scrapes import NodeScrapes
+from redirector.operations.snapshots import SnapshotReader
 from redirector.web.admin.auth import Keyholders
 from tmpnb_common.version import VERSION
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
-def blueprint(overview: Overview, scrapes: NodeScrapes, admins: Keyholders) -> Blueprint:
+def blueprint(snapshots: SnapshotReader, scrapes: NodeScrapes, admins: Keyholders) -> Blueprint:
     """For Prometheus, which brings a token that only reads from a file of its own."""
     routes = Blueprint("metrics", __name__)
     routes.before_request(admins.check)
 
     @routes.get("/metrics")
     def metrics() -> Response:
-        picture = overview.picture()
+        snapshot = snapshots.read()
         text = exposition(
             Sample(
-                picture.at,
-                picture.nodes,
-                picture.board,
-                picture.counters,
-                {pool: line.waiting for pool, line in picture.waiting.items()},
-                database_up=not picture.database_problem,
+                snapshot.at,
+                snapshot.nodes,
+                snapshot.board,
+                snapshot.counters,
+                {pool: line.waiting for pool, line in snapshot.waiting.items()},
+                database_up=not snapshot.database_problem,
                 version=VERSION,
             )
         )

@@ -18,8 +18,8 @@ from werkzeug.wrappers import Response as AnyResponse
 from redirector.admin_api.fleet_view import fleet_json
 from redirector.errors import BadRequestError, DatabaseAwayError
 from redirector.model.operators import NAME_LIMIT
-from redirector.model.picture import Picture
-from redirector.operations.overview import Overview
+from redirector.model.snapshot import FleetSnapshot
+from redirector.operations.snapshots import SnapshotReader
 from redirector.settings.table import Settings
 from redirector.store.journal import Journal
 from redirector.web.admin.auth import Keyholders, too_many
@@ -52,7 +52,7 @@ POLICY = (
 
 
 def blueprint(  # noqa: PLR0917 - collaborators
-    overview: Overview,
+    snapshots: SnapshotReader,
     actions: Actions,
     journal: Journal,
     settings: Settings,
@@ -60,7 +60,7 @@ def blueprint(  # noqa: PLR0917 - collaborators
     clock: Callable[[], float],
 ) -> Blueprint:
     """The page, what it asks for, and its buttons."""
-    seat = _Seat(overview, actions, journal, settings, admins, clock)
+    seat = _Seat(snapshots, actions, journal, settings, admins, clock)
     routes = Blueprint("dashboard", __name__, url_prefix="/dashboard")
     routes.before_request(seat.refuse_other_sites)
     routes.after_request(_protect)
@@ -78,7 +78,7 @@ def blueprint(  # noqa: PLR0917 - collaborators
 
 @dataclass(frozen=True, slots=True)
 class _Seat:
-    overview: Overview
+    snapshots: SnapshotReader
     actions: Actions
     journal: Journal
     settings: Settings
@@ -131,13 +131,13 @@ class _Seat:
     def fleet(self) -> Response:
         if self._session() is None:
             return _logged_out()
-        picture = self.overview.picture()
+        snapshot = self.snapshots.read()
         return jsonify(
             {
-                "at": picture.at,
-                "fleet": fleet_json(picture, self.settings, request.url_root),
-                "nodes": cards(picture),
-                **_history(self.journal, picture, *event_filter(request.args)),
+                "at": snapshot.at,
+                "fleet": fleet_json(snapshot, self.settings, request.url_root),
+                "nodes": cards(snapshot),
+                **_history(self.journal, snapshot, *event_filter(request.args)),
             }
         )
 
@@ -191,13 +191,13 @@ def event_filter(query: Mapping[str, str]) -> tuple[str, float, float]:
     return query.get("node", ""), moment("from"), moment("until")
 
 
-def _history(journal: Journal, picture: Picture, node: str, start: float, end: float) -> dict[str, Any]:
+def _history(journal: Journal, snapshot: FleetSnapshot, node: str, start: float, end: float) -> dict[str, Any]:
     """Charts and events; empty while the database, which alone has them, is away."""
-    if picture.database_problem:
+    if snapshot.database_problem:
         return {"charts": charts({}), "events": []}
     try:
         return {
-            "charts": charts(picture.minutes),
+            "charts": charts(snapshot.minutes),
             "events": events_json(
                 reversed(journal.events(limit=EVENTS_SHOWN, not_before=start, not_after=end, node=node))
             ),

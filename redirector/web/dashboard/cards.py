@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from redirector.counters.visitor_counts import by_minute
-from redirector.model.nodes import Health, Node, Seen, drained, pending, standing
-from redirector.model.picture import MINUTES, Picture
+from redirector.model.nodes import Health, Node, Seen, drained, eligibility, pending
 from redirector.model.slot_counts import counts_of, is_current
+from redirector.model.snapshot import MINUTES, FleetSnapshot
 from tmpnb_common.wire import NodeStats
 
 
@@ -20,7 +20,7 @@ def node_card(node: Node, seen: Seen, now: float) -> dict[str, Any]:
         "url": node.url,
         "version": node.version,
         "state": _state(node, seen),
-        "reason": standing(node, seen).reason,
+        "reason": eligibility(node, seen).reason,
         "since": node.intent_since if node.intent == "draining" else seen.since or node.added_at,
         "by": node.intent_by,
         "pending": pending(node, seen),
@@ -70,9 +70,9 @@ def charts(grown: Mapping[str, list[int]]) -> dict[str, list[int]]:
     }
 
 
-def cards(picture: Picture) -> list[dict[str, Any]]:
+def cards(snapshot: FleetSnapshot) -> list[dict[str, Any]]:
     """Every node."""
-    return [node_card(node, picture.board.of(name), picture.at) for name, node in picture.nodes.items()]
+    return [node_card(node, snapshot.board.of(name), snapshot.at) for name, node in snapshot.nodes.items()]
 
 
 def _state(node: Node, seen: Seen) -> str:

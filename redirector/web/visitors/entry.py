@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from flask import Blueprint, Response, abort, request
 from werkzeug.routing import BaseConverter
 
-from redirector.memory.view import View
-from redirector.model.visitor_cookie import Home, Visitor, base_of
-from redirector.placing.admission import Door
-from redirector.placing.outcomes import Outcome, Refused, Visit, Waiting
+from redirector.memory.fleet_state import FleetState
+from redirector.model.visitor_cookie import KnownSandbox, Visitor, base_of
+from redirector.placing.admission import Admission
+from redirector.placing.outcomes import AdmissionRequest, Outcome, Refused, Waiting
 from redirector.placing.placer import Placed
 from redirector.placing.returning import Homecoming
 from redirector.web.failures import SENTENCES, failure, prefers_page
@@ -45,7 +45,7 @@ ROBOTS = "User-agent: *\nDisallow: /\n"
 class Wanted:
     """What a request to the front door asks for."""
 
-    visit: Visit
+    visit: AdmissionRequest
     suffix: str
     """Its path and query as they came, to stand behind `/wait/<ticket>`."""
     fresh: bool
@@ -55,10 +55,10 @@ class Wanted:
 class FleetPrefixes:
     """First parts of paths at which some node lets visitors in, beyond those that everybody knows."""
 
-    view: View
+    fleet_state: FleetState
 
     def __contains__(self, first: object) -> bool:
-        boards = self.view.board.seen.values()
+        boards = self.fleet_state.board.seen.values()
         return any(seen.stats is not None and first in seen.stats.landing_prefixes for seen in boards)
 
 
@@ -66,7 +66,7 @@ class FleetPrefixes:
 class Front:
     """Receives visitors."""
 
-    door: Door
+    admission: Admission
     homecoming: Homecoming
     cookies: Cookies
     prefixes: Container[str]
@@ -93,11 +93,13 @@ class Front:
 
     def receive(self, wanted: Wanted, visitor: Visitor, ticket: str) -> Response:
         """Somebody comes, or asks how their ticket stands. A ticket that nobody knows any more is as good as none."""
-        outcome = (self.door.ask(ticket, wanted.visit) if ticket else None) or self.door.come(wanted.visit)
+        outcome = (self.admission.poll_ticket(ticket, wanted.visit) if ticket else None) or self.admission.arrive(
+            wanted.visit
+        )
         keeps = isinstance(outcome, Waiting) and visitor.ticket == outcome.ticket
         response = _told(outcome, wanted, keeps=keeps)
         if isinstance(outcome, Placed) and outcome.name:
-            home = Home(outcome.node, outcome.name, base_of(outcome.url))
+            home = KnownSandbox(outcome.node, outcome.name, base_of(outcome.url))
             self.cookies.write(response, visitor.at_home(wanted.visit.pool, home))
         elif isinstance(outcome, Waiting) and not keeps:
             self.cookies.write(response, visitor.waiting(outcome.ticket))
@@ -175,7 +177,7 @@ def _wanted(path: str, prefixes: Container[str]) -> Wanted:
         suffix = f"/fresh{suffix}"  # a place that only the address of a former sandbox could name
     fresh = any(part.partition("=")[0] == "fresh" for part in parts)
     interval = 0.0 if _is_program() else PLAIN_SECONDS
-    return Wanted(Visit(inner, pool, request.remote_addr or "", interval=interval), suffix, fresh)
+    return Wanted(AdmissionRequest(inner, pool, request.remote_addr or "", interval=interval), suffix, fresh)
 
 
 def _is_program() -> bool:

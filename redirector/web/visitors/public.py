@@ -8,10 +8,10 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
 
-from redirector.memory.view import View
-from redirector.model.nodes import Node, Seen, standing
+from redirector.memory.fleet_state import FleetState
+from redirector.model.nodes import Node, Seen, eligibility
 from redirector.model.slot_counts import is_current
-from redirector.placing.admission import Door
+from redirector.placing.admission import Admission
 from redirector.settings.table import Settings
 from redirector.web.bodies import read_body
 from redirector.web.failures import failure
@@ -21,14 +21,14 @@ from tmpnb_common.version import VERSION
 PREFLIGHT_SECONDS = 600
 
 
-def blueprint(door: Door, view: View, settings: Settings) -> Blueprint:
+def blueprint(admission: Admission, fleet_state: FleetState, settings: Settings) -> Blueprint:
     """The public API."""
     public = Blueprint("public", __name__)
 
     @public.route("/stats", methods=["GET", "OPTIONS"])
     @public.route("/api/stats", methods=["GET", "OPTIONS"])
     def stats() -> Response:
-        response = Response(status=204) if request.method == "OPTIONS" else jsonify(_numbers(view))
+        response = Response(status=204) if request.method == "OPTIONS" else jsonify(_numbers(fleet_state))
         response.headers["Access-Control-Allow-Origin"] = "*"
         response.headers["Access-Control-Allow-Methods"] = "GET, OPTIONS"
         return response
@@ -37,11 +37,11 @@ def blueprint(door: Door, view: View, settings: Settings) -> Blueprint:
     def claim() -> Response:
         if request.method == "OPTIONS":
             return Response(status=204)
-        return spawn(door, read_body())
+        return spawn(admission, read_body())
 
     @public.get("/healthz")
     def healthz() -> Response:
-        if not view.known:
+        if not fleet_state.known:
             return failure(503, "unhealthy", "No node is known yet: the database has not been read. The log says why.")
         return jsonify({"status": "ok"})
 
@@ -54,9 +54,9 @@ def blueprint(door: Door, view: View, settings: Settings) -> Blueprint:
     return public
 
 
-def _numbers(view: View) -> dict[str, Any]:
+def _numbers(fleet_state: FleetState) -> dict[str, Any]:
     """The fleet's stats with tmpnb-redirector's names."""
-    nodes, board = view.nodes, view.board
+    nodes, board = fleet_state.nodes, fleet_state.board
     hosts = {node.url: _host(node, board.of(name)) for name, node in nodes.items()}
     return {
         "available": sum(host["available"] for host in hosts.values()),
@@ -71,7 +71,7 @@ def _host(node: Node, seen: Seen) -> dict[str, Any]:
     if stats is None or not is_current(seen):
         return {"available": 0, "capacity": 0, "down": True}
     return {
-        "available": stats.available if standing(node, seen).order != "never" else 0,
+        "available": stats.available if eligibility(node, seen).order != "never" else 0,
         "capacity": stats.capacity,
         "version": stats.version,
         "container_image": stats.container_image,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response, abort
 
 from redirector.admin_api.fleet_view import fleet_json
-from redirector.operations.overview import Overview
+from redirector.operations.snapshots import SnapshotReader
 from redirector.settings.table import Settings
 from redirector.web.pages import page
 
@@ -16,7 +16,7 @@ RECENT_SECONDS = 2.0
 """All who look within this get the same picture, so that a crowd of them costs the database nothing."""
 
 
-def blueprint(overview: Overview, settings: Settings) -> Blueprint:
+def blueprint(snapshots: SnapshotReader, settings: Settings) -> Blueprint:
     """One page, without scripts."""
     routes = Blueprint("status", __name__)
 
@@ -24,7 +24,7 @@ def blueprint(overview: Overview, settings: Settings) -> Blueprint:
     def status() -> Response:
         if not settings.status_page:
             abort(404)
-        fleet = fleet_json(overview.recent(RECENT_SECONDS), settings, "")
+        fleet = fleet_json(snapshots.recent(RECENT_SECONDS), settings, "")
         free, busy = fleet["available"], fleet["claimed"]
         coming = fleet["starting"] + fleet["startable"]
         shown = page(

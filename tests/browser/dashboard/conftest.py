@@ -49,7 +49,7 @@ def fleet(browser: BrowserContext, nodes: FakeNodes, tmp_path: Path) -> Iterator
 
 def known(fleet: Seat) -> list[str]:
     """The nodes that may receive visitors, as far as the worker knows."""
-    return list(fleet.worker.view.pool(DEFAULT_POOL).ranking.first)
+    return list(fleet.worker.fleet_state.pool(DEFAULT_POOL).ranking.first)
 
 
 @pytest.fixture

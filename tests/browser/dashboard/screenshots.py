@@ -71,7 +71,7 @@ def _populate(fleet: Seat, nodes: FakeNodes, rng: Random) -> None:
         )
         fleet.add(node)
     _an_hour(fleet, rng)
-    wait_until(lambda: fleet.worker.view.board.of(node.name).health is Health.UP, 20, "the last node")
+    wait_until(lambda: fleet.worker.fleet_state.board.of(node.name).health is Health.UP, 20, "the last node")
     fleet.worker.control.intend("node3", "draining", Decision(by="ann", reason="kernel update"))
     nodes.die(node)
 

@@ -13,7 +13,7 @@ from tests.support.fleet_nodes import FakeNodes
 from tests.support.seat import ADMIN_TOKEN, Seat, seat
 
 SOON = 15_000
-"""Milliseconds in which a change has to show: a poll, a turn of the keeper and two seconds of the page's own beat."""
+"""Milliseconds in which a change has to show: a poll, a tick of the sync loop, two seconds of the page."""
 
 
 def card(name: str) -> str:

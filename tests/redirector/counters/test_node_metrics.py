@@ -7,7 +7,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from node_agent.pools.counters import Tally
 from node_agent.web import metrics as node_metrics
-from redirector.model.nodes import Failure, Trouble
+from redirector.model.nodes import Failure, FailureKind
 from redirector.node_client.node_metrics import SAMPLES_LIMIT, Families, NodeMetricsError, exposition, parse_metrics
 from tests.support.fleet_nodes import FakeNodes
 from tests.support.fleet_worker import SteppedWorker
@@ -84,7 +84,7 @@ def test_nodes_that_disagree_about_a_family_still_make_one_text() -> None:
     answers: dict[str, Families | Failure] = {
         "n1": parse_metrics(of_an_agent("default")),
         "n2": odd,
-        "n3": Failure(Trouble.SILENT, "no answer"),
+        "n3": Failure(FailureKind.TIMEOUT, "no answer"),
     }
     found = series(exposition(answers).decode())
     assert ("tmpnb_agent_healthy", "n1") in found

@@ -51,7 +51,7 @@ def test_visitors_are_counted_by_outcome_and_timed(fleet: SteppedWorker, nodes: 
     fleet.add(nodes.add("n1", ready=1))
     fleet.worker.placer.place()
     fleet.worker.placer.place()
-    fleet.worker.keeper.turn()
+    fleet.worker.sync_loop.tick()
     found = scrape(fleet)
     assert found[labelled("tmpnb_visitors_total", outcome="placed")] == 1
     assert found[labelled("tmpnb_visitors_total", outcome="full")] == 1
@@ -65,13 +65,13 @@ def test_a_node_that_fails_and_recovers_leaves_no_lie_behind(fleet: SteppedWorke
     n1 = nodes.add("n1")
     fleet.add(n1, nodes.add("n2"))
     nodes.die(n1)
-    fleet.beat(4)
+    fleet.tick(4)
     down = scrape(fleet)
     assert down[labelled("tmpnb_node_state", node="n1", health="down", intent="active")] == 1
     assert down[labelled("tmpnb_node_slots", node="n1", pool="default", state="available")] == 0
     assert down[labelled("tmpnb_node_poll_errors_total", node="n1", reason="refused")] >= 3
     nodes.start(n1)
-    fleet.beat(4)
+    fleet.tick(4)
     states = [key for key in scrape(fleet) if key[0] == "tmpnb_node_state" and ("node", "n1") in key[1]]
     assert states == [labelled("tmpnb_node_state", node="n1", health="up", intent="active")]
 
@@ -79,7 +79,7 @@ def test_a_node_that_fails_and_recovers_leaves_no_lie_behind(fleet: SteppedWorke
 def test_a_node_that_was_removed_leaves_no_series_behind(fleet: SteppedWorker, nodes: FakeNodes) -> None:
     fleet.add(nodes.add("n1"), nodes.add("n2"))
     assert fleet.admin("DELETE", "/api/nodes/n1", json={"force": True}).status_code == 200
-    fleet.beat()
+    fleet.tick()
     assert not [key for key in scrape(fleet) if ("node", "n1") in key[1]]
 
 
@@ -97,7 +97,7 @@ def test_an_image_that_fails_shows_as_a_pool_with_a_problem(fleet: SteppedWorker
     fleet.add(node)
     assert scrape(fleet)[labelled("tmpnb_node_pool_problem", node="n1", pool="default")] == 0
     node.problem = "no such image"
-    fleet.beat()
+    fleet.tick()
     assert scrape(fleet)[labelled("tmpnb_node_pool_problem", node="n1", pool="default")] == 1
 
 

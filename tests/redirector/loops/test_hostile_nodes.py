@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from redirector.model.nodes import Failure, Health, Trouble
+from redirector.model.nodes import Failure, FailureKind, Health
 from redirector.node_client.client import AgentClient, Wish
 from redirector.store.journal import Journal
 from tests.support.fleet_node import FakeNode
@@ -35,7 +35,7 @@ def test_stats_that_lead_to_what_is_no_address_are_a_failed_poll(
     node = nodes.add("n1", mood="elsewhere", elsewhere=url)
     found = client.stats(node.url)
     assert isinstance(found, Failure)
-    assert found.trouble is Trouble.GARBLED
+    assert found.kind is FailureKind.PROTOCOL_ERROR
 
 
 @pytest.mark.parametrize("url", NO_URLS)
@@ -76,7 +76,7 @@ def test_a_text_that_no_database_takes_is_a_failed_poll_and_no_more(
 ) -> None:
     hostile, honest = pair
     hostile.node_id = text
-    fleet.beat(3)
+    fleet.tick(3)
     assert fleet.seen(hostile).health is Health.DOWN
     assert fleet.seen(honest).health is Health.UP
     assert [event.kind for event in Journal(fleet.worker.database).events()][-1] == "node_down", "it could be written"
@@ -86,7 +86,7 @@ def test_a_text_that_no_database_takes_is_a_failed_poll_and_no_more(
 def test_a_pool_whose_name_is_none_is_a_failed_poll(fleet: SteppedWorker, pair: tuple[FakeNode, FakeNode]) -> None:
     hostile, _ = pair
     hostile.pools = {"\ud800": 1}
-    fleet.beat()
+    fleet.tick()
     assert fleet.seen(hostile).health is Health.SUSPECT
     assert fleet.admin("GET", "/metrics").status_code == 200
     assert fleet.admin("GET", "/dashboard").status_code in (200, 302)
@@ -108,7 +108,7 @@ def test_a_generation_beyond_all_counting_does_not_become_the_fleets(
 ) -> None:
     hostile, honest = pair
     hostile.generation = generation
-    fleet.beat(3)
+    fleet.tick(3)
     assert fleet.row(hostile).generation < 2**53
     assert fleet.seen(hostile).health is Health.DOWN
     assert fleet.seen(honest).health is Health.UP
@@ -125,7 +125,7 @@ def test_sandboxes_without_a_name_are_passed_over_when_a_drain_ends_them(
         change.put(
             replace(fleet.row(hostile), intent="draining", intent_since=now, generation=2, end_sessions_at=now - 1)
         )
-    fleet.beat()
+    fleet.tick()
     assert fleet.seen(honest).health is Health.UP
     assert not [asked for asked in hostile.asked if asked.method == "DELETE"]
 
@@ -145,7 +145,7 @@ def test_a_poll_that_fails_in_an_unforeseen_way_is_a_failed_poll_of_that_node(
         return stats(address)
 
     monkeypatch.setattr(fleet.worker.client, "stats", stumbling)
-    fleet.beat(3)
+    fleet.tick(3)
     assert fleet.seen(hostile).health is Health.DOWN
     assert fleet.seen(honest).health is Health.UP
     assert "nobody foresaw this" in caplog.text

@@ -1,4 +1,4 @@
-"""The poller, beat by beat, over fake nodes behind real HTTP; and what keeps several workers of one mind."""
+"""The poller, tick by tick, over fake nodes behind real HTTP; and what keeps several workers of one mind."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def second(fleet: SteppedWorker) -> Iterator[SteppedWorker]:
 
 
 def kinds(fleet: SteppedWorker) -> list[tuple[str, str]]:
-    fleet.worker.keeper.turn()
+    fleet.worker.sync_loop.tick()
     return [(event["kind"], event["node"]) for event in fleet.admin("GET", "/api/events").get_json()["events"]]
 
 
@@ -35,7 +35,7 @@ def test_a_node_is_up_after_its_first_good_poll(nodes: FakeNodes, fleet: Stepped
     node = nodes.add("n1", ready=4)
     fleet.add(node)
     assert fleet.seen(node).health is Health.UP
-    assert fleet.worker.view.pool().tally.free == {"n1": 4}
+    assert fleet.worker.fleet_state.pool().free_slots.free == {"n1": 4}
 
 
 @pytest.mark.parametrize("mood", ["hanging", "trickling", "endless", "garbled", "failing", "mute", "alien", "odd"])
@@ -44,12 +44,12 @@ def test_a_sick_node_hurts_no_other(nodes: FakeNodes, fleet: SteppedWorker, mood
     fleet.add(sick, well)
     sick.mood = mood
     well.ready = 2
-    fleet.beat()
+    fleet.tick()
     assert fleet.seen(sick).health is Health.SUSPECT
     assert fleet.seen(sick).reason
     assert fleet.seen(well).health is Health.UP
-    assert fleet.worker.view.pool().tally.free["well"] == 2
-    fleet.beat(2)
+    assert fleet.worker.fleet_state.pool().free_slots.free["well"] == 2
+    fleet.tick(2)
     assert fleet.seen(sick).health is Health.DOWN
 
 
@@ -59,7 +59,7 @@ def test_what_answers_is_published_while_another_node_hangs(nodes: FakeNodes, fl
     hung.mood = "hanging"
     well.ready = 1
     before = fleet.board.version
-    fleet.beat()
+    fleet.tick()
     assert fleet.board.version >= before + 2, "once for those that answered, once for the one that did not"
 
 
@@ -67,9 +67,9 @@ def test_a_node_that_is_down_is_asked_less_often(nodes: FakeNodes, fleet: Steppe
     node = nodes.add("n1")
     fleet.add(node)
     node.mood = "failing"
-    fleet.beat(3)
+    fleet.tick(3)
     asked = len(node.asked)
-    fleet.beat(6)
+    fleet.tick(6)
     assert len(node.asked) == asked + 3
 
 
@@ -77,11 +77,11 @@ def test_a_restarted_node_is_back_at_its_next_poll(nodes: FakeNodes, fleet: Step
     node = nodes.add("n1")
     fleet.add(node)
     nodes.die(node)
-    fleet.beat(3)
+    fleet.tick(3)
     assert fleet.seen(node).health is Health.DOWN
     node.restart()
     nodes.start(node)
-    fleet.beat(2)
+    fleet.tick(2)
     assert fleet.seen(node).health is Health.UP
 
 
@@ -89,7 +89,7 @@ def test_another_machine_behind_the_address_gets_no_visitor(nodes: FakeNodes, fl
     node = nodes.add("n1")
     fleet.add(node)
     node.node_id = "another"
-    fleet.beat()
+    fleet.tick()
     assert fleet.seen(node).health is Health.DOWN
     assert fleet.visit().status_code == 503
     assert node.spawns() == []
@@ -98,14 +98,14 @@ def test_another_machine_behind_the_address_gets_no_visitor(nodes: FakeNodes, fl
 def test_most_nodes_silent_at_once_keeps_the_last_picture_and_raises_the_alarm(
     nodes: FakeNodes, fleet: SteppedWorker
 ) -> None:
-    cut_off = [nodes.add(f"n{number}") for number in range(3)]
-    fleet.add(*cut_off, nodes.add("n9", ready=0))
-    for node in cut_off:
+    partition_suspected = [nodes.add(f"n{number}") for number in range(3)]
+    fleet.add(*partition_suspected, nodes.add("n9", ready=0))
+    for node in partition_suspected:
         node.mood = "hanging"
-    fleet.beat(5)
-    assert {fleet.seen(node).health for node in cut_off} == {Health.SUSPECT}
+    fleet.tick(5)
+    assert {fleet.seen(node).health for node in partition_suspected} == {Health.SUSPECT}
     assert any("cut off" in alarm for alarm in fleet.admin("GET", "/api/fleet").get_json()["alarms"])
-    for node in cut_off:
+    for node in partition_suspected:
         node.claim_mood = node.mood = "well"
     assert fleet.visit().status_code == 302, "placed by a claim that works"
 
@@ -115,9 +115,9 @@ def test_an_intent_is_put_to_a_node_until_it_reports_it(nodes: FakeNodes, fleet:
     fleet.add(node, nodes.add("n2"))
     fleet.worker.control.intend("n1", "draining", Decision())
     node.fleet_state, node.generation = "active", 0  # its disk was restored from before
-    fleet.beat()
+    fleet.tick()
     assert (node.fleet_state, node.generation) == ("draining", fleet.row(node).generation)
-    fleet.beat()
+    fleet.tick()
     assert fleet.admin("GET", "/api/nodes/n1").get_json()["pending"] is False
 
 
@@ -125,7 +125,7 @@ def test_a_node_that_does_not_take_its_intent_is_complained_about(nodes: FakeNod
     node = nodes.add("n1", accepts_state=False)
     fleet.add(node, nodes.add("n2"))
     fleet.worker.control.intend("n1", "draining", Decision())
-    fleet.beat()
+    fleet.tick()
     assert "n1 does not take over its intent" in fleet.admin("GET", "/api/fleet").get_json()["alarms"][0]
     assert fleet.admin("GET", "/api/nodes/n1").get_json()["pending"] is True
 
@@ -134,16 +134,16 @@ def test_a_registry_from_a_backup_numbers_its_intents_above_the_nodes(nodes: Fak
     node = nodes.add("n1")
     fleet.add(node)
     node.generation = 40
-    fleet.beat(2)
+    fleet.tick(2)
     assert fleet.row(node).generation == node.generation == 41
 
 
 def test_changes_of_health_become_events_and_states_do_not(nodes: FakeNodes, fleet: SteppedWorker) -> None:
     node = nodes.add("n1")
     fleet.add(node)
-    fleet.beat(3)
+    fleet.tick(3)
     nodes.die(node)
-    fleet.beat(5)
+    fleet.tick(5)
     assert kinds(fleet) == [("node_added", "n1"), ("node_up", "n1"), ("node_suspect", "n1"), ("node_down", "n1")]
 
 
@@ -152,11 +152,11 @@ def test_what_visitors_met_at_another_worker_reaches_all(
 ) -> None:
     node = nodes.add("n1", ready=9, capacity=9)
     fleet.add(node, nodes.add("n2", ready=3))
-    second.worker.keeper.turn()
+    second.worker.sync_loop.tick()
     node.claim_mood = "failing"
     assert second.visit().status_code == 302
-    second.worker.keeper.turn()
-    fleet.beat()
+    second.worker.sync_loop.tick()
+    fleet.tick()
     assert fleet.seen(node).health is Health.SUSPECT
     assert "a claim failed" in fleet.seen(node).reason
 
@@ -165,18 +165,18 @@ def test_a_worker_that_does_not_poll_reads_the_board(
     nodes: FakeNodes, fleet: SteppedWorker, second: SteppedWorker
 ) -> None:
     fleet.add(nodes.add("n1", ready=1))
-    second.worker.keeper.turn()
+    second.worker.sync_loop.tick()
     assert second.visit().status_code == 302
 
 
 def test_a_holder_that_lost_the_lease_stops_polling(fleet: SteppedWorker, second: SteppedWorker) -> None:
     _expire(fleet)
-    second.worker.keeper.turn()
-    second.worker.keeper.turn()
-    assert second.worker.keeper.leads
-    fleet.worker.keeper.turn()
-    fleet.worker.keeper.turn()
-    assert not fleet.worker.keeper.leads
+    second.worker.sync_loop.tick()
+    second.worker.sync_loop.tick()
+    assert second.worker.sync_loop.leads
+    fleet.worker.sync_loop.tick()
+    fleet.worker.sync_loop.tick()
+    assert not fleet.worker.sync_loop.leads
 
 
 def test_a_holder_that_slept_through_its_lease_finds_out_when_it_publishes(
@@ -184,11 +184,11 @@ def test_a_holder_that_slept_through_its_lease_finds_out_when_it_publishes(
 ) -> None:
     fleet.add(nodes.add("n1"))
     _expire(fleet)
-    second.worker.keeper.turn()
-    second.worker.keeper.turn()
-    assert fleet.worker.keeper.leads, "it has not looked yet"
-    fleet.worker.poller.beat(fleet.executor, threading.Event())
-    assert not fleet.worker.keeper.leads
+    second.worker.sync_loop.tick()
+    second.worker.sync_loop.tick()
+    assert fleet.worker.sync_loop.leads, "it has not looked yet"
+    fleet.worker.poller.tick(fleet.executor, threading.Event())
+    assert not fleet.worker.sync_loop.leads
 
 
 def test_the_next_holder_goes_on_from_the_last_board(
@@ -197,10 +197,10 @@ def test_the_next_holder_goes_on_from_the_last_board(
     node = nodes.add("n1")
     fleet.add(node)
     nodes.die(node)
-    fleet.beat(3)
+    fleet.tick(3)
     since = fleet.seen(node).since
     _expire(fleet)
-    second.beat(2)
+    second.tick(2)
     assert second.seen(node).health is Health.DOWN
     assert second.seen(node).since == since
 
@@ -208,10 +208,10 @@ def test_the_next_holder_goes_on_from_the_last_board(
 def test_a_worker_that_stops_gives_the_lease_to_the_next(fleet: SteppedWorker, second: SteppedWorker) -> None:
     stop = threading.Event()
     stop.set()
-    fleet.worker.keeper.run(stop)
-    second.worker.keeper.turn()
-    second.worker.keeper.turn()
-    assert second.worker.keeper.leads
+    fleet.worker.sync_loop.run(stop)
+    second.worker.sync_loop.tick()
+    second.worker.sync_loop.tick()
+    assert second.worker.sync_loop.leads
 
 
 def _expire(fleet: SteppedWorker) -> None:
@@ -229,7 +229,7 @@ def test_a_large_fleet_is_asked_bit_by_bit_over_the_beat(
     many = [nodes.add(f"n{number}") for number in range(8)]
     fleet.add(*many)
     before = fleet.board.version
-    fleet.beat()
+    fleet.tick()
     assert fleet.board.version - before >= 4, "an edition for each bit"
     assert {fleet.seen(node).polls for node in many} == {2}, "and everyone once"
 
@@ -237,10 +237,10 @@ def test_a_large_fleet_is_asked_bit_by_bit_over_the_beat(
 def test_the_beat_is_quicker_while_somebody_waits(nodes: FakeNodes, tmp_path: Path) -> None:
     with stepped_worker(tmp_path, TMPNB_POLL_SECONDS="5") as fleet:
         fleet.add(nodes.add("n1", ready=0))
-        assert fleet.worker.poller.rhythm() == 5
+        assert fleet.worker.poller.interval() == 5
         fleet.visit()
-        fleet.worker.room.turn()
-        assert fleet.worker.poller.rhythm() == poller.HURRIED_SECONDS
+        fleet.worker.waiting_queue.sync()
+        assert fleet.worker.poller.interval() == poller.HURRIED_SECONDS
 
 
 def test_while_somebody_waits_nobody_is_judged_sooner_for_not_answering(nodes: FakeNodes, tmp_path: Path) -> None:
@@ -248,10 +248,10 @@ def test_while_somebody_waits_nobody_is_judged_sooner_for_not_answering(nodes: F
         node = nodes.add("n1", ready=0)
         fleet.add(node)
         fleet.visit()
-        fleet.worker.room.turn()
+        fleet.worker.waiting_queue.sync()
         nodes.die(node)
         for _ in range(DOWN_AFTER + 1):
-            fleet.worker.poller.beat(fleet.executor, threading.Event())
+            fleet.worker.poller.tick(fleet.executor, threading.Event())
         assert fleet.seen(node).health is Health.SUSPECT
 
 
@@ -260,14 +260,14 @@ def test_what_a_visitor_met_is_known_to_all_workers_between_beats(
 ) -> None:
     node = nodes.add("n1", ready=9, capacity=9)
     fleet.add(node, nodes.add("n2", ready=3))
-    second.worker.keeper.turn()
+    second.worker.sync_loop.tick()
     nodes.die(node)
     assert second.visit().status_code == 302
-    assert second.worker.reports.urgent.is_set(), "it is written at once"
-    second.worker.keeper.turn()
+    assert second.worker.outbox.urgent.is_set(), "it is written at once"
+    second.worker.sync_loop.tick()
     fleet.worker.poller.listen(fleet.executor)
     assert fleet.seen(node).health is Health.SUSPECT
-    second.worker.keeper.glance()
+    second.worker.sync_loop.poll_news()
     assert second.seen(node).health is Health.SUSPECT
 
 
@@ -278,16 +278,16 @@ def test_only_the_first_visitor_of_a_worker_who_meets_a_death_has_it_written_at_
     fleet.add(node)
     nodes.die(node)
     fleet.visit()
-    fleet.worker.keeper.turn()
+    fleet.worker.sync_loop.tick()
     fleet.visit()
-    assert not fleet.worker.reports.urgent.is_set()
+    assert not fleet.worker.outbox.urgent.is_set()
 
 
 def test_a_node_that_is_back_is_known_before_the_next_beat(nodes: FakeNodes, fleet: SteppedWorker) -> None:
     node = nodes.add("n1")
     fleet.add(node)
     nodes.die(node)
-    fleet.beat(3)
+    fleet.tick(3)
     assert fleet.seen(node).health is Health.DOWN
     node.restart()
     nodes.start(node)
@@ -303,7 +303,7 @@ def test_a_node_that_stays_away_is_judged_by_beats_alone(nodes: FakeNodes, fleet
     node = nodes.add("n1")
     fleet.add(node)
     node.mood = "failing"
-    fleet.beat()
+    fleet.tick()
     asked = len(node.asked)
 
     def is_asked() -> bool:

@@ -31,7 +31,7 @@ def test_a_node_whose_public_url_is_dead_gets_nobody_and_says_why(nodes: FakeNod
     fleet.add(well)
     for _ in range(4):
         assert fleet.visit("/lab").headers["Location"].startswith(well.url)
-        fleet.beat()
+        fleet.tick()
     assert fleet.seen(shut).health is Health.DOWN
     assert fleet.seen(shut).reason == f"visitors do not reach it at {url}: connection refused"
     assert f"shut is down: visitors do not reach it at {url}" in alarms(fleet)
@@ -43,7 +43,7 @@ def test_a_node_whose_public_url_leads_to_another_gets_nobody(nodes: FakeNodes, 
     well = nodes.add("well")
     add(fleet, shut, other.url)
     fleet.add(well)
-    fleet.beat(3)
+    fleet.tick(3)
     assert "another node answers there" in fleet.seen(shut).reason
     assert fleet.visit("/lab").headers["Location"].startswith(well.url)
 
@@ -56,15 +56,15 @@ def test_a_public_url_that_dies_and_comes_back_takes_its_node_along(
     front.node_id = node.node_id
     add(fleet, node, front.url)
     fleet.add(nodes.add("n2"))
-    fleet.beat()
+    fleet.tick()
     assert fleet.seen(node).health is Health.UP
     nodes.die(front)
-    fleet.beat()
+    fleet.tick()
     assert fleet.seen(node).health is Health.SUSPECT
-    fleet.beat(2)
+    fleet.tick(2)
     assert fleet.seen(node).health is Health.DOWN
     nodes.start(front)
-    fleet.beat(4)
+    fleet.tick(4)
     assert fleet.seen(node).health is Health.UP
 
 
@@ -72,7 +72,7 @@ def test_a_public_url_that_answered_is_asked_seldom(nodes: FakeNodes, fleet: Ste
     node, front = nodes.add("n1"), nodes.add("front")
     front.node_id = node.node_id
     add(fleet, node, front.url)
-    fleet.beat(5)
+    fleet.tick(5)
     assert len(front.asked) == 1
     assert len(node.asked) >= 5
 
@@ -83,12 +83,12 @@ def test_a_redirector_that_reaches_no_public_url_at_all_says_so_and_goes_on(
     behind = [nodes.add("n1"), nodes.add("n2")]
     for node in behind:
         add(fleet, node, nowhere())
-    fleet.beat(4)
+    fleet.tick(4)
     assert {fleet.seen(node).health for node in behind} == {Health.UP}
     assert fleet.visit("/lab").status_code == 302
     assert "whether visitors reach n1, n2 cannot be told" in alarms(fleet)
     fleet.add(nodes.add("n3", ready=0))
-    fleet.beat(4)
+    fleet.tick(4)
     assert {fleet.seen(node).health for node in behind} == {Health.UP}, (
         "one that is reached condemns nobody in hindsight"
     )

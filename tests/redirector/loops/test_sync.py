@@ -40,9 +40,9 @@ def test_visitors_are_placed_and_nodes_polled_while_the_database_is_away(
     with database_away(moved):
         assert moved.visit().status_code == 302
         node.ready = 2
-        moved.beat()
-        assert moved.worker.keeper.leads
-        assert moved.worker.view.pool().tally.free == {"n1": 2}
+        moved.tick()
+        assert moved.worker.sync_loop.leads
+        assert moved.worker.fleet_state.pool().free_slots.free == {"n1": 2}
         assert moved.visit().status_code == 302
         assert moved.admin("GET", "/api/nodes").get_json()["status"] == "database_away"
 
@@ -51,10 +51,10 @@ def test_what_was_counted_meanwhile_is_written_when_it_is_back(nodes: FakeNodes,
     moved.add(nodes.add("n1", ready=1))
     with database_away(moved):
         moved.visit()
-        moved.beat()
-        assert moved.worker.keeper.database_away
-    moved.beat()
-    assert moved.worker.keeper.database_away == ""
+        moved.tick()
+        assert moved.worker.sync_loop.database_away
+    moved.tick()
+    assert moved.worker.sync_loop.database_away == ""
     assert moved.admin("GET", "/api/fleet").get_json()["visitors"]["placed"] == 1
 
 
@@ -64,17 +64,17 @@ def test_the_log_tells_when_the_database_goes_and_comes_and_nothing_in_between(
     moved.add(nodes.add("n1"))
     with caplog.at_level(logging.INFO, "redirector.loops.sync"), database_away(moved):
         for _ in range(4):
-            moved.worker.keeper.turn()
-    moved.worker.keeper.turn()
+            moved.worker.sync_loop.tick()
+    moved.worker.sync_loop.tick()
     assert [record.levelname for record in caplog.records] == ["ERROR", "WARNING"]
 
 
 def test_news_of_the_registry_reach_a_worker_at_its_next_turn(nodes: FakeNodes, fleet: SteppedWorker) -> None:
     with stepped_worker(fleet.settings.state) as second:
         fleet.add(nodes.add("n1"))
-        assert second.worker.view.nodes == {}
-        second.worker.keeper.turn()
-        assert list(second.worker.view.nodes) == ["n1"]
+        assert second.worker.fleet_state.nodes == {}
+        second.worker.sync_loop.tick()
+        assert list(second.worker.fleet_state.nodes) == ["n1"]
 
 
 @pytest.mark.parametrize("ahead", [-600, 600])
@@ -85,7 +85,7 @@ def test_workers_whose_hosts_clocks_are_minutes_apart_count_by_one_clock(
     node = nodes.add("n1", ready=2)
     with stepped_worker(tmp_path, lambda: time.time() + ahead) as polls, stepped_worker(tmp_path) as serves:
         polls.add(node)
-        serves.worker.keeper.turn()
+        serves.worker.sync_loop.tick()
         fleet = serves.admin("GET", "/api/fleet").get_json()
         assert fleet["alarms"] == []
         assert 0 <= fleet["poller"]["age_seconds"] < 60
@@ -93,9 +93,9 @@ def test_workers_whose_hosts_clocks_are_minutes_apart_count_by_one_clock(
         node.ready = 5
 
         def is_believed() -> bool:
-            polls.beat()
-            serves.worker.keeper.turn()
-            return serves.worker.view.pool().tally.free == {"n1": 5}
+            polls.tick()
+            serves.worker.sync_loop.tick()
+            return serves.worker.fleet_state.pool().free_slots.free == {"n1": 5}
 
         wait_until(is_believed, 10, "the poll, which is newer than the claim")
         events = serves.admin("GET", "/api/events").get_json()["events"]

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from redirector.model.board import Board, BoardWriter, alarms, cut_off, parse_seen
+from redirector.model.board import Board, BoardWriter, alarms, parse_seen, partition_suspected
 from redirector.model.nodes import Health, Seen, WantedImage
 from tests.support.fleet_values import a_node, board, pools, seen, stats
 from tmpnb_common.wire import NodeStats, PoolStats
@@ -18,9 +18,9 @@ def test_a_node_that_was_never_polled_is_joining() -> None:
 
 def test_what_was_published_is_read_back_the_same() -> None:
     entries = {
-        "n1": seen(said=stats(2, pools=pools(default=2, gpu=1)), asked_at=17.5, complaint="no"),
+        "n1": seen(said=stats(2, pools=pools(default=2, gpu=1)), asked_at=17.5, intent_error="no"),
         "n2": Seen(),
-        "old": seen(Health.SUSPECT, NodeStats(3, 5), reason="late", silent=True, failures=1, debt=1),
+        "old": seen(Health.SUSPECT, NodeStats(3, 5), reason="late", silent=True, failures=1, successes_needed=1),
     }
     assert parse_seen(BoardWriter().write(Board(seen=entries))) == entries
 
@@ -44,10 +44,12 @@ def test_an_entry_of_another_version_that_makes_no_sense_counts_as_never_seen() 
 
 def test_most_of_the_fleet_silent_at_once_means_that_we_are_cut_off() -> None:
     silent, well, down = seen(silent=True), seen(), seen(Health.DOWN, silent=True)
-    assert cut_off({"n1": silent, "n2": silent, "n3": well})
-    assert not cut_off({"n1": silent, "n2": well}), "half is not most"
-    assert not cut_off({"n1": silent, "n2": well, "n3": down, "n4": down}), "what went down before does not count"
-    assert not cut_off({"n1": silent}), "a fleet of one that is silent is a silent node"
+    assert partition_suspected({"n1": silent, "n2": silent, "n3": well})
+    assert not partition_suspected({"n1": silent, "n2": well}), "half is not most"
+    assert not partition_suspected({"n1": silent, "n2": well, "n3": down, "n4": down}), (
+        "what went down before does not count"
+    )
+    assert not partition_suspected({"n1": silent}), "a fleet of one that is silent is a silent node"
 
 
 def test_a_healthy_fleet_raises_no_alarm() -> None:
@@ -60,7 +62,7 @@ def test_alarms_name_the_node_and_the_reason() -> None:
         {name: a_node(name) for name in ("n1", "n2", "n3")},
         board(
             n1=seen(Health.DOWN, reason="connection refused"),
-            n2=seen(complaint="it does not accept its token"),
+            n2=seen(intent_error="it does not accept its token"),
             n3=seen(said=sick),
         ),
         now=1.0,

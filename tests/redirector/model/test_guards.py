@@ -60,5 +60,5 @@ def test_the_api_refuses_what_would_leave_too_little_free(tmp_path: Path, nodes:
             assert refusal.get_json()["percent"] == 40.0
         assert fleet.admin("POST", "/api/nodes/n2/drain", json={}).status_code == 200
         fleet.admin("POST", "/api/nodes/n2/resume", json={})
-        fleet.beat()
+        fleet.tick()
         assert fleet.admin("POST", "/api/nodes/n1/drain", json={"force": True}).status_code == 200

@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 
 from redirector.errors import BadRequestError
 from redirector.model.nodes import (
-    DEBT_OF_CLAIM,
     DOWN_AFTER,
+    SUCCESSES_AFTER_BAD_CLAIM,
     Failure,
+    FailureKind,
     Health,
     Seen,
-    Trouble,
     after_bad_claim,
     after_bad_poll,
     after_good_claim,
@@ -21,25 +21,27 @@ from redirector.model.nodes import (
     checked_name,
     default_name,
     drained,
+    eligibility,
     normalised_url,
     pending,
     slots,
-    standing,
 )
 from tests.support.fleet_values import a_node, pools, seen, stats
 from tmpnb_common.wire import NodeStats
 
 NODE = a_node()
-SILENT = Failure(Trouble.SILENT, "no answer within 1.5 s")
-REFUSED = Failure(Trouble.REFUSED, "connection refused")
+SILENT = Failure(FailureKind.TIMEOUT, "no answer within 1.5 s")
+REFUSED = Failure(FailureKind.REFUSED, "connection refused")
 
 
 def polled_well(before: Seen, said: NodeStats | None = None, now: float = 10.0) -> Seen:
     return after_good_poll(NODE, before, said or stats(), asked_at=now - 0.1, now=now)
 
 
-def polled_badly(before: Seen, failure: Failure = REFUSED, *, now: float = 10.0, cut_off: bool = False) -> Seen:
-    return after_bad_poll(before, failure, now=now, cut_off=cut_off)
+def polled_badly(
+    before: Seen, failure: Failure = REFUSED, *, now: float = 10.0, partition_suspected: bool = False
+) -> Seen:
+    return after_bad_poll(before, failure, now=now, partition_suspected=partition_suspected)
 
 
 def test_a_new_node_is_joining_until_its_first_good_poll() -> None:
@@ -55,10 +57,10 @@ def test_a_joining_node_that_never_answers_is_down_after_three_polls() -> None:
 
 
 def test_one_bad_poll_makes_a_suspect_and_one_good_one_clears_it() -> None:
-    doubted = polled_badly(seen())
-    assert (doubted.health, doubted.reason, doubted.since) == (Health.SUSPECT, "connection refused", 10.0)
-    assert doubted.stats == stats(), "the last picture is kept"
-    assert polled_well(doubted).health is Health.UP
+    suspect = polled_badly(seen())
+    assert (suspect.health, suspect.reason, suspect.since) == (Health.SUSPECT, "connection refused", 10.0)
+    assert suspect.stats == stats(), "the last picture is kept"
+    assert polled_well(suspect).health is Health.UP
 
 
 def test_several_bad_polls_in_a_row_take_a_node_down() -> None:
@@ -77,14 +79,14 @@ def _badly_in_a_row(before: Seen, times: int) -> list[Seen]:
 def test_silence_takes_no_node_down_while_we_are_cut_off() -> None:
     after = seen()
     for _ in range(2 * DOWN_AFTER):
-        after = polled_badly(after, SILENT, cut_off=True)
+        after = polled_badly(after, SILENT, partition_suspected=True)
     assert after.health is Health.SUSPECT
 
 
 def test_a_node_that_refuses_goes_down_also_while_others_are_silent() -> None:
     after = seen()
     for _ in range(DOWN_AFTER):
-        after = polled_badly(after, REFUSED, cut_off=True)
+        after = polled_badly(after, REFUSED, partition_suspected=True)
     assert after.health is Health.DOWN
 
 
@@ -102,8 +104,8 @@ def test_a_node_that_was_down_comes_back_by_one_claim_that_works() -> None:
 
 def test_a_restarted_node_is_up_at_its_first_good_poll() -> None:
     for health in (Health.DOWN, Health.SUSPECT):
-        after = polled_well(seen(health, debt=DEBT_OF_CLAIM), stats(boot_id="boot-2"))
-        assert (after.health, after.debt) == (Health.UP, 0)
+        after = polled_well(seen(health, successes_needed=SUCCESSES_AFTER_BAD_CLAIM), stats(boot_id="boot-2"))
+        assert (after.health, after.successes_needed) == (Health.UP, 0)
 
 
 def test_another_machine_behind_the_address_is_refused_with_a_reason() -> None:
@@ -116,7 +118,7 @@ def test_another_machine_behind_the_address_is_refused_with_a_reason() -> None:
 def test_a_failed_claim_makes_a_suspect_that_owes_several_good_polls() -> None:
     after = after_bad_claim(seen(), "a claim failed", now=3.0)
     assert (after.health, after.reason, after.since) == (Health.SUSPECT, "a claim failed", 3.0)
-    for _ in range(DEBT_OF_CLAIM - 1):
+    for _ in range(SUCCESSES_AFTER_BAD_CLAIM - 1):
         after = polled_well(after)
         assert after.health is Health.SUSPECT
     assert polled_well(after).health is Health.UP
@@ -135,26 +137,26 @@ def test_since_is_when_the_health_began_not_when_it_was_last_seen() -> None:
 
 
 @given(st.lists(st.sampled_from(["good", "refused", "silent", "claimed", "unclaimed"]), max_size=30), st.booleans())
-def test_whatever_happens_only_an_up_node_is_without_a_reason(events: list[str], cut_off: bool) -> None:
+def test_whatever_happens_only_an_up_node_is_without_a_reason(events: list[str], partition_suspected: bool) -> None:
     after = Seen()
     for event in events:
         match event:
             case "good":
                 after = polled_well(after)
             case "refused":
-                after = polled_badly(after, REFUSED, cut_off=cut_off)
+                after = polled_badly(after, REFUSED, partition_suspected=partition_suspected)
             case "silent":
-                after = polled_badly(after, SILENT, cut_off=cut_off)
+                after = polled_badly(after, SILENT, partition_suspected=partition_suspected)
             case "claimed":
                 after = after_good_claim(after, now=10.0)
             case _:
                 after = after_bad_claim(after, "a claim failed", now=10.0)
         assert (after.health is Health.UP) == (after.reason == "")
-        assert after.debt >= 0
+        assert after.successes_needed >= 0
 
 
 def test_an_active_node_that_is_up_takes_visitors_first_and_has_no_reason() -> None:
-    place = standing(NODE, seen())
+    place = eligibility(NODE, seen())
     assert (place.order, place.reason) == ("first", "")
 
 
@@ -172,7 +174,7 @@ def test_an_active_node_that_is_up_takes_visitors_first_and_has_no_reason() -> N
 )
 def test_any_other_node_says_why_not(node: object, what: Seen, order: str, reason: str) -> None:
     assert isinstance(node, type(NODE))
-    place = standing(node, what)
+    place = eligibility(node, what)
     assert (place.order, place.reason) == (order, reason)
 
 

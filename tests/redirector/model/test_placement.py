@@ -149,7 +149,7 @@ def test_a_node_that_joins_promises_room_unless_it_drains() -> None:
 
 
 def test_doubting_moves_a_node_to_the_last() -> None:
-    doubted = ranking("a b", last="c").doubting("a")
-    assert (doubted.first, doubted.last) == (("b",), ("c", "a"))
-    assert doubted.doubting("a") == doubted
-    assert doubted.doubting("unknown") == doubted
+    suspect = ranking("a b", last="c").with_suspect("a")
+    assert (suspect.first, suspect.last) == (("b",), ("c", "a"))
+    assert suspect.with_suspect("a") == suspect
+    assert suspect.with_suspect("unknown") == suspect

@@ -12,8 +12,8 @@ from redirector.admin_api.node_view import node_json
 from redirector.counters.prometheus import Sample, exposition
 from redirector.model.board import Board
 from redirector.model.nodes import DOWN_AFTER, Health, Node
-from redirector.model.picture import Picture
 from redirector.model.slot_counts import counts_now, counts_of, is_current
+from redirector.model.snapshot import FleetSnapshot
 from redirector.settings import table as config
 from redirector.web.dashboard.cards import node_card
 from tests.support.fleet_values import a_node, any_fleets, seen, stats
@@ -24,7 +24,7 @@ Fleet = tuple[dict[str, Node], Board]
 
 
 def fleet_numbers(fleet: Fleet) -> dict[str, Any]:
-    return fleet_json(Picture(1000.0, *fleet), SETTINGS, "http://entry")
+    return fleet_json(FleetSnapshot(1000.0, *fleet), SETTINGS, "http://entry")
 
 
 @given(any_fleets())

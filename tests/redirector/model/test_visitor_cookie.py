@@ -7,9 +7,9 @@ import time
 import pytest
 from itsdangerous import URLSafeTimedSerializer
 
-from redirector.model.visitor_cookie import LASTS_SECONDS, MOST_HOMES, SALT, Home, Seal, Visitor, base_of
+from redirector.model.visitor_cookie import LASTS_SECONDS, MOST_HOMES, SALT, KnownSandbox, Seal, Visitor, base_of
 
-HOME = Home("n1", "s1", "http://n1.example.org/user/key")
+HOME = KnownSandbox("n1", "s1", "http://n1.example.org/user/key")
 
 
 def test_a_visitor_is_read_back_as_written() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from redirector.model.nodes import Failure, Node, Trouble
+from redirector.model.nodes import Failure, FailureKind, Node
 from redirector.node_client.client import AgentClient, Wish, sandbox_url
 from tests.support.fleet_node import FakeNode, Mood
 from tests.support.fleet_nodes import FakeNodes
@@ -41,7 +41,7 @@ def test_stats_are_asked_for_without_a_token(nodes: FakeNodes, client: AgentClie
 def test_a_redirect_to_another_origin_is_not_followed(nodes: FakeNodes, client: AgentClient) -> None:
     thief = nodes.add("thief")
     node = nodes.add("n1", mood="elsewhere", elsewhere=thief.url)
-    assert client.stats(node.url) == Failure(Trouble.GARBLED, "it redirects its stats to another origin")
+    assert client.stats(node.url) == Failure(FailureKind.PROTOCOL_ERROR, "it redirects its stats to another origin")
     assert isinstance(client.claim(row(node), WISH, protocol=1), Failure)
     assert isinstance(client.put_state(row(node)), Failure)
     assert isinstance(client.token_works(node.url, node.token), Failure)
@@ -51,30 +51,30 @@ def test_a_redirect_to_another_origin_is_not_followed(nodes: FakeNodes, client: 
 def test_a_redirect_in_a_circle_ends(nodes: FakeNodes, client: AgentClient) -> None:
     node = nodes.add("n1", mood="elsewhere")
     node.elsewhere = node.url
-    assert client.stats(node.url) == Failure(Trouble.GARBLED, "it redirects its stats in a circle")
+    assert client.stats(node.url) == Failure(FailureKind.PROTOCOL_ERROR, "it redirects its stats in a circle")
 
 
 @pytest.mark.parametrize(
     ("mood", "trouble", "words"),
     [
-        ("hanging", Trouble.SILENT, "no answer within 0.5 s"),
-        ("trickling", Trouble.SILENT, "no answer within 0.5 s"),
-        ("endless", Trouble.GARBLED, "longer than"),
-        ("garbled", Trouble.GARBLED, "not JSON"),
-        ("failing", Trouble.GARBLED, "500"),
-        ("mute", Trouble.REFUSED, "closed the connection"),
-        ("orphaned", Trouble.REFUSED, "its agent does not answer (503 from its proxy)"),
-        ("fronted", Trouble.REFUSED, "its agent does not answer (502 from its proxy)"),
-        ("alien", Trouble.GARBLED, "not HTTP"),
+        ("hanging", FailureKind.TIMEOUT, "no answer within 0.5 s"),
+        ("trickling", FailureKind.TIMEOUT, "no answer within 0.5 s"),
+        ("endless", FailureKind.PROTOCOL_ERROR, "longer than"),
+        ("garbled", FailureKind.PROTOCOL_ERROR, "not JSON"),
+        ("failing", FailureKind.PROTOCOL_ERROR, "500"),
+        ("mute", FailureKind.REFUSED, "closed the connection"),
+        ("orphaned", FailureKind.REFUSED, "its agent does not answer (503 from its proxy)"),
+        ("fronted", FailureKind.REFUSED, "its agent does not answer (502 from its proxy)"),
+        ("alien", FailureKind.PROTOCOL_ERROR, "not HTTP"),
     ],
 )
 def test_a_node_that_answers_badly_is_an_observation_within_its_time(
-    nodes: FakeNodes, client: AgentClient, mood: Mood, trouble: Trouble, words: str
+    nodes: FakeNodes, client: AgentClient, mood: Mood, trouble: FailureKind, words: str
 ) -> None:
     node = nodes.add("n1", mood=mood)
     for failure in (client.stats(node.url), client.claim(row(node), WISH, protocol=1)):
         assert isinstance(failure, Failure)
-        assert failure.trouble is trouble or mood in ("failing", "garbled")
+        assert failure.kind is trouble or mood in ("failing", "garbled")
     failure = client.stats(node.url)
     assert isinstance(failure, Failure)
     assert words in failure.reason
@@ -84,8 +84,10 @@ def test_a_dead_node_refuses_and_a_name_without_an_address_is_silent(nodes: Fake
     node = nodes.add("n1")
     assert isinstance(client.stats(node.url), NodeStats)
     nodes.die(node)
-    assert client.stats(node.url) == Failure(Trouble.REFUSED, "connection refused")
-    assert client.stats("http://no-such-host.invalid") == Failure(Trouble.SILENT, "its host name cannot be resolved")
+    assert client.stats(node.url) == Failure(FailureKind.REFUSED, "connection refused")
+    assert client.stats("http://no-such-host.invalid") == Failure(
+        FailureKind.TIMEOUT, "its host name cannot be resolved"
+    )
 
 
 def test_a_connection_that_was_closed_meanwhile_is_made_anew(nodes: FakeNodes, client: AgentClient) -> None:
@@ -246,12 +248,12 @@ def test_the_intent_is_put_with_generation_reason_and_name(nodes: FakeNodes, cli
 
 def test_an_intent_that_is_not_taken_says_why(nodes: FakeNodes, client: AgentClient) -> None:
     node = nodes.add("n1", accepts_state=False)
-    assert client.put_state(row(node)) == Failure(Trouble.GARBLED, "it answered 500 to its new state")
+    assert client.put_state(row(node)) == Failure(FailureKind.PROTOCOL_ERROR, "it answered 500 to its new state")
     node.token = "another-token"
     asked = Node("n1", node.url, token="a-node-token-for-tests")
-    assert client.put_state(asked) == Failure(Trouble.GARBLED, "it does not accept its token")
+    assert client.put_state(asked) == Failure(FailureKind.PROTOCOL_ERROR, "it does not accept its token")
     nodes.die(node)
-    assert client.put_state(asked) == Failure(Trouble.REFUSED, "connection refused")
+    assert client.put_state(asked) == Failure(FailureKind.REFUSED, "connection refused")
 
 
 def test_a_token_is_tried_by_a_call_that_needs_it(nodes: FakeNodes, client: AgentClient) -> None:
@@ -260,7 +262,7 @@ def test_a_token_is_tried_by_a_call_that_needs_it(nodes: FakeNodes, client: Agen
     assert client.token_works(node.url, "another-token") is False
     assert client.token_works(node.url, "") is False
     nodes.die(node)
-    assert client.token_works(node.url, node.token) == Failure(Trouble.REFUSED, "connection refused")
+    assert client.token_works(node.url, node.token) == Failure(FailureKind.REFUSED, "connection refused")
 
 
 def test_several_visitors_get_their_sandboxes_by_one_call_each_with_their_own_path(

@@ -9,7 +9,7 @@ from threading import Event
 
 import pytest
 
-from redirector.model.nodes import Failure, Trouble
+from redirector.model.nodes import Failure, FailureKind
 from redirector.node_client import http as bounded_http
 from redirector.node_client.client import AgentClient
 from redirector.node_client.resolver import NameLookup, resolve
@@ -105,7 +105,7 @@ def test_a_node_whose_name_server_hangs_costs_no_more_than_a_node_that_hangs(
     node = nodes.add("n1")
     server.answers.clear()
     found = client.stats(f"http://n1.example.org:{node.port}")
-    assert found == Failure(Trouble.SILENT, "no answer within 0.5 s")
+    assert found == Failure(FailureKind.TIMEOUT, "no answer within 0.5 s")
 
 
 def test_the_next_address_of_a_name_is_tried_when_the_first_refuses(
@@ -130,4 +130,4 @@ def test_a_name_that_moves_is_followed_though_the_old_machine_lives_on(
     assert isinstance(client.stats(url), NodeStats)
     assert bounded_http.CONNECTION_SECONDS < 60
     monkeypatch.setattr(bounded_http, "CONNECTION_SECONDS", 0.0)
-    assert client.stats(url) == Failure(Trouble.REFUSED, "connection refused")
+    assert client.stats(url) == Failure(FailureKind.REFUSED, "connection refused")

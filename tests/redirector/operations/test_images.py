@@ -27,7 +27,7 @@ def test_a_pool_moves_to_another_image_and_the_way_back_is_known(fleet: SteppedW
     answer = fleet.admin("PUT", "/api/nodes/n1/pools/default", json=asked)
     assert answer.get_json() == {"changed": True, "image_before": "old"}
     assert node.image == "new"
-    fleet.beat()
+    fleet.tick()
     pool = fleet.admin("GET", "/api/nodes/n1").get_json()["pools"]["default"]
     assert (pool["image"], pool["image_before"]) == ("new", "old")
     event = fleet.admin("GET", "/api/events").get_json()["events"][-1]
@@ -39,12 +39,12 @@ def test_moving_to_the_image_that_is_there_changes_nothing(fleet: SteppedWorker,
     fleet.admin("PUT", "/api/nodes/n1/pools/default", json={"image": "new"})
     answer = fleet.admin("PUT", "/api/nodes/n1/pools/default", json={"image": "new"})
     assert answer.get_json() == {"changed": False, "image_before": None}
-    fleet.beat()
+    fleet.tick()
     assert fleet.admin("GET", "/api/nodes/n1").get_json()["pools"]["default"]["image_before"] == "old"
 
 
 def fleet_alarms(fleet: SteppedWorker) -> list[str]:
-    fleet.beat()
+    fleet.tick()
     return list(fleet.admin("GET", "/api/fleet").get_json()["alarms"])
 
 
@@ -119,11 +119,11 @@ def test_a_drain_with_an_hour_ends_the_sessions_that_are_left_then(fleet: Steppe
     node.claimed = 2
     later = {"end_sessions_at": time.time() + 3600}
     assert fleet.admin("POST", "/api/nodes/n1/drain", json=later).get_json()["changed"]
-    fleet.beat(2)
+    fleet.tick(2)
     assert node.claimed == 2, "their hour has not come"
     now = {"end_sessions_at": time.time() - 1, "by": "ann"}
     assert fleet.admin("POST", "/api/nodes/n1/drain", json=now).get_json()["changed"]
-    fleet.beat(2)
+    fleet.tick(2)
     assert node.claimed == 0
     kinds = [event["kind"] for event in fleet.admin("GET", "/api/events").get_json()["events"]]
     assert "sessions_ended" in kinds
@@ -139,7 +139,7 @@ def test_a_drain_with_an_hour_that_is_past_is_refused_and_ends_nothing(
     hour = past if past > 0 else time.time() + past
     refused = fleet.admin("POST", "/api/nodes/n1/drain", json={"end_sessions_at": hour})
     assert (refused.status_code, refused.get_json()["status"]) == (400, "bad_request")
-    fleet.beat(2)
+    fleet.tick(2)
     assert (node.claimed, fleet.row(node).intent) == (1, "active")
 
 
@@ -152,14 +152,14 @@ def test_no_session_ends_by_what_the_poller_knew_once(
     node.claims, node.claimed = {"a-ticket": "one"}, 1
     with stepped_worker(tmp_path) as other:
         other.admin("POST", "/api/nodes/n1/drain", json={"end_sessions_at": time.time() - 1})
-        fleet.worker.keeper.turn()
+        fleet.worker.sync_loop.tick()
         other.admin("POST", "/api/nodes/n1/resume", json={})
     if away:
         with fleet.worker.database.writing() as connection:
             connection.execute(text("ALTER TABLE nodes RENAME TO nodes_away"))
     with ThreadPoolExecutor(2) as executor:
-        fleet.worker.poller.beat(executor, Flag())
-    assert fleet.worker.view.nodes["n1"].intent == "draining", "it has not heard of the other's change of mind"
+        fleet.worker.poller.tick(executor, Flag())
+    assert fleet.worker.fleet_state.nodes["n1"].intent == "draining", "it has not heard of the other's change of mind"
     assert node.claimed == 1
 
 
@@ -195,13 +195,13 @@ def test_a_registry_from_a_backup_ends_no_session_of_a_node_that_was_resumed_sin
     fleet.admin("POST", "/api/nodes/n1/drain", json={"end_sessions_at": hour})
     backup = fleet.row(node)
     fleet.admin("POST", "/api/nodes/n1/resume", json={})
-    fleet.beat(2)
+    fleet.tick(2)
     node.claims, node.claimed = {"a-ticket": "one", "another": "two"}, 2
     with fleet.worker.registry.changing() as change:
         change.put(backup)
-    fleet.beat(2)
+    fleet.tick(2)
     wait_until(lambda: time.time() > hour, 5, "the old hour")
-    fleet.beat(3)
+    fleet.tick(3)
     assert node.claimed == 2
     assert (node.fleet_state, fleet.row(node).end_sessions_at) == ("draining", 0.0)
     events = fleet.admin("GET", "/api/events").get_json()["events"]
@@ -216,11 +216,11 @@ def test_an_hour_that_passed_while_nobody_polled_ends_no_session(
     fleet.add(node, nodes.add("n2", ready=9, capacity=9))
     node.claims, node.claimed = {"a-ticket": "one"}, 1
     fleet.admin("POST", "/api/nodes/n1/drain", json={"end_sessions_at": time.time() + 60})
-    fleet.beat()
+    fleet.tick()
     # As when the redirector was off for the night: whoever polls begins anew, with a board of yesterday.
     monkeypatch.setattr(fleet.worker.poller, "_clock", lambda: time.time() + 3600)
-    fleet.worker.poller._beats = 0
-    fleet.beat(3)
+    fleet.worker.poller._ticks = 0
+    fleet.tick(3)
     assert node.claimed == 1
     assert (node.fleet_state, fleet.row(node).end_sessions_at) == ("draining", 0.0)
 

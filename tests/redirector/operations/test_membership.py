@@ -35,7 +35,7 @@ def test_a_node_joins_under_its_own_name_and_keeps_it_when_it_comes_again(
     first, second = call(fleet, "join", node), call(fleet, "join", node)
     assert (first.status_code, first.json) == (201, {"name": "physics"})
     assert (second.status_code, second.json) == (200, {"name": "physics"})
-    fleet.beat()
+    fleet.tick()
     assert fleet.visit().status_code == 302
 
 
@@ -108,7 +108,7 @@ def test_a_node_whose_url_changed_moves_with_its_name_and_what_operators_decided
 ) -> None:
     node = nodes.add("n1", ready=2)
     call(fleet, "join", node)
-    fleet.beat()
+    fleet.tick()
     fleet.worker.control.intend("n1", "draining", Decision(by="ada", force=True))
     nodes.die(node)
 
@@ -120,7 +120,7 @@ def test_a_node_whose_url_changed_moves_with_its_name_and_what_operators_decided
     assert again.fleet_state == "draining", "and it is told so"
 
     fleet.worker.control.intend("n1", "active", Decision(by="ada"))
-    fleet.beat(2)
+    fleet.tick(2)
     assert fleet.visit().headers["Location"].startswith(again.url)
     told = fleet.admin("GET", "/api/events").get_json()["events"]
     assert [event["reason"] for event in told if event["kind"] == "node_moved"] == [f"from {node.url} to {again.url}"]
@@ -157,7 +157,7 @@ def test_a_node_that_leaves_is_drained_first_and_goes_when_its_last_session_has_
 ) -> None:
     node = nodes.add("n1", ready=3)
     call(fleet, "join", node)
-    fleet.beat()
+    fleet.tick()
     assert fleet.visit().status_code == 302
     assert call(fleet, "leave", node).json == {"name": "n1", "left": False, "claimed": 1}
     assert node.fleet_state == "draining"
@@ -186,7 +186,7 @@ def test_joining_again_does_not_undo_what_an_operator_decided(nodes: FakeNodes, 
 def test_who_joined_and_left_is_in_the_history(nodes: FakeNodes, fleet: SteppedWorker) -> None:
     node = nodes.add("n1")
     call(fleet, "join", node)
-    fleet.beat()
+    fleet.tick()
     call(fleet, "leave", node)
     events = fleet.admin("GET", "/api/events").get_json()["events"]
     mine = [event["kind"] for event in events if event["by"] == "the node itself"]

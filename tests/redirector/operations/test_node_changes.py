@@ -155,7 +155,7 @@ def test_control_traffic_goes_to_the_control_address(nodes: FakeNodes, control: 
     public, private = nodes.add("public"), nodes.add("n1", ready=1)
     public.node_id = private.node_id  # the same node's, by another way
     control.add(addition(private, url=public.url, control_url=private.url), ANN)
-    fleet.beat()
+    fleet.tick()
     answer = fleet.visit()
     assert answer.headers["Location"].startswith(public.url), "visitors go to the public address"
     assert [(asked.path, asked.headers.get("authorization")) for asked in public.asked] == [("/stats", None)]
@@ -200,7 +200,7 @@ def test_a_node_that_is_away_is_drained_in_the_registry_and_told_when_it_is_back
     control.intend("n1", "draining", ANN)
     assert node.fleet_state == "active"
     nodes.start(node)
-    fleet.beat()
+    fleet.tick()
     assert node.fleet_state == "draining"
 
 
@@ -212,7 +212,7 @@ def test_an_original_tmpnb_drains_by_the_fleets_intent_alone(
     asked = len(old.asked)
     control.intend("old", "draining", ANN)
     assert len(old.asked) == asked
-    assert fleet.worker.view.pool().ranking.first == ("n1",)
+    assert fleet.worker.fleet_state.pool().ranking.first == ("n1",)
 
 
 def test_the_last_node_that_takes_visitors_is_kept_from_draining_and_removal(
@@ -264,7 +264,7 @@ def test_a_node_with_sessions_is_not_removed_without_force(
         control.remove("n1", ANN)
     assert caught.value.claimed == 1, "as it is now, not as it was at the last poll"
     nodes.die(node)
-    fleet.beat()
+    fleet.tick()
     control.remove("n1", Decision(force=True))
     assert list(control.nodes()[0]) == ["n2"]
 
@@ -275,7 +275,7 @@ def test_a_removed_node_gets_no_visitor_any_more(nodes: FakeNodes, fleet: Steppe
     control.remove("n1", ANN)
     fleet.worker.placer.place()
     assert node.spawns() == []
-    fleet.beat()
+    fleet.tick()
     assert list(fleet.board.seen) == ["n2"]
 
 

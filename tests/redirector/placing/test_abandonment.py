@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from redirector.memory.view import View
-from redirector.model.nodes import Failure, Node, Trouble
+from redirector.memory.fleet_state import FleetState
+from redirector.model.nodes import Failure, FailureKind, Node
 from redirector.placing.abandonment import KEPT_ATTEMPTS, KEPT_SECONDS, LONGEST_RETRY_SECONDS, Abandonment
 from tests.support.fleet_values import a_node
 from tmpnb_common.wire import ATTEMPTS_AT_ONCE
@@ -22,7 +22,7 @@ class Ears:
 
     def abandon(self, _node: Node, attempts: Sequence[str]) -> Failure | None:
         self.calls.append(list(attempts))
-        return Failure(Trouble.SILENT, "no answer") if self.deaf else None
+        return Failure(FailureKind.TIMEOUT, "no answer") if self.deaf else None
 
 
 class Scene:
@@ -31,15 +31,15 @@ class Scene:
     def __init__(self) -> None:
         self.now = 100.0
         self.ears = Ears()
-        self.view = View()
-        self.view.take({"n1": a_node("n1")})
-        self.abandonment = Abandonment(view=self.view, client=self.ears, clock=lambda: self.now)
+        self.fleet_state = FleetState()
+        self.fleet_state.take({"n1": a_node("n1")})
+        self.abandonment = Abandonment(fleet_state=self.fleet_state, client=self.ears, clock=lambda: self.now)
 
     def pass_time(self, seconds: float, step: float = 0.25) -> None:
         until = self.now + seconds
         while self.now < until:
             self.now += step
-            self.abandonment.turn()
+            self.abandonment.tick()
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def test_what_it_did_not_hear_it_is_told_when_it_does(scene: Scene) -> None:
     scene.pass_time(LONGEST_RETRY_SECONDS)
     calls = len(scene.ears.calls)
     scene.abandonment.give_up("n1", "b")
-    scene.abandonment.turn()
+    scene.abandonment.tick()
     assert scene.ears.calls[calls:] == [["b"]], "and news at once again"
 
 
@@ -88,8 +88,8 @@ def test_many_are_told_in_parts_and_of_too_many_the_oldest_not(scene: Scene) -> 
 
 def test_a_node_that_has_left_is_told_nothing(scene: Scene) -> None:
     scene.abandonment.give_up("n1", "a")
-    scene.view.take({})
+    scene.fleet_state.take({})
     scene.pass_time(1)
-    scene.view.take({"n1": a_node("n1")})
+    scene.fleet_state.take({"n1": a_node("n1")})
     scene.pass_time(1)
     assert scene.ears.calls == []

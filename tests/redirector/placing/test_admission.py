@@ -48,8 +48,8 @@ def ask(fleet: SteppedWorker, place: dict[str, Any]) -> TestResponse:
 
 def news(worker: SteppedWorker) -> None:
     """What its threads would read within half a second."""
-    worker.worker.keeper.turn()
-    worker.worker.room.turn()
+    worker.worker.sync_loop.tick()
+    worker.worker.waiting_queue.sync()
 
 
 def lapse(fleet: SteppedWorker, ticket: str) -> None:
@@ -67,7 +67,7 @@ def test_who_finds_all_in_use_gets_a_place_and_is_told_when_to_ask_again(fleet: 
     assert first["retry_after"] > 0
     assert first["expected_seconds"] is None
     assert first["next"] == f"/wait/{first['ticket']}/"
-    fleet.beat()
+    fleet.tick()
     answer = ask(fleet, second)
     assert (answer.get_json()["position"], answer.get_json()["waiting"]) == (2, 2)
     assert int(answer.headers["Retry-After"]) >= 1
@@ -80,7 +80,7 @@ def test_people_go_in_in_the_order_in_which_they_came_whichever_worker_they_meet
     went_in = []
     for _ in range(6):
         full_node.ready = 1
-        fleet.beat()
+        fleet.tick()
         news(other)
         for number in reversed(range(6)):
             # The last asks first.
@@ -94,7 +94,7 @@ def test_people_go_in_in_the_order_in_which_they_came_whichever_worker_they_meet
 def test_as_many_go_in_at_once_as_slots_became_free(fleet: SteppedWorker, full_node: FakeNode) -> None:
     places = [come(fleet) for _ in range(5)]
     full_node.ready = 3
-    fleet.beat()
+    fleet.tick()
     statuses = [ask(fleet, place).status_code for place in reversed(places)]
     assert statuses == [202, 202, 200, 200, 200]
 
@@ -104,7 +104,7 @@ def test_a_newcomer_joins_the_end_while_anybody_waits(
 ) -> None:
     first = come(fleet)
     full_node.ready = 1
-    fleet.beat()
+    fleet.tick()
     newcomer = come(other)
     assert ask(other, newcomer).status_code == 202, "the one slot is for the first"
     assert ask(fleet, first).status_code == 200
@@ -115,14 +115,14 @@ def test_a_newcomer_goes_straight_in_when_there_is_room_for_all_who_wait_and_one
 ) -> None:
     come(fleet)
     full_node.ready = 2
-    fleet.beat()
+    fleet.tick()
     assert fleet.visit().status_code == 302
 
 
 def test_with_plenty_of_room_a_newcomer_costs_the_database_nothing(fleet: SteppedWorker, full_node: FakeNode) -> None:
     come(fleet)
     full_node.capacity = full_node.ready = 60
-    fleet.beat()
+    fleet.tick()
     assert fleet.visit().status_code == 302
     with fleet.worker.database.reading() as connection:
         assert connection.execute(text("SELECT count(*) FROM tickets")).scalar_one() == 1
@@ -131,12 +131,12 @@ def test_with_plenty_of_room_a_newcomer_costs_the_database_nothing(fleet: Steppe
 def test_a_program_that_does_not_wait_cannot_go_past_those_who_do(fleet: SteppedWorker, full_node: FakeNode) -> None:
     first = come(fleet)
     full_node.ready = 1
-    fleet.beat()
+    fleet.tick()
     refused = fleet.web.post("/api/spawn")
     assert (refused.status_code, refused.get_json()["status"]) == (429, "full")
     assert ask(fleet, first).status_code == 200
-    fleet.beat()
-    assert fleet.worker.room.queue.waiting("default") == 0, "it left nothing behind"
+    fleet.tick()
+    assert fleet.worker.waiting_queue.queue.waiting("default") == 0, "it left nothing behind"
 
 
 def test_a_closed_tab_holds_up_nobody_for_more_than_two_intervals(fleet: SteppedWorker, full_node: FakeNode) -> None:
@@ -144,7 +144,7 @@ def test_a_closed_tab_holds_up_nobody_for_more_than_two_intervals(fleet: Stepped
     full_node.ready = 1
     assert ask(fleet, behind).status_code == 202
     lapse(fleet, closed["ticket"])
-    fleet.beat()
+    fleet.tick()
     assert ask(fleet, behind).status_code == 200
 
 
@@ -153,7 +153,7 @@ def test_the_same_ticket_gets_the_same_sandbox_again_if_the_answer_was_lost(
 ) -> None:
     place = come(fleet, "/lab/tree/a.ipynb")
     full_node.ready = 1
-    fleet.beat()
+    fleet.tick()
     news(other)
     first = ask(fleet, place).get_json()["url"]
     assert first.endswith("/lab/tree/a.ipynb")
@@ -166,7 +166,7 @@ def test_whoever_cannot_find_their_sandbox_since_its_node_hangs_gets_another_and
 ) -> None:
     place = come(fleet)
     full_node.ready = 1
-    fleet.beat()
+    fleet.tick()
     first = ask(fleet, place).get_json()["url"]
     fleet.add(nodes.add("n2"))
     full_node.claim_mood = "hanging"
@@ -174,33 +174,33 @@ def test_whoever_cannot_find_their_sandbox_since_its_node_hangs_gets_another_and
     assert ask(fleet, place).get_json()["url"] != first
     assert len(full_node.spawns()) == calls + 1, "it is not waited for twice"
     full_node.claim(full_node.spawns()[-1])  # the node gets to the question at last
-    fleet.worker.abandonment.turn()
+    fleet.worker.abandonment.tick()
     assert full_node.claimed == 0
 
 
 def test_those_far_behind_cost_the_database_nothing_of_their_own(fleet: SteppedWorker, full_node: FakeNode) -> None:
     places = [come(fleet) for _ in range(12)]
-    fleet.beat()
+    fleet.tick()
     claims = len(full_node.spawns())
     last = ask(fleet, places[-1]).get_json()
     assert last["position"] == 12
-    fleet.worker.room.turn()
+    fleet.worker.waiting_queue.sync()
     lapse(fleet, places[-1]["ticket"])
-    fleet.worker.room.turn()
-    assert fleet.worker.room.queue.place(places[-1]["ticket"], "default") is None
+    fleet.worker.waiting_queue.sync()
+    assert fleet.worker.waiting_queue.queue.place(places[-1]["ticket"], "default") is None
     assert ask(fleet, places[-1]).get_json()["position"] == 12, "back soon enough to find the old place"
     assert len(full_node.spawns()) == claims, "none of it was worth asking a node for"
 
 
 def test_what_was_asked_meanwhile_keeps_a_place_alive(fleet: SteppedWorker, full_node: FakeNode) -> None:
     places = [come(fleet) for _ in range(12)]
-    fleet.beat()
+    fleet.tick()
     assert full_node.ready == 0
     assert ask(fleet, places[-1]).status_code == 202
     with fleet.worker.database.writing() as connection:
         connection.execute(text("UPDATE tickets SET live_until = 1"))
-    fleet.worker.room.turn()
-    assert list(fleet.worker.room.queue.tickets["default"]) == [places[-1]["ticket"]]
+    fleet.worker.waiting_queue.sync()
+    assert list(fleet.worker.waiting_queue.queue.tickets["default"]) == [places[-1]["ticket"]]
 
 
 @pytest.mark.usefixtures("full_node")
@@ -226,10 +226,10 @@ def test_nobody_waits_for_a_pool_that_is_not_there(fleet: SteppedWorker) -> None
 def test_refusals_waits_and_admissions_are_counted(fleet: SteppedWorker, full_node: FakeNode) -> None:
     place = come(fleet)
     full_node.ready = 1
-    fleet.beat()
+    fleet.tick()
     ask(fleet, place)
     fleet.visit("/?pool=none")
-    fleet.beat()
+    fleet.tick()
     counted = Journal(fleet.worker.database).counters()
     assert {name: counted.get(name) for name in ("waited", "admitted", "placed", "refused_unknown_pool")} == {
         "waited": 1,
@@ -267,12 +267,12 @@ def test_with_the_database_away_whoever_asks_may_try_their_luck(fleet: SteppedWo
     place = come(fleet)
     with fleet.worker.database.writing() as connection:
         connection.execute(text("ALTER TABLE tickets RENAME TO tickets_away"))
-    fleet.worker.room.turn()
+    fleet.worker.waiting_queue.sync()
     assert ask(fleet, place).get_json()["status"] == "waiting"
     newcomer = come(fleet)
     assert fleet.web.post("/api/spawn", json={}).status_code == 429, "this one does not wait"
     full_node.ready = 3
-    fleet.beat()
+    fleet.tick()
     assert fleet.visit().status_code == 302
     assert ask(fleet, place).status_code == 200
     assert ask(fleet, newcomer).status_code == 200
@@ -287,12 +287,12 @@ def test_who_came_while_the_database_was_away_joins_the_queue_once_it_is_back(
     assert newcomer["status"] == "waiting"
     with fleet.worker.database.writing() as connection:
         connection.execute(text("ALTER TABLE tickets_away RENAME TO tickets"))
-    fleet.beat()
+    fleet.tick()
     joined = ask(fleet, newcomer).get_json()
     assert (joined["status"], joined["position"]) == ("waiting", 1)
     assert come(fleet)["position"] == 2
     full_node.ready = 1
-    fleet.beat()
+    fleet.tick()
     assert ask(fleet, joined).status_code == 200
 
 
@@ -301,23 +301,23 @@ def test_while_no_node_answers_those_who_wait_keep_their_place(
 ) -> None:
     place = come(fleet)
     nodes.die(full_node)
-    fleet.beat(4)
+    fleet.tick(4)
     told = ask(fleet, place).get_json()
     assert (told["status"], told["mood"], told["position"]) == ("waiting", "trouble", 1)
     full_node.ready = 1
     nodes.start(full_node)
-    fleet.beat(6)
+    fleet.tick(6)
     assert ask(fleet, place).status_code == 200
 
 
 def test_with_every_node_down_newcomers_wait_too(nodes: FakeNodes, fleet: SteppedWorker, full_node: FakeNode) -> None:
     nodes.die(full_node)
-    fleet.beat(4)
+    fleet.tick(4)
     first, second = come(fleet), come(fleet)
     assert [first["mood"], second["mood"]] == ["trouble", "trouble"]
     full_node.ready = 2
     nodes.start(full_node)
-    fleet.beat(6)
+    fleet.tick(6)
     assert [ask(fleet, place).status_code for place in (first, second)] == [200, 200]
 
 
@@ -325,9 +325,9 @@ def test_a_place_that_cannot_be_written_down_is_no_reason_to_turn_anybody_away(
     fleet: SteppedWorker, full_node: FakeNode
 ) -> None:
     come(fleet)
-    fleet.worker.room.turn()
+    fleet.worker.waiting_queue.sync()
     full_node.ready = 1
-    fleet.beat()
+    fleet.tick()
     with fleet.worker.database.writing() as connection:
         connection.execute(text("ALTER TABLE tickets RENAME TO tickets_away"))
     assert fleet.visit().status_code == 302
@@ -395,7 +395,7 @@ def test_a_class_that_found_no_place_has_its_whole_share_once_there_is_room(node
         turned_away = [client.get("/", headers=PROGRAM, environ_base=environ).get_json() for _ in range(12)]
         assert {answer["status"] for answer in turned_away} == {"full"}
         node.ready, node.claimed = 9, 0
-        fleet.beat(2)
+        fleet.tick(2)
         assert [client.get("/", environ_base=environ).status_code for _ in range(4)] == [302, 302, 302, 429]
 
 
@@ -404,7 +404,7 @@ def test_of_many_at_once_over_two_workers_each_slot_goes_to_the_earliest(
 ) -> None:
     places = [come(fleet if number % 2 else other) for number in range(10)]
     full_node.ready = 4
-    fleet.beat()
+    fleet.tick()
     news(other)
 
     def try_in(number: int) -> int:
@@ -425,7 +425,7 @@ def test_who_waited_for_what_no_node_can_make_sense_of_is_told_so_and_holds_up_n
 ) -> None:
     odd, behind = come(fleet, "/lab/odd"), come(fleet)
     full_node.puzzled_by, full_node.ready = "odd", 1
-    fleet.beat()
+    fleet.tick()
     answer = ask(fleet, odd)
     assert (answer.status_code, answer.get_json()["status"]) == (400, "bad_request")
     assert ask(fleet, behind).status_code == 200
@@ -434,10 +434,10 @@ def test_who_waited_for_what_no_node_can_make_sense_of_is_told_so_and_holds_up_n
 def test_with_the_database_away_a_wish_without_sense_is_refused_too(fleet: SteppedWorker, full_node: FakeNode) -> None:
     place = come(fleet, "/lab/odd")
     full_node.puzzled_by, full_node.ready = "odd", 1
-    fleet.beat()
+    fleet.tick()
     with fleet.worker.database.writing() as connection:
         connection.execute(text("ALTER TABLE tickets RENAME TO tickets_away"))
-    fleet.worker.room.turn()
+    fleet.worker.waiting_queue.sync()
     assert ask(fleet, place).status_code == 400
 
 

@@ -9,7 +9,7 @@ from threading import Event, Lock
 import pytest
 
 from redirector.placing import batching as gathering
-from redirector.placing.batching import CALLS_AT_ONCE, Gathering
+from redirector.placing.batching import CALLS_AT_ONCE, Batcher
 from tests.support.waiting import wait_until
 from tmpnb_common.wire import TICKETS_AT_ONCE
 
@@ -50,13 +50,13 @@ class Scene:
 
     def __init__(self, crowd: ThreadPoolExecutor) -> None:
         self.deed = SlowDeed()
-        self.gathering = Gathering(self.deed.act)
+        self.gathering = Batcher(self.deed.act)
         self.crowd = crowd
-        self.first = [crowd.submit(self.gathering.bring, "k", f"first{number}") for number in range(CALLS_AT_ONCE)]
+        self.first = [crowd.submit(self.gathering.submit, "k", f"first{number}") for number in range(CALLS_AT_ONCE)]
         wait_until(lambda: len(self.deed.acts) == CALLS_AT_ONCE, 5)
 
     def come(self, *items: str) -> list[Future[str | None]]:
-        return [self.crowd.submit(self.gathering.bring, "k", item) for item in items]
+        return [self.crowd.submit(self.gathering.submit, "k", item) for item in items]
 
     def gather(self, *items: str) -> list[Future[str | None]]:
         futures = self.come(*items)
@@ -67,8 +67,8 @@ class Scene:
 def test_who_comes_alone_goes_alone_and_at_once() -> None:
     deed = SlowDeed()
     deed.goes_on.set()
-    gathered = Gathering(deed.act)
-    assert [gathered.bring("k", item) for item in "ab"] == ["k/a", "k/b"]
+    gathered = Batcher(deed.act)
+    assert [gathered.submit("k", item) for item in "ab"] == ["k/a", "k/b"]
     assert deed.acts == [["a"], ["b"]]
     assert gathered._lines == {}, "keys come from visitors"
 
@@ -94,7 +94,7 @@ def test_nobody_waits_long_for_acts_that_hang(crowd: ThreadPoolExecutor) -> None
 
 def test_different_things_are_not_shared(crowd: ThreadPoolExecutor) -> None:
     scene = Scene(crowd)
-    crowd.submit(scene.gathering.bring, "another", "b")
+    crowd.submit(scene.gathering.submit, "another", "b")
     wait_until(lambda: ["b"] in scene.deed.acts, 5)
     scene.deed.goes_on.set()
 
@@ -121,4 +121,4 @@ def test_an_act_that_ends_in_a_bug_leaves_nobody_waiting(crowd: ThreadPoolExecut
         assert error is None or str(error) == "a bug"
         assert error is not None or future.result() is None
     scene.deed.fails = False
-    assert scene.gathering.bring("k", "later") == "k/later"
+    assert scene.gathering.submit("k", "later") == "k/later"

@@ -23,7 +23,7 @@ def drained(fleet: SteppedWorker, name: str) -> bool:
 def test_the_drain_of_an_empty_node_ends_at_once(nodes: FakeNodes, fleet: SteppedWorker) -> None:
     fleet.add(nodes.add("n1"))
     drain(fleet, "n1")
-    fleet.beat()
+    fleet.tick()
     assert drained(fleet, "n1")
 
 
@@ -43,13 +43,13 @@ def test_a_node_that_dies_while_draining_drains_on_when_it_is_back(nodes: FakeNo
     fleet.add(node)
     drain(fleet, "n1")
     nodes.die(node)
-    fleet.beat(3)
+    fleet.tick(3)
     assert fleet.seen(node).health is Health.DOWN
     assert fleet.row(node).intent == "draining"
     node.fleet_state, node.generation = "active", 0  # even if it forgot
     node.restart()
     nodes.start(node)
-    fleet.beat(3)
+    fleet.tick(3)
     assert node.fleet_state == "draining"
     assert not drained(fleet, "n1"), "its session is still there"
 
@@ -60,7 +60,7 @@ def test_a_redirector_that_starts_again_goes_on_draining(nodes: FakeNodes, fleet
     drain(fleet, "n1")
     fleet.worker.stop()
     with stepped_worker(fleet.settings.state) as successor:
-        successor.beat()
+        successor.tick()
         assert successor.visit().status_code == 503
         assert successor.row(node).intent == "draining"
     assert node.spawns() == []

@@ -63,8 +63,8 @@ def test_a_dead_node_costs_no_visitor_and_is_out_of_use_at_once(nodes: FakeNodes
     nodes.die(dead)
     assert placed(fleet.worker.placer.place()).tries == 2
     assert [placed(fleet.worker.placer.place()).tries for _ in range(2)] == [1, 1]
-    fleet.worker.keeper.turn()
-    fleet.beat()
+    fleet.worker.sync_loop.tick()
+    fleet.tick()
     assert fleet.seen(dead).health is Health.SUSPECT
 
 
@@ -79,7 +79,7 @@ def test_while_another_node_has_room_nobody_waits_for_one_that_is_late(
     assert (result.node, result.tries) == ("n1", 2)
     assert len(hung.spawns()) == 1, "nor for another answer of it"
     assert placed(fleet.worker.placer.place()).tries == 1, "the next visitor is not sent there first"
-    fleet.beat()
+    fleet.tick()
     assert "a claim failed: no answer" in fleet.seen(hung).reason, "and everybody hears of it"
 
 
@@ -108,8 +108,8 @@ def test_where_all_nodes_are_slow_everybody_gets_a_sandbox_and_no_more_than_one(
 
 def _settled(fleet: SteppedWorker) -> int:
     """How many sandboxes visitors hold once the nodes have heard what was given up."""
-    fleet.worker.abandonment.turn()
-    fleet.beat()
+    fleet.worker.abandonment.tick()
+    fleet.tick()
     return sum(seen.stats.claimed for seen in fleet.board.seen.values() if seen.stats is not None)
 
 
@@ -122,7 +122,7 @@ def test_what_a_late_node_hands_out_to_nobody_is_taken_back(nodes: FakeNodes, fl
     claim = late.spawns()[0]
     if order == "carried out before":
         assert late.claim(claim)[0] == 200
-    fleet.worker.abandonment.turn()
+    fleet.worker.abandonment.tick()
     if order == "carried out after":
         assert late.claim(claim)[0] == 409
     assert (late.ready, late.claimed) == (9, 0)
@@ -135,13 +135,13 @@ def test_what_a_node_was_not_told_since_it_was_away_it_is_told_again(nodes: Fake
     assert placed(fleet.worker.placer.place()).node == "n1"
     claim = late.spawns()[0]
     nodes.die(late)
-    fleet.worker.abandonment.turn()
+    fleet.worker.abandonment.tick()
     late.claim_mood = late.mood = "well"
     nodes.start(late)
     assert late.claim(claim)[0] == 200
 
     def is_told() -> bool:
-        fleet.worker.abandonment.turn()
+        fleet.worker.abandonment.tick()
         return late.claimed == 0
 
     wait_until(is_told, 10, "the news")
@@ -152,7 +152,7 @@ def test_an_original_tmpnb_is_told_nothing_that_it_does_not_know(nodes: FakeNode
     fleet.add(old, nodes.add("n1", ready=2))
     old.claim_mood = "hanging"
     assert placed(fleet.worker.placer.place()).node == "n1"
-    fleet.worker.abandonment.turn()
+    fleet.worker.abandonment.tick()
     assert {asked.path for asked in old.asked} <= {"/stats", "/api/stats", "/api/spawn"}
     assert len(old.spawns()) == 1, "it would hand out another one"
 
@@ -166,17 +166,17 @@ def test_an_odd_answer_to_a_claim_leads_to_the_next_node(nodes: FakeNodes, fleet
 
 
 def test_a_suspect_is_used_when_nothing_else_is_free_and_proves_itself(nodes: FakeNodes, fleet: SteppedWorker) -> None:
-    doubted = nodes.add("doubted", ready=2)
-    fleet.add(doubted, nodes.add("n1", ready=1))
-    doubted.mood = "failing"
-    fleet.beat()
-    assert fleet.seen(doubted).health is Health.SUSPECT
-    doubted.mood = "well"
+    suspect = nodes.add("doubted", ready=2)
+    fleet.add(suspect, nodes.add("n1", ready=1))
+    suspect.mood = "failing"
+    fleet.tick()
+    assert fleet.seen(suspect).health is Health.SUSPECT
+    suspect.mood = "well"
     assert placed(fleet.worker.placer.place()).node == "n1"
     assert placed(fleet.worker.placer.place()).node == "doubted"
-    fleet.worker.keeper.turn()
-    fleet.beat()
-    assert fleet.seen(doubted).health is Health.UP
+    fleet.worker.sync_loop.tick()
+    fleet.tick()
+    assert fleet.seen(suspect).health is Health.UP
 
 
 def test_a_draining_node_is_not_asked(nodes: FakeNodes, fleet: SteppedWorker) -> None:
@@ -218,12 +218,12 @@ def test_full_starting_and_trouble_are_told_apart(nodes: FakeNodes, fleet: Stepp
     assert isinstance(full, NotPlaced)
     assert (full.status, full.reasons) == ("full", {"n1": "none is ready"})
     node.starting = 1
-    fleet.beat()
+    fleet.tick()
     starting = fleet.worker.placer.place()
     assert isinstance(starting, NotPlaced)
     assert starting.status == "starting"
     nodes.die(node)
-    fleet.beat(3)
+    fleet.tick(3)
     trouble = fleet.worker.placer.place()
     assert isinstance(trouble, NotPlaced)
     assert trouble.status == "trouble"
@@ -261,8 +261,8 @@ def test_a_node_that_owes_answers_is_passed_by_before_its_time_out(nodes: FakeNo
     hung.claim_mood = "hanging"
     with ThreadPoolExecutor(1) as first:
         stuck = first.submit(fleet.worker.placer.place)
-        tally = fleet.worker.view.pool().tally
-        wait_until(lambda: "hung" in tally.overdue(time.time()), 5)
+        free_slots = fleet.worker.fleet_state.pool().free_slots
+        wait_until(lambda: "hung" in free_slots.overdue(time.time()), 5)
         assert placed(fleet.worker.placer.place()).tries == 1
         assert placed(stuck.result()).node == "n1"
 
@@ -283,8 +283,8 @@ def test_a_node_that_no_longer_takes_its_token_is_a_suspect(nodes: FakeNodes, fl
     fleet.add(node, nodes.add("n2", ready=1))
     node.token = "rotated-without-telling"
     assert placed(fleet.worker.placer.place()).node == "n2"
-    fleet.worker.keeper.turn()
-    fleet.beat()
+    fleet.worker.sync_loop.tick()
+    fleet.tick()
     assert "does not accept the fleet's token" in fleet.seen(node).reason
 
 
@@ -292,7 +292,7 @@ def test_placements_and_refusals_are_counted(nodes: FakeNodes, fleet: SteppedWor
     fleet.add(nodes.add("n1", ready=1))
     fleet.worker.placer.place()
     fleet.worker.placer.place()
-    fleet.worker.keeper.turn()
+    fleet.worker.sync_loop.tick()
     counted = fleet.admin("GET", "/api/fleet").get_json()["visitors"]
     assert counted.items() >= {"placed": 1, "refused_full": 1, "tries": 2}.items()
     assert sum(count for name, count in counted.items() if name.startswith("place_le_")) == 1, "it is timed, too"
@@ -303,8 +303,8 @@ def test_with_the_database_away_visitors_are_placed_by_what_is_known(nodes: Fake
     fleet.settings.state.joinpath("fleet.db").unlink()
     fleet.worker.database.close()
     fleet.settings.state.joinpath("fleet.db").mkdir()
-    fleet.worker.keeper.turn()
-    assert fleet.worker.keeper.database_away
+    fleet.worker.sync_loop.tick()
+    assert fleet.worker.sync_loop.database_away
     assert placed(fleet.worker.placer.place()).node == "n1"
 
 
@@ -314,11 +314,11 @@ def test_a_wish_that_a_node_can_make_no_sense_of_is_no_fault_of_the_node(
     node = nodes.add("n1", ready=2, puzzled_by="odd")
     fleet.add(node)
     assert fleet.worker.placer.place("/lab/odd") == NotPlaced("bad_request", {"n1": "such a path makes no sense"}, 1)
-    fleet.worker.keeper.turn()
-    fleet.beat()
+    fleet.worker.sync_loop.tick()
+    fleet.tick()
     assert fleet.seen(node).health is Health.UP
-    assert fleet.worker.view.pool().ranking.first == ("n1",)
-    assert fleet.worker.view.pool().tally.free["n1"] == 2, "it said nothing about its slots"
+    assert fleet.worker.fleet_state.pool().ranking.first == ("n1",)
+    assert fleet.worker.fleet_state.pool().free_slots.free["n1"] == 2, "it said nothing about its slots"
 
 
 def test_one_node_that_can_make_no_sense_of_a_wish_is_not_believed_alone(

@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from redirector.model.nodes import Failure, Health, Trouble
+from redirector.model.nodes import Failure, FailureKind, Health
 from redirector.placing.witness import Witness
 from tests.support.fleet_node import FakeNode
 from tests.support.fleet_nodes import FakeNodes
@@ -20,7 +20,7 @@ def node(nodes: FakeNodes, fleet: SteppedWorker, monkeypatch: pytest.MonkeyPatch
     node, other = nodes.add("n1", ready=5), nodes.add("n2", ready=0)
     fleet.add(node, other)
     stats = fleet.worker.client.stats
-    away = Failure(Trouble.SILENT, "no answer within 0.6 s")
+    away = Failure(FailureKind.TIMEOUT, "no answer within 0.6 s")
     monkeypatch.setattr(fleet.worker.client, "stats", lambda url: away if url == node.url else stats(url))
     return node
 
@@ -34,29 +34,31 @@ def elsewhere(fleet: SteppedWorker) -> Iterator[SteppedWorker]:
 
 def look(worker: SteppedWorker, host: str) -> None:
     """Let a worker of that host see what it can reach, and tell."""
-    worker.worker.keeper.turn()
+    worker.worker.sync_loop.tick()
     parts = worker.worker
-    witness = Witness(host=host, view=parts.view, reports=parts.reports, stats=parts.client.stats, rng=Random(1))
+    witness = Witness(
+        host=host, fleet_state=parts.fleet_state, outbox=parts.outbox, stats=parts.client.stats, rng=Random(1)
+    )
     witness.look(worker.executor)
-    worker.worker.keeper.turn()
+    worker.worker.sync_loop.tick()
 
 
 def test_a_node_that_another_host_reaches_does_not_go_down(
     fleet: SteppedWorker, elsewhere: SteppedWorker, node: FakeNode
 ) -> None:
     for _ in range(6):
-        fleet.beat()
+        fleet.tick()
         look(elsewhere, "another-host")
-    fleet.beat()
+    fleet.tick()
     assert fleet.seen(node).health is Health.SUSPECT
-    elsewhere.worker.keeper.turn()
+    elsewhere.worker.sync_loop.tick()
     assert elsewhere.visit("/lab").headers["Location"].startswith(node.url)
 
 
 def test_a_node_that_is_down_is_in_use_again_once_another_host_reaches_it(
     fleet: SteppedWorker, elsewhere: SteppedWorker, node: FakeNode
 ) -> None:
-    fleet.beat(4)
+    fleet.tick(4)
     assert fleet.seen(node).health is Health.DOWN
     look(elsewhere, "another-host")
     fleet.worker.poller.listen(fleet.executor)
@@ -69,7 +71,7 @@ def test_the_polling_hosts_other_workers_are_no_second_opinion(
 ) -> None:
     own_host = fleet.board.holder.partition(":")[0]
     for _ in range(4):
-        fleet.beat()
+        fleet.tick()
         look(elsewhere, own_host)
     assert fleet.seen(node).health is Health.DOWN
 
@@ -79,7 +81,7 @@ def test_a_node_that_no_host_reaches_goes_down(
 ) -> None:
     nodes.die(node)
     for _ in range(4):
-        fleet.beat()
+        fleet.tick()
         look(elsewhere, "another-host")
     assert fleet.seen(node).health is Health.DOWN
 
@@ -89,6 +91,6 @@ def test_another_machine_at_the_address_is_no_proof(
 ) -> None:
     node.node_id = "another"
     for _ in range(4):
-        fleet.beat()
+        fleet.tick()
         look(elsewhere, "another-host")
     assert fleet.seen(node).health is Health.DOWN

@@ -19,7 +19,7 @@ def test_an_original_node_lives_its_whole_life_in_the_fleet(nodes: FakeNodes, fl
     """Four keys behind a redirect, `{"url"}` from a spawn without a ticket, and no control calls at all."""
     old = nodes.add("old", protocol=0, ready=3)
     assert fleet.admin("POST", "/api/nodes", json={"url": old.url, "name": "old"}).status_code == 201
-    fleet.beat()
+    fleet.tick()
     assert fleet.seen(old).health is Health.UP
     assert fleet.visit("/notebooks/a.ipynb?x=1").headers["Location"].startswith(f"{old.url}/user/")
     assert all(asked.body in (None, {}) for asked in old.spawns()), "it knows no tickets"
@@ -34,7 +34,7 @@ def test_a_script_for_tmpnb_redirector_adds_and_removes_hosts(nodes: FakeNodes, 
     old = nodes.add("old", protocol=0, ready=2)
     for _ in range(2):
         assert fleet.admin("POST", "/hosts", data=json.dumps({"host": old.url})).status_code == 200
-    fleet.beat()
+    fleet.tick()
     assert list(fleet.visit("/stats").get_json()["hosts"]) == [old.url]
     assert fleet.admin("DELETE", "/hosts", data=json.dumps({"host": old.url})).status_code == 200
     assert fleet.visit("/stats").get_json()["hosts"] == {}
@@ -44,7 +44,7 @@ def test_a_status_page_for_tmpnb_redirector_reads_our_stats(nodes: FakeNodes, fl
     up, down = nodes.add("up", ready=3), nodes.add("down")
     fleet.add(up, down)
     nodes.die(down)
-    fleet.beat(3)
+    fleet.tick(3)
     answer = fleet.visit("/stats")
     assert answer.headers["Access-Control-Allow-Origin"] == "*"
     stats = answer.get_json()

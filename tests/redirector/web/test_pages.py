@@ -104,7 +104,7 @@ def test_a_person_who_looks_like_a_bot_waits_as_others_do(nodes: FakeNodes, flee
     room = fleet.web.post("/lab", data={"person": "1"}, headers=looks_so)
     [following] = re.findall(r'"(/wait/[^"]+)"', room.text)[:1]
     node.ready, node.claimed = 5, 4
-    fleet.beat(3)
+    fleet.tick(3)
     assert fleet.visit(following, headers=looks_so).status_code == 302
 
 

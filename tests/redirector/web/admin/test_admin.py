@@ -86,7 +86,7 @@ def test_a_node_is_added_shown_drained_resumed_and_removed(nodes: FakeNodes, fle
     assert added.get_json()["health"] == "joining"
     assert add(fleet, node).status_code == 200
     assert add(fleet, nodes.add("n2")).status_code == 201
-    fleet.beat()
+    fleet.tick()
 
     shown = fleet.admin("GET", "/api/nodes/n1").get_json()
     assert (shown["health"], shown["reason"], shown["eligible"], shown["available"]) == ("up", "", True, 3)
@@ -97,7 +97,7 @@ def test_a_node_is_added_shown_drained_resumed_and_removed(nodes: FakeNodes, fle
     assert drained["node"]["intent"] == "draining"
     assert drained["node"]["reason"] == "draining: disk"
     assert fleet.admin("POST", "/api/nodes/n1/drain").get_json()["changed"] is False
-    fleet.beat()
+    fleet.tick()
     shown = fleet.admin("GET", "/api/nodes/n1").get_json()
     assert (shown["pending"], shown["drained"], shown["available"]) == (False, True, 0)
 
@@ -193,7 +193,7 @@ def test_events_are_asked_for_with_numbers(fleet: SteppedWorker, query: str) -> 
 def test_the_fleet_adds_up(nodes: FakeNodes, fleet: SteppedWorker) -> None:
     fleet.add(nodes.add("n1", ready=3), nodes.add("n2", ready=2), nodes.add("n3", ready=5))
     fleet.admin("POST", "/api/nodes/n3/drain")
-    fleet.beat()
+    fleet.tick()
     shown = fleet.admin("GET", "/api/fleet").get_json()
     assert (shown["available"], shown["capacity"]) == (5, 15)
     assert shown["nodes"] == {"up": 2, "draining": 1}
@@ -224,7 +224,7 @@ def test_the_calls_of_tmpnb_redirector_still_work(nodes: FakeNodes, fleet: Stepp
     old = nodes.add("old", protocol=0)
     for _ in range(2):
         assert fleet.admin("POST", "/hosts", json={"host": old.url}).status_code == 200
-    fleet.beat()
+    fleet.tick()
     assert list(fleet.visit("/stats").get_json()["hosts"]) == [old.url]
     assert is_error(fleet.admin("POST", "/hosts", json={"host": "ftp://x"}), 400, "bad_request")
     assert is_error(fleet.admin("POST", "/hosts"), 400, "bad_request")

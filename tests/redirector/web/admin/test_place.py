@@ -16,7 +16,7 @@ def test_every_node_has_a_reason_and_nothing_is_taken(fleet: SteppedWorker, node
     best, some, busy, away = (nodes.add(f"n{number}", ready=ready) for number, ready in enumerate((5, 2, 0, 5)))
     fleet.add(best, some, busy, away)
     fleet.admin("POST", "/api/nodes/n3/drain", json={"reason": "kernel"})
-    fleet.beat()
+    fleet.tick()
     found = place(fleet)
     reasons = {node["name"]: node["reason"] for node in found["nodes"]}
     assert (found["next"], found["verdict"]) == ("n0", "placed")

@@ -161,7 +161,7 @@ def test_the_page_has_the_same_guards_as_the_command_line(two: SteppedWorker) ->
 
 def test_of_two_operators_the_one_who_saw_an_old_card_is_told(two: SteppedWorker) -> None:
     csrf = log_in(two)
-    two.beat()
+    two.tick()
     (card, *_) = two.web.get("/dashboard/fleet.json").get_json()["nodes"]
     assert two.admin("POST", "/api/nodes/n1/drain").status_code == 200
     status, refusal = act(two, csrf, "n1/resume", version=str(card["version"]))
@@ -182,7 +182,7 @@ def test_a_card_shows_every_slot_by_its_use(fleet: SteppedWorker, nodes: FakeNod
     first = fleet.web.get("/dashboard/fleet.json").get_json()["nodes"][0]
     assert first["slots"] == {"claimed": 2, "ready": 3, "starting": 1, "ending": 0, "draining": 0, "free": 3}
     act(fleet, csrf, "n1/drain")
-    fleet.beat()
+    fleet.tick()
     draining = fleet.web.get("/dashboard/fleet.json").get_json()["nodes"][0]
     assert draining["slots"] == {"claimed": 2, "ready": 0, "starting": 1, "ending": 0, "draining": 6, "free": 0}
     assert draining["state"] == "draining"
@@ -193,7 +193,7 @@ def test_the_slots_of_a_node_that_is_down_are_unknown(fleet: SteppedWorker, node
     fleet.add(n1, nodes.add("n2"))
     log_in(fleet)
     nodes.die(n1)
-    fleet.beat(4)
+    fleet.tick(4)
     card = fleet.web.get("/dashboard/fleet.json").get_json()["nodes"][0]
     assert card["state"] == "down"
     assert card["slots"] == {"unknown": 5}
@@ -203,7 +203,7 @@ def test_the_charts_show_who_came_who_was_placed_and_who_was_turned_away(two: St
     log_in(two)
     for _ in range(3):
         two.worker.placer.place()
-    two.worker.keeper.turn()
+    two.worker.sync_loop.tick()
     charts = two.web.get("/dashboard/fleet.json").get_json()["charts"]
     assert {name: (len(values), sum(values)) for name, values in charts.items()} == {
         "came": (60, 3),
@@ -225,9 +225,9 @@ def test_with_the_database_away_the_page_shows_what_this_worker_knows(two: Stepp
         file.rename(file.with_suffix(".away" + file.suffix))
     two.settings.state.joinpath("fleet.db").mkdir()
     two.worker.database.close()
-    picture = two.web.get("/dashboard/fleet.json").get_json()
-    assert [card["name"] for card in picture["nodes"]] == ["n1", "n2"]
-    assert "database" in picture["fleet"]["alarms"][0]
+    snapshot = two.web.get("/dashboard/fleet.json").get_json()
+    assert [card["name"] for card in snapshot["nodes"]] == ["n1", "n2"]
+    assert "database" in snapshot["fleet"]["alarms"][0]
 
 
 def test_without_an_admin_token_there_is_no_dashboard(tmp_path: Path) -> None:

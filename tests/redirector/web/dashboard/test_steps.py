@@ -28,7 +28,7 @@ def steps(fleet: SteppedWorker, csrf: str, path: str, **body: object) -> list[st
         tested = bool(answer["tested"])
         if answer["done"]:
             return said
-        fleet.beat()
+        fleet.tick()
     raise AssertionError(said)
 
 
@@ -51,7 +51,7 @@ def test_a_new_node_that_fails_its_selftest_leaves_the_old_one_as_it_was(
     new, csrf = nodes.add("n3", image="bad", bad_images={"bad"}), log_in(fleet)
     assert len(two) == 2
     act(fleet, csrf, "n1/rotate", url=new.url, token=new.token)
-    fleet.beat()
+    fleet.tick()
     status, refusal = act(fleet, csrf, "n1/rotate", url=new.url)
     assert (status, refusal["status"]) == (502, "node_failed")
     assert "n1 is as it was" in str(refusal["message"])
@@ -67,7 +67,7 @@ def test_a_rotation_waits_for_sessions_and_never_ends_them(
     for _ in range(6):
         _, answer = act(fleet, csrf, "n1/rotate", url=new.url, token=new.token, tested=tested)
         tested = bool(answer.get("tested"))
-        fleet.beat()
+        fleet.tick()
     assert answer["message"] == "waiting until the sessions of n1 have ended: 1 left"
     assert "n1" in fleet.worker.registry.all()
 

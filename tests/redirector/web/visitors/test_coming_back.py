@@ -82,7 +82,7 @@ def test_when_its_node_does_not_answer_they_get_a_new_one_elsewhere(
 def test_a_draining_node_keeps_those_who_are_at_home_there(fleet: SteppedWorker, node: FakeNode) -> None:
     first = location(fleet.web)
     fleet.admin("POST", f"/api/nodes/{node.name}/drain", json={"force": True})
-    fleet.beat()
+    fleet.tick()
     assert location(fleet.web).startswith(first.removesuffix("/lab"))
 
 
@@ -148,12 +148,12 @@ def test_in_a_frame_on_another_site_it_is_partitioned(fleet: SteppedWorker) -> N
 
 def test_what_follows_in_the_frame_is_partitioned_too(fleet: SteppedWorker, node: FakeNode) -> None:
     node.ready = 0
-    fleet.beat()
+    fleet.tick()
     client = fleet.worker.app.test_client()
     framed = PROGRAM | {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Dest": "iframe"}
     waits = client.get("/", base_url="https://try.example.org", headers=framed).get_json()
     node.ready = 1
-    fleet.beat()
+    fleet.tick()
     # The waiting room's script asks, from a page of our own as far as browsers tell.
     asks = PROGRAM | {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Dest": "empty"}
     answer = client.get(waits["next"], base_url="https://try.example.org", headers=asks)
@@ -166,21 +166,21 @@ def test_the_key_can_be_changed_without_forgetting_anybody(fleet: SteppedWorker)
     location(fleet.web)
     cookie = fleet.web.get_cookie("tmpnb")
     assert cookie is not None
-    assert fleet.worker.room.signing_keys[0] not in cookie.value
+    assert fleet.worker.waiting_queue.signing_keys[0] not in cookie.value
 
 
 def test_a_reload_keeps_the_place_and_a_second_tab_is_no_second_one(fleet: SteppedWorker, node: FakeNode) -> None:
     node.ready = 0
-    fleet.beat()
+    fleet.tick()
     first = fleet.web.get("/lab/tree/a.ipynb", headers=PROGRAM).get_json()
     assert not first["keeps"], "nobody knows yet whether the cookie is accepted"
     second_tab = fleet.web.get("/lab/tree/b.ipynb", headers=PROGRAM).get_json()
     assert (second_tab["ticket"], second_tab["position"]) == (first["ticket"], 1)
     assert second_tab["keeps"]
-    fleet.beat()
-    assert fleet.worker.room.queue.waiting("default") == 1
+    fleet.tick()
+    assert fleet.worker.waiting_queue.queue.waiting("default") == 1
     node.ready = 1
-    fleet.beat()
+    fleet.tick()
     a = fleet.web.get(first["next"], headers=PROGRAM).get_json()["url"]
     b = fleet.web.get(second_tab["next"], headers=PROGRAM).get_json()["url"]
     assert a.endswith("/lab/tree/a.ipynb")
@@ -191,7 +191,7 @@ def test_a_reload_keeps_the_place_and_a_second_tab_is_no_second_one(fleet: Stepp
 
 def test_without_cookies_the_address_keeps_the_place(fleet: SteppedWorker, node: FakeNode) -> None:
     node.ready = 0
-    fleet.beat()
+    fleet.tick()
     client = fleet.worker.app.test_client(use_cookies=False)
     first = client.get("/", headers=PROGRAM).get_json()
     again = client.get(first["next"], headers=PROGRAM).get_json()
@@ -200,19 +200,19 @@ def test_without_cookies_the_address_keeps_the_place(fleet: SteppedWorker, node:
     assert page.status_code == 200
     assert first["ticket"] in page.text
     node.ready = 1
-    fleet.beat()
+    fleet.tick()
     assert location(client, first["next"]).startswith(node.url)
 
 
 def test_a_ticket_that_nobody_knows_any_more_is_followed_by_a_new_one(fleet: SteppedWorker, node: FakeNode) -> None:
     node.ready = 0
-    fleet.beat()
+    fleet.tick()
     client = fleet.worker.app.test_client(use_cookies=False)
     answer = client.get(f"/wait/{'x' * 32}/lab/tree/a.ipynb?b=1", headers=PROGRAM).get_json()
     assert answer["ticket"] != "x" * 32
     assert answer["next"] == f"/wait/{answer['ticket']}/lab/tree/a.ipynb?b=1"
     node.ready = 2
-    fleet.beat()
+    fleet.tick()
     assert client.get(f"/wait/{'y' * 32}/", headers=PERSON).status_code == 302
 
 

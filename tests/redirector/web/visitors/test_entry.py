@@ -92,7 +92,7 @@ def test_while_something_starts_a_page_goes_on_by_itself(nodes: FakeNodes, fleet
     assert answer.headers["Cache-Control"] == "no-store"
     assert "on its way" in answer.text
     node.ready, node.starting = 1, 0
-    fleet.beat()
+    fleet.tick()
     assert fleet.visit(headers=BROWSER).status_code == 302
 
 
@@ -148,7 +148,7 @@ def test_a_visitor_whose_wish_makes_no_sense_is_told_so_and_takes_nothing(
     program = fleet.web.post("/api/spawn", json={"path": "/lab/odd", "wait": True})
     assert (program.status_code, program.get_json()["status"]) == (400, "bad_request")
     assert node.claimed == 0
-    fleet.beat()
+    fleet.tick()
     assert fleet.seen(node).reason == ""
     assert fleet.visit("/lab").status_code == 302
 
@@ -213,6 +213,6 @@ def test_a_place_that_only_a_former_sandbox_had_is_waited_for_as_well(nodes: Fak
     fleet.add(node)
     room = fleet.visit("/user/abc/odd/app?x=1", headers={"Accept": "application/json"}).get_json()
     node.ready, node.claimed = 5, 0
-    fleet.beat(2)
+    fleet.tick(2)
     answer = fleet.visit(room["next"], headers={"Accept": "application/json"})
     assert answer.get_json()["url"].endswith("/odd/app?x=1")

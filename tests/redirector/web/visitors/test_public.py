@@ -15,7 +15,7 @@ def test_stats_add_up_and_name_every_host(nodes: FakeNodes, fleet: SteppedWorker
     n1, dead = nodes.add("n1", ready=3), nodes.add("dead")
     fleet.add(n1, dead)
     nodes.die(dead)
-    fleet.beat(3)
+    fleet.tick(3)
     answer = fleet.visit(path)
     numbers = answer.get_json()
     assert (numbers["available"], numbers["capacity"]) == (3, 5)
@@ -69,7 +69,7 @@ def test_a_program_that_gets_none_is_told_why_and_when_to_ask_again(
     fleet.add(node)
     for name, value in fields.items():
         setattr(node, name, value)
-    fleet.beat(1 if code == 429 else 3)
+    fleet.tick(1 if code == 429 else 3)
     answer = fleet.web.post("/api/spawn")
     assert (answer.status_code, answer.get_json()["status"]) == (code, status)
     assert int(answer.headers["Retry-After"]) > 0
@@ -136,7 +136,7 @@ def test_every_site_may_read_stats(fleet: SteppedWorker) -> None:
 
 def test_health_is_good_once_the_registry_was_read(fleet: SteppedWorker) -> None:
     assert fleet.visit("/healthz").get_json() == {"status": "ok"}
-    fleet.worker.view.known = False
+    fleet.worker.fleet_state.known = False
     answer = fleet.visit("/healthz")
     assert (answer.status_code, answer.get_json()["status"]) == (503, "unhealthy")
 

@@ -24,7 +24,7 @@ def full_node(nodes: FakeNodes, fleet: SteppedWorker) -> FakeNode:
 @pytest.mark.usefixtures("full_node")
 def test_the_page_says_where_one_stands_and_that_the_wait_is_unknown(fleet: SteppedWorker) -> None:
     fleet.worker.app.test_client(use_cookies=False).get("/", headers=PERSON)
-    fleet.beat()
+    fleet.tick()
     page = fleet.visit(headers=BROWSER)
     assert page.status_code == 200
     assert page.headers["Cache-Control"] == "no-store"
@@ -37,10 +37,10 @@ def test_the_expected_wait_is_told_once_enough_have_been_let_in(fleet: SteppedWo
     client = fleet.worker.app.test_client(use_cookies=False)
     places = [client.get("/", headers={"Accept": "application/json"}).get_json() for _ in range(4)]
     full_node.ready = 3
-    fleet.beat()
+    fleet.tick()
     for place in places[:3]:
         assert client.get(place["next"], headers={"Accept": "application/json"}).status_code == 200
-    fleet.beat()
+    fleet.tick()
     page = client.get(places[3]["next"], headers=BROWSER)
     assert shown(page.text, "soon")
     assert not shown(page.text, "unknown")
@@ -97,7 +97,7 @@ def test_the_api_gives_a_ticket_and_tells_how_it_stands(fleet: SteppedWorker) ->
 def test_with_its_ticket_a_program_gets_its_sandbox(fleet: SteppedWorker, full_node: FakeNode) -> None:
     ticket = fleet.web.post("/api/spawn", json={"wait": True}).get_json()["ticket"]
     full_node.ready = 1
-    fleet.beat()
+    fleet.tick()
     answer = fleet.web.post("/api/spawn", json={"ticket": ticket, "path": "/tree?x=1"})
     assert answer.status_code == 200
     assert answer.get_json()["url"].startswith(f"{full_node.url}/user/")
@@ -118,8 +118,8 @@ def test_looking_at_a_place_in_the_queue_takes_none(fleet: SteppedWorker) -> Non
     assert fleet.web.head(place).status_code == 200
     assert fleet.visit(place, headers={"User-Agent": "Slackbot-LinkExpanding 1.0"}).status_code == 200
     assert fleet.visit(place, headers={"Sec-Purpose": "prefetch"}).status_code == 503
-    fleet.beat()
-    assert fleet.worker.room.queue.waiting("default") == 0
+    fleet.tick()
+    assert fleet.worker.waiting_queue.queue.waiting("default") == 0
 
 
 def test_under_a_prefix_every_address_has_it(nodes: FakeNodes, fleet: SteppedWorker) -> None:

@@ -12,18 +12,18 @@ from redirector.store.tickets import Tickets
 
 log = logging.getLogger("memory")
 
-TURN_SECONDS = 0.5
-TURNS_A_SWEEP = 20
+TICK_SECONDS = 0.5
+TICKS_A_SWEEP = 20
 
 
-class Room:
+class WaitingQueue:
     """Everyone who waits costs the database their part of two queries a second, however often their pages ask."""
 
     def __init__(self, tickets: Tickets) -> None:
         self._tickets = tickets
         self._lock = Lock()
         self._asked: dict[str, float] = {}
-        self._turns = 0
+        self._ticks = 0
         self.queue = Queue()
         self.away = True
         """Whether the database cannot be used, so that there is no order to be kept."""
@@ -32,10 +32,10 @@ class Room:
 
     def run(self, stop: Flag) -> None:
         """Turn until stopped."""
-        while not stop.wait(TURN_SECONDS):
-            self.turn()
+        while not stop.wait(TICK_SECONDS):
+            self.sync()
 
-    def turn(self) -> None:
+    def sync(self) -> None:
         """Write who has asked, then read how everyone stands."""
         with self._lock:
             asked, self._asked = self._asked, {}
@@ -44,11 +44,11 @@ class Room:
                 self._tickets.saw(asked)
             self.queue = self._tickets.queue()
             self.signing_keys = self.signing_keys or (self._tickets.signing_key(),)
-            if self._turns % TURNS_A_SWEEP == 0:
+            if self._ticks % TICKS_A_SWEEP == 0:
                 self._tickets.sweep()
-            self._turns += 1
+            self._ticks += 1
         except DatabaseAwayError:
-            # The keeper says so. Nobody's place can be known now: whoever asks may try their luck.
+            # The sync loop says so. Nobody's place can be known now: whoever asks may try their luck.
             self.away, self.queue = True, Queue()
             return
         self.away = False

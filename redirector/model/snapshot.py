@@ -14,7 +14,7 @@ MINUTES = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class FleetSnapshot:
     """Everything of one moment. With the database away the numbers that only it has are missing, and it says why."""
 
     at: float

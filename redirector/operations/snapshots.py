@@ -7,8 +7,8 @@ from dataclasses import replace
 from threading import Lock
 
 from redirector.errors import DatabaseAwayError
-from redirector.memory.view import View
-from redirector.model.picture import MINUTES, Picture
+from redirector.memory.fleet_state import FleetState
+from redirector.model.snapshot import MINUTES, FleetSnapshot
 from redirector.operations.live_stats import LiveStats
 from redirector.store.boards import Boards
 from redirector.store.journal import Journal
@@ -17,7 +17,7 @@ from redirector.store.rolls import Rolls
 from redirector.store.tickets import Tickets
 
 
-class Overview:
+class SnapshotReader:
     """Takes pictures. Safe to use from several threads."""
 
     def __init__(
@@ -28,7 +28,7 @@ class Overview:
         journal: Journal,
         tickets: Tickets,
         rolls: Rolls,
-        view: View,
+        fleet_state: FleetState,
         live: LiveStats,
         clock: Callable[[], float],
     ) -> None:
@@ -37,16 +37,16 @@ class Overview:
         self._journal = journal
         self._tickets = tickets
         self._rolls = rolls
-        self._view = view
+        self._fleet_state = fleet_state
         self._live = live
         self._clock = clock
         self._lock = Lock()
-        self._last: Picture | None = None
+        self._last: FleetSnapshot | None = None
 
-    def picture(self) -> Picture:
+    def read(self) -> FleetSnapshot:
         """As the database has it now; without a database, what this worker knows."""
         try:
-            picture = Picture(
+            snapshot = FleetSnapshot(
                 self._clock(),
                 self._registry.all(),
                 self._boards.latest(),
@@ -56,19 +56,21 @@ class Overview:
                 self._rolls.wanted(),
             )
         except DatabaseAwayError as error:
-            picture = Picture(self._clock(), self._view.nodes, self._view.board, database_problem=str(error))
-        self._last = picture
-        return picture
+            snapshot = FleetSnapshot(
+                self._clock(), self._fleet_state.nodes, self._fleet_state.board, database_problem=str(error)
+            )
+        self._last = snapshot
+        return snapshot
 
-    def live(self) -> Picture:
+    def live(self) -> FleetSnapshot:
         """The same with the nodes' own numbers of this moment, for whoever acts on them."""
-        picture = self.picture()
-        return replace(picture, board=self._live.all(picture.nodes, picture.board), at=self._clock())
+        snapshot = self.read()
+        return replace(snapshot, board=self._live.all(snapshot.nodes, snapshot.board), at=self._clock())
 
-    def recent(self, seconds: float) -> Picture:
+    def recent(self, seconds: float) -> FleetSnapshot:
         """One that is not older than that: what anyone may ask for must not cost the database anything each time."""
         with self._lock:
             last = self._last
             if last is not None and 0 <= self._clock() - last.at < seconds:
                 return last
-            return self.picture()
+            return self.read()

@@ -6,32 +6,32 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from threading import Lock
 
-from redirector.memory.free_slots import Tally
+from redirector.memory.free_slots import FreeSlots
 from redirector.model.board import Board
 from redirector.model.nodes import Health, Node
 from redirector.model.placement import Ranking, ranking_of
 from tmpnb_common.wire import DEFAULT_POOL
 
-DOUBTED_POLLS = 2
+SUSPECT_POLLS = 2
 """A doubt ends when the board has this many further polls of the node: the first may have begun before the claim that
 failed, the second knows what the poller made of it."""
 
 
 @dataclass(slots=True)
-class PoolView:
+class PoolState:
     """One pool, as this worker sees it."""
 
     ranking: Ranking
-    tally: Tally = field(default_factory=Tally)
+    free_slots: FreeSlots = field(default_factory=FreeSlots)
 
 
-class View:
+class FleetState:
     """Read without waiting by every visitor, replaced by whoever reads the database or polls."""
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._doubts: dict[str, int] = {}
-        self._pools: dict[str, PoolView] = {}
+        self._suspects: dict[str, int] = {}
+        self._pools: dict[str, PoolState] = {}
         self.nodes: Mapping[str, Node] = {}
         self.board = Board()
         self.known = False
@@ -43,50 +43,50 @@ class View:
             if nodes is not None:
                 self.nodes, self.known = nodes, True
             if board is not None:
-                self._doubts = {
+                self._suspects = {
                     name: polls
-                    for name, polls in self._doubts.items()
-                    if board.of(name).polls < polls + DOUBTED_POLLS and not _restarted(self.board, board, name)
+                    for name, polls in self._suspects.items()
+                    if board.of(name).polls < polls + SUSPECT_POLLS and not _restarted(self.board, board, name)
                 }
                 self.board = board
             for name, pool in self._pools.items():
                 self._sort_out(name, pool)
 
-    def pool(self, name: str = DEFAULT_POOL) -> PoolView:
+    def pool(self, name: str = DEFAULT_POOL) -> PoolState:
         """One pool; of one that no node has, an empty ranking."""
         found = self._pools.get(name)
         if found is not None:
             return found
         with self._lock:
-            pool = PoolView(Ranking())
+            pool = PoolState(Ranking())
             self._sort_out(name, pool)
             if pool.ranking.free:
                 # Only pools that exist are kept: visitors choose the names.
                 return self._pools.setdefault(name, pool)
             return pool
 
-    def doubt(self, name: str) -> bool:
+    def mark_suspect(self, name: str) -> bool:
         """Use a node only when nothing else is free, from now on and until polls say better; whether that is news."""
         with self._lock:
-            news = name not in self._doubts and self.board.of(name).health is Health.UP
-            self._doubts[name] = self.board.of(name).polls
+            news = name not in self._suspects and self.board.of(name).health is Health.UP
+            self._suspects[name] = self.board.of(name).polls
             for pool in self._pools.values():
-                pool.ranking = pool.ranking.doubting(name)
+                pool.ranking = pool.ranking.with_suspect(name)
             return news
 
-    def trust(self, name: str) -> None:
+    def clear_suspect(self, name: str) -> None:
         """Forget a doubt: the node has given somebody a sandbox."""
         with self._lock:
-            if self._doubts.pop(name, None) is not None:
+            if self._suspects.pop(name, None) is not None:
                 for pool_name, pool in self._pools.items():
                     self._sort_out(pool_name, pool)
 
-    def _sort_out(self, name: str, pool: PoolView) -> None:
+    def _sort_out(self, name: str, pool: PoolState) -> None:
         found = ranking_of(self.nodes, self.board, name)
-        for doubted in self._doubts:
-            found = found.doubting(doubted)
+        for suspect in self._suspects:
+            found = found.with_suspect(suspect)
         pool.ranking = found
-        pool.tally.take(found.free, {node: self.board.of(node).asked_at for node in found.free})
+        pool.free_slots.take(found.free, {node: self.board.of(node).asked_at for node in found.free})
 
 
 def _restarted(before: Board, after: Board, name: str) -> bool:
