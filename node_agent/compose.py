@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import random
-import secrets
 import signal
 import threading
 import time
@@ -26,7 +25,8 @@ from node_agent.jupyter import client as jupyter_client
 from node_agent.jupyter import kernel_session, welcome
 from node_agent.lifecycle.reconciler import Reconciler
 from node_agent.lifecycle.selftest import Selftest
-from node_agent.lifecycle.starter import Chance, Starter
+from node_agent.lifecycle.sessions import SessionWatch
+from node_agent.lifecycle.starter import Starter
 from node_agent.logs import formatter
 from node_agent.membership import identity
 from node_agent.membership.announcement import AnnouncementStore
@@ -34,10 +34,14 @@ from node_agent.membership.intent import IntentStore
 from node_agent.membership.joining import Departure, Membership
 from node_agent.pages import Pages
 from node_agent.pools.changes import PoolChanges
+from node_agent.pools.claims import Claims
+from node_agent.pools.counters import Counters
 from node_agent.pools.culling import Limits
 from node_agent.pools.ledger import Ledger
-from node_agent.pools.pools import Memory, Pools, PoolSpec
+from node_agent.pools.pools import Pools
+from node_agent.pools.specs import Memory, PoolSpec
 from node_agent.pools.steady_clock import SteadyClock
+from node_agent.pools.table import SandboxTable
 from node_agent.runtimes.contract import Runtime
 from node_agent.runtimes.docker.engine import DockerEngine
 from node_agent.runtimes.docker.runtime import DockerRuntime
@@ -167,44 +171,47 @@ def compose(settings: Settings, runtime: Runtime) -> Agent:
         ],
     )
     memory = Memory(psutil.virtual_memory().total - settings.keep_free, settings.reserve)
-    pools = Pools(
-        changes.specs(),
-        ledger,
-        draining=lambda: intent.draining,
-        listens=unix_http.listens,
-        random_ticket=identity.fresh_token,
-        memory=memory,
-    )
+    counters = Counters()
+    table = SandboxTable(ledger, counters)
+    pools = Pools(changes.specs(), table, counters, draining=lambda: intent.draining, memory=memory)
+    claims = Claims(table, pools, counters, listens=unix_http.listens, random_ticket=identity.fresh_token)
 
     def landing_problem(socket: Path, base: str, landing: str) -> str:
         return jupyter_client.landing_problem(socket, base, landing or settings.landing)
 
     starter = Starter(
         runtime,
+        table,
         pools,
         landing_problem,
         start_seconds=settings.start_seconds,
-        chance=Chance(clock, secrets.choice, random.random),
+        clock=clock,
+        rng=random.SystemRandom(),
         stop=stop,
-        lend=library.lend,
+        acquire_assets=library.lend,
     )
     selftest = Selftest(
         runtime,
+        table,
         pools,
         starter,
-        landing_problem,
-        lambda socket, base, code, within: kernel_session.run(socket, base, code, within=within),
+        landing_problem=landing_problem,
+        run_cell=lambda socket, base, code, within: kernel_session.run(socket, base, code, within=within),
         start_seconds=settings.start_seconds,
         monotonic=time.monotonic,
         stop=stop,
     )
+    sessions = SessionWatch(
+        runtime, table, pools, jupyter_client.activity, limits=limits, clock=clock, monotonic=time.monotonic
+    )
     reconciler = Reconciler(
         runtime,
+        table,
         pools,
         starter,
-        jupyter_client.activity,
+        sessions,
         limits=limits,
-        hands=settings.parallel_starts,
+        workers=settings.parallel_starts,
         clock=clock,
         monotonic=time.monotonic,
         stop=stop,
@@ -227,7 +234,10 @@ def compose(settings: Settings, runtime: Runtime) -> Agent:
         identity=who,
         intent=intent,
         announcement=AnnouncementStore(settings.state_dir / "announcement.json", time.time),
+        table=table,
         pools=pools,
+        claims=claims,
+        counters=counters,
         changes=changes,
         selftest=selftest,
         image_state=runtime.image_state,

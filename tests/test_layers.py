@@ -71,7 +71,12 @@ ONLY_IN = {
     "flask": {"redirector.web", "redirector.compose", "node_agent.web", "node_agent.compose"},
     "click": {"redirector.cli", "node_agent.cli", "tmpnb_common.lazy_group"},
     "rich": {"redirector.cli"},
-    "prometheus_client": {"redirector.counters", "redirector.node_client.node_metrics", "node_agent.web.metrics"},
+    "prometheus_client": {
+        "redirector.counters",
+        "redirector.node_client.node_metrics",
+        "node_agent.web.metrics",
+        "node_agent.pools.counters",
+    },
     "docker": {"node_agent.runtimes.docker.engine"},
     "websocket": {"node_agent.jupyter.kernel_session"},
     "sqlalchemy": {"redirector.store"},

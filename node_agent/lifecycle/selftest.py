@@ -10,7 +10,9 @@ from pathlib import Path
 from node_agent.errors import EngineError, HostError, UnknownPool
 from node_agent.jupyter.kernel_session import CellError, KernelError
 from node_agent.lifecycle.starter import LOOK_SECONDS, Starter
-from node_agent.pools.pools import Pools, PoolSpec
+from node_agent.pools.pools import Pools
+from node_agent.pools.specs import PoolSpec
+from node_agent.pools.table import SandboxTable
 from node_agent.pools.trials import Trial
 from node_agent.runtimes.contract import Runtime
 from node_agent.sandboxes import Sandbox
@@ -49,17 +51,19 @@ class Selftest:
     def __init__(
         self,
         runtime: Runtime,
+        table: SandboxTable,
         pools: Pools,
         starter: Starter,
+        *,
         landing_problem: Callable[[Path, str, str], str],
         run_cell: Callable[[Path, str, str, float], str],
-        *,
         start_seconds: float,
         monotonic: Callable[[], float],
         stop: threading.Event,
     ) -> None:
         """Trials whose cells `run_cell` runs, given socket, base path, code and seconds; it may raise `KernelError`."""
         self._runtime = runtime
+        self._table = table
         self._pools = pools
         self._starter = starter
         self._landing_problem = landing_problem
@@ -86,21 +90,21 @@ class Selftest:
             if not self._pools.has_room():
                 message = "the memory of this node has no room for a trial sandbox"
                 return Outcome(passed=False, tried=False, message=message)
-            sandbox = self._starter.enrol(spec, "trial")
+            sandbox = self._starter.register(spec, "trial")
             try:
                 outcome = self._try(sandbox, spec)
             finally:
-                self._pools.end(sandbox.name, "selftest")
+                self._table.end(sandbox.name, "selftest")
             if outcome.tried:
                 reason = "" if outcome.passed else outcome.message
-                self._pools.note_trial(spec.name, Trial(spec.image, self._monotonic(), reason))
+                self._pools.record_trial(spec.name, Trial(spec.image, self._monotonic(), reason))
             return outcome
         finally:
             self._one_at_a_time.release()
 
     def _try(self, sandbox: Sandbox, spec: PoolSpec) -> Outcome:
         measured: dict[str, float | int | str] = {"pool": spec.name, "image": spec.image}
-        socket, base = self._pools.socket(sandbox), base_path(sandbox.key)
+        socket, base = self._table.socket(sandbox), base_path(sandbox.key)
         begun = self._monotonic()
         try:
             self._starter.launch(sandbox)
@@ -128,7 +132,7 @@ class Selftest:
             return str(error)[:PRINTED_LIMIT]
 
     def _ended(self, sandbox: Sandbox) -> bool:
-        return self._stop.is_set() or not self._pools.is_starting(sandbox.name)
+        return self._stop.is_set() or not self._table.find(sandbox.name, "trial")
 
     def _wait(self, sandbox: Sandbox, socket: Path, landing: str, begun: float) -> str:
         """Wait until the trial would be offered to a visitor, or was ended; why it would not, or empty."""

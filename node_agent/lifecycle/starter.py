@@ -5,12 +5,15 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 
 from node_agent.errors import EngineError, HostError
-from node_agent.pools.pools import Pools, PoolSpec
-from node_agent.runtimes.contract import Launch, Runtime, Usage
+from node_agent.lifecycle.sessions import measure
+from node_agent.pools.pools import Pools
+from node_agent.pools.specs import PoolSpec
+from node_agent.pools.table import SandboxTable
+from node_agent.runtimes.contract import Launch, Runtime
 from node_agent.sandboxes import Sandbox, State
 from tmpnb_common.keys import base_path, new_key, redact
 
@@ -23,57 +26,52 @@ LAST_WORDS = 300
 """Characters of a sandbox's log that go into the reason of its failure."""
 
 
-@dataclass(frozen=True, slots=True)
-class Chance:
-    """Time and randomness."""
-
-    clock: Callable[[], float]
-    letter: Callable[[str], str]
-    fraction: Callable[[], float]
-
-
 class Starter:
     """Starts sandboxes and waits for them; its calls block and belong in threads."""
 
     def __init__(
         self,
         runtime: Runtime,
+        table: SandboxTable,
         pools: Pools,
         landing_problem: Callable[[Path, str, str], str],
         *,
         start_seconds: float,
-        chance: Chance,
+        clock: Callable[[], float],
+        rng: Random,
         stop: threading.Event,
-        lend: Callable[[str, str], str] = lambda _image, _name: "",
+        acquire_assets: Callable[[str, str], str] = lambda _image, _name: "",
     ) -> None:
-        """A starter; `lend` gives the address of an image's shared browser files, noting that this sandbox uses it."""
+        """A starter; `acquire_assets` gives the address of an image's browser files, noting who uses them."""
         self._runtime = runtime
+        self._table = table
         self._pools = pools
         self._landing_problem = landing_problem
         self._start_seconds = start_seconds
-        self._chance = chance
+        self._clock = clock
+        self._rng = rng
         self._stop = stop
-        self._lend = lend
+        self._acquire_assets = acquire_assets
         self._died: dict[str, str] = {}
 
-    def enrol(self, spec: PoolSpec, state: State = "starting") -> Sandbox:
+    def register(self, spec: PoolSpec, state: State = "starting") -> Sandbox:
         """A new sandbox's name and key. It takes up its slot from here on; `start` does the rest."""
         while True:
-            key = new_key(self._chance.letter)
-            sandbox = Sandbox(key, spec.name, spec.image, state, created_at=self._chance.clock())
+            key = new_key(self._rng.choice)
+            sandbox = Sandbox(key, spec.name, spec.image, state, created_at=self._clock())
             # A name has 40 bits: now and then, in many years of many nodes, one comes twice.
-            if self._pools.enrol(sandbox):
+            if self._table.register(sandbox):
                 return sandbox
 
     def launch(self, sandbox: Sandbox) -> None:
-        """Start an enrolled sandbox, and do not wait for it.
+        """Start a registered sandbox, and do not wait for it.
 
         Raises:
             EngineError: the engine does not start it.
             HostError: there is no directory to be had for it.
         """
-        static = self._lend(sandbox.image, sandbox.name)
-        directory = self._pools.make_directory(sandbox)
+        static = self._acquire_assets(sandbox.image, sandbox.name)
+        directory = self._table.make_directory(sandbox)
         spec = self._pools.spec(sandbox.pool)
         self._runtime.start(
             Launch(
@@ -99,11 +97,11 @@ class Starter:
 
     def see_through(self, sandbox: Sandbox) -> None:
         """Wait until a sandbox that exists is ready. When the agent stops, it is left to the next one."""
-        socket = self._pools.socket(sandbox)
+        socket = self._table.socket(sandbox)
         problem = "its socket did not appear"
         spec = self._pools.spec(sandbox.pool)
         landing = spec.landing if spec else ""
-        while not self._stop.is_set() and self._pools.is_starting(sandbox.name):
+        while not self._stop.is_set() and self._table.find(sandbox.name, "starting"):
             if sandbox.name in self._died:
                 self._fail(sandbox, f"it ended: {self._died.pop(sandbox.name)}")
                 return
@@ -112,7 +110,7 @@ class Starter:
                 if not problem:
                     self._offer(sandbox)
                     return
-            if self._chance.clock() - sandbox.created_at >= self._start_seconds:
+            if self._clock() - sandbox.created_at >= self._start_seconds:
                 self._fail(sandbox, f"{problem} within {self._start_seconds:.0f} s")
                 return
             self._stop.wait(LOOK_SECONDS)
@@ -123,11 +121,11 @@ class Starter:
 
     def _offer(self, sandbox: Sandbox) -> None:
         try:
-            after = self._chance.clock() - sandbox.created_at
+            after = self._clock() - sandbox.created_at
             if self._pools.ready(sandbox.name, after=after):
                 log.info("ready sandbox=%s after=%.1fs", sandbox.name, after)
                 # One of a large image takes more than the reserve before anybody has come.
-                self.weigh(sandbox)
+                measure(self._runtime, self._table, sandbox)
         except HostError as error:
             self._fail(sandbox, str(error))
 
@@ -140,27 +138,8 @@ class Starter:
     def fail(self, name: str, reason: str) -> None:
         """Take out a sandbox that does not come, and let its pool pause before the next try."""
         self._died.pop(name, None)
-        now, jitter = self._chance.clock(), self._chance.fraction()
+        now, jitter = self._clock(), self._rng.random()
         self._pools.failed(name, reason, now=now, jitter=jitter)
-
-    def weigh(self, sandbox: Sandbox) -> Usage | None:
-        """Note how much memory a sandbox uses now, and return all that it uses; None: the engine does not say."""
-        try:
-            used = self._runtime.usage(sandbox.name)
-        except EngineError as error:
-            # What it used last still counts, and an engine that is away is said elsewhere.
-            log.debug("memory of sandbox=%s: %s", sandbox.name, error)
-            return None
-        self._pools.weigh(sandbox.name, used.memory)
-        return used
-
-    def runs_program(self, sandbox: Sandbox) -> bool:
-        """Whether somebody has started a program in a terminal of a sandbox that is not done yet."""
-        try:
-            return self._runtime.runs_program(sandbox.name)
-        except EngineError as error:
-            log.debug("processes of sandbox=%s: %s", sandbox.name, error)
-            return False
 
     def last_words(self, sandbox: Sandbox) -> str:
         """The end of its log in one line, for a reason; empty where there is none to be had."""

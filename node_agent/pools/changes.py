@@ -14,7 +14,8 @@ from typing import Any
 
 from node_agent import files
 from node_agent.errors import HostError, UnknownPool
-from node_agent.pools.pools import Pools, PoolSpec
+from node_agent.pools.pools import Pools
+from node_agent.pools.specs import PoolSpec
 
 FIELDS = ("image", "warm", "capacity")
 """What can be changed at run time."""
@@ -52,7 +53,7 @@ class PoolChanges:
             specs = {**self._specs, name: wanted}
             files.write_json(self._path, {"pools": dict(self._differences(specs.values()))})
             self._specs = specs
-            pools.respec(wanted)
+            pools.update_spec(wanted)
             return wanted
 
     def _differences(self, specs: Iterable[PoolSpec]) -> Iterable[tuple[str, dict[str, Any]]]:

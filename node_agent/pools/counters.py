@@ -1,55 +1,55 @@
-"""What a node has done since its agent's start, counted for Prometheus."""
+"""What a node has done since its agent's start, counted for Prometheus in a registry of its own."""
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics
 
 START_BOUNDS = (0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 40.0, 60.0)
 """Upper bounds in seconds: a cheap image on an idle host, to the default deadline."""
 
-
-@dataclass(slots=True)
-class Durations:
-    """How long something took, by upper bounds."""
-
-    bounds: Sequence[float] = START_BOUNDS
-    counts: Counter[int] = field(default_factory=Counter)
-    """By the position of the bound that was not exceeded; beyond the last one for what was longer."""
-    total: float = 0.0
-
-    def note(self, seconds: float) -> None:
-        self.counts[bisect_left(self.bounds, seconds)] += 1
-        self.total += seconds
-
-    def upto(self) -> list[tuple[str, int]]:
-        """Each bound as Prometheus writes it, with how many did not exceed it."""
-        found, sum_so_far = [], 0
-        for position, bound in enumerate([*map(str, self.bounds), "+Inf"]):
-            sum_so_far += self.counts[position]
-            found.append((bound, sum_so_far))
-        return found
+# A time beside each counter would double the series; the agent's start is known to whoever scrapes.
+disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
-@dataclass(slots=True)
-class Tally:
-    """Only `Pools` writes here, with its lock held."""
+class Counters:
+    """The counters of one agent; safe to use from any thread."""
 
-    claims: Counter[str] = field(default_factory=Counter)
-    """By pool."""
-    refusals: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """By pool and status."""
-    abandoned: int = 0
-    """Sandboxes that were taken back, since nobody waited for them any more."""
-    ends: Counter[str] = field(default_factory=Counter)
-    """By reason."""
-    starts: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """By pool and result: `ready` or `failed`."""
-    start_seconds: dict[str, Durations] = field(default_factory=dict)
-    """Of those that became ready, by pool."""
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry(auto_describe=False)
+        own = self.registry
+        self.claims = Counter("tmpnb_agent_claims", "Sandboxes that were handed out.", ["pool"], registry=own)
+        self.refusals = Counter("tmpnb_agent_refusals", "Claims that got nothing.", ["pool", "status"], registry=own)
+        self.abandoned = Counter(
+            "tmpnb_agent_abandoned",
+            "Sandboxes that were taken back, since nobody waited for their claims any more.",
+            registry=own,
+        )
+        self.ends = Counter("tmpnb_agent_ends", "Sandboxes that were ended.", ["reason"], registry=own)
+        self.starts = Counter("tmpnb_agent_starts", "Starts by what became of them.", ["pool", "result"], registry=own)
+        self.start_seconds = Histogram(
+            "tmpnb_agent_start_seconds",
+            "From a start to a ready sandbox.",
+            ["pool"],
+            buckets=START_BOUNDS,
+            registry=own,
+        )
 
     def started(self, pool: str, seconds: float) -> None:
-        self.starts[pool, "ready"] += 1
-        self.start_seconds.setdefault(pool, Durations()).note(seconds)
+        """Count a sandbox that became ready after so many seconds."""
+        self.starts.labels(pool, "ready").inc()
+        self.start_seconds.labels(pool).observe(seconds)
+
+
+def by_label(counter: Counter) -> dict[str, int]:
+    """A counter's values by the value of its first label."""
+    values: dict[str, int] = {}
+    for metric in counter.collect():
+        for sample in metric.samples:
+            first = next(iter(sample.labels.values()), "")
+            values[first] = values.get(first, 0) + int(sample.value)
+    return values
+
+
+def total(counter: Counter) -> int:
+    """The sum of a counter over all its labels."""
+    return sum(by_label(counter).values())

@@ -42,7 +42,7 @@ SEALED_MODE = 0o755
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class DirectoryState:
     """One sandbox's directory, as found."""
 
     sealed: bool
@@ -166,7 +166,7 @@ class Ledger:
             if mark := self._marks.pop(key, None):
                 mark.unlink(missing_ok=True)
 
-    def standings(self) -> dict[str, Standing]:
+    def directory_states(self) -> dict[str, DirectoryState]:
         """Every sandbox directory, by key. What is there and is none of ours is left alone."""
         found = {}
         with _on_disk("read the run directory"):
@@ -174,7 +174,7 @@ class Ledger:
                 for entry in os.scandir(directory):
                     if is_key(entry.name) and entry.is_dir(follow_symlinks=False):
                         sealed = not stat.S_IMODE(entry.stat(follow_symlinks=False).st_mode) & 0o022
-                        found[entry.name] = Standing(
+                        found[entry.name] = DirectoryState(
                             sealed, self._claimed_at(entry.name, directory), self.visited(entry.name)
                         )
         return found

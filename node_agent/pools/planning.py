@@ -20,7 +20,7 @@ class Counts:
     starting: int = 0
     claimed: int = 0
     ending: int = 0
-    stale: int = 0
+    outdated: int = 0
     """Of the ready ones those of an image that the pool has left."""
 
     @property
@@ -43,30 +43,30 @@ class Health:
 
 
 def starts(
-    counts: Counts, *, warm: int, capacity: int, hands: int, health: Health, now: float, room: int = UNLIMITED
+    counts: Counts, *, warm: int, capacity: int, free_workers: int, health: Health, now: float, room: int = UNLIMITED
 ) -> int:
-    """How many sandboxes to start now, with `hands` free to do it and memory for `room` more.
+    """How many sandboxes to start now, with `free_workers` free to do it and memory for `room` more.
 
-    The capacity is exceeded by nothing but the successor of a `lone_stale` sandbox. An image that fails is tried one
+    The capacity is exceeded by nothing but the successor of a `last_outdated` sandbox. An image that fails is tried one
     sandbox at a time, after a pause.
     """
-    fresh = counts.ready - counts.stale + counts.starting
+    fresh = counts.ready - counts.outdated + counts.starting
     places = capacity - counts.total
-    if places == 0 and lone_stale(counts):
+    if places == 0 and last_outdated(counts):
         places = 1
-    wanted = min(warm - fresh, places, hands, room)
+    wanted = min(warm - fresh, places, free_workers, room)
     if health.failing:
         wanted = min(wanted, 1 - counts.starting) if now >= health.retry_at else 0
     return max(0, wanted)
 
 
-def lone_stale(counts: Counts) -> bool:
+def last_outdated(counts: Counts) -> bool:
     """Whether nothing but one ready sandbox of a former image stands between visitors and an empty pool.
 
     It may not end before its successor is ready, so that one starts beside it, even where the pool has no place left.
-    What is `surplus` then has to end before a visitor can have both.
+    What is `excess` then has to end before a visitor can have both.
     """
-    return counts.ready == counts.stale == 1 and counts.starting == 0
+    return counts.ready == counts.outdated == 1 and counts.starting == 0
 
 
 def startable(counts: Counts, *, capacity: int, health: Health, room: int = UNLIMITED) -> int:
@@ -74,23 +74,23 @@ def startable(counts: Counts, *, capacity: int, health: Health, room: int = UNLI
     return 0 if health.failing else max(0, min(capacity - counts.total, room))
 
 
-def surplus(counts: Counts, *, warm: int, capacity: int) -> int:
+def excess(counts: Counts, *, warm: int, capacity: int) -> int:
     """How many ready sandboxes are beyond what is wanted. What is still starting crowds nothing out: it may fail."""
     return min(counts.ready, max(0, counts.ready - warm, counts.ready + counts.claimed - capacity))
 
 
-def retired(counts: Counts, *, warm: int, capacity: int, health: Health, room: int = UNLIMITED) -> int:
-    """How many ready sandboxes to end now: the surplus, and those of a former image.
+def to_end(counts: Counts, *, warm: int, capacity: int, health: Health, room: int = UNLIMITED) -> int:
+    """How many ready sandboxes to end now: the excess, and those of a former image.
 
     The last ones of a former image go only as fresh ones come, a quarter of the pool at a time where there is no room
     beside them. So `available` never falls to 0 for the sake of another image.
     """
-    if beyond := surplus(counts, warm=warm, capacity=capacity):
+    if beyond := excess(counts, warm=warm, capacity=capacity):
         return beyond
     no_room = min(capacity - counts.total, room) <= 0
-    if counts.stale and no_room and not health.failing:
+    if counts.outdated and no_room and not health.failing:
         few = max(1, warm // 4) - counts.starting - counts.ending
-        return max(0, min(counts.stale, few, counts.ready - 1))
+        return max(0, min(counts.outdated, few, counts.ready - 1))
     return 0
 
 

@@ -44,7 +44,7 @@ class End:
 
 def trial_due(counts: Counts, last: Trial | None, *, image: str, every: float, now: float) -> bool:
     """Whether to try out a pool of which nothing is to be started now: never while visitors may want what is left."""
-    if every <= 0 or counts.ready == 0 or counts.starting or counts.stale:
+    if every <= 0 or counts.ready == 0 or counts.starting or counts.outdated:
         return False
     if last is None or last.image != image:
         return True

@@ -32,13 +32,13 @@ def blueprint(node: Node) -> Blueprint:
         incoming.require_token(node.identity)
         intent = decide(node, incoming.read_body())
         # A node that takes visitors again refills at once.
-        node.pools.changed.set()
+        node.table.changed.set()
         return jsonify(state=intent.state, generation=intent.generation)
 
     @routes.post("/abandon")
     def abandon() -> Response:
         incoming.require_token(node.identity)
-        released = node.pools.abandon(incoming.read_body().attempts())
+        released = node.claims.abandon(incoming.read_body().attempts())
         if released:
             log.info("claims abandoned", extra=fields(released=released))
         return jsonify(released=released)
@@ -52,17 +52,17 @@ def blueprint(node: Node) -> Blueprint:
     @routes.get("/sandboxes")
     def list_sandboxes() -> Response:
         incoming.require_token(node.identity)
-        return jsonify(sandboxes=[shown(node, each) for each in node.pools.sandboxes() if is_shown(each)])
+        return jsonify(sandboxes=[shown(node, each) for each in node.table.all() if is_shown(each)])
 
     @routes.get("/sandboxes/<name>")
     def get_sandbox(name: str) -> Response:
         incoming.require_token(node.identity)
-        return jsonify(shown(node, node.pools.get(name)))
+        return jsonify(shown(node, node.table.get(name)))
 
     @routes.delete("/sandboxes/<name>")
     def end_sandbox(name: str) -> Response:
         incoming.require_token(node.identity)
-        changed = node.pools.end(name, "operator")
+        changed = node.table.end(name, "operator")
         return jsonify(ended=name, changed=changed)
 
     @routes.delete("/pool")

@@ -35,7 +35,7 @@ def blueprint(node: Node) -> Blueprint:
         if "prefetch" in request.headers.get("Sec-Purpose", request.headers.get("Purpose", "")):
             # A browser that guesses where its user will go takes nothing; it asks again when they do.
             return Response(status=503)
-        claimed = node.pools.claim(DEFAULT_POOL)
+        claimed = node.claims.claim(DEFAULT_POOL)
         if isinstance(claimed, Refusal):
             return no_room(node, claimed)
         return Response(status=302, headers={"Location": node.addresses.sandbox(claimed.key, wanted)})

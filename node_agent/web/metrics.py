@@ -9,10 +9,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Metric, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, InfoMetricFamily
+from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily
 from prometheus_client.registry import Collector
 
-from node_agent.pools.counters import Tally
 from tmpnb_common.wire import NodeStats, PoolStats
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
@@ -25,7 +24,8 @@ class Sample:
     """What is measured."""
 
     stats: NodeStats
-    tally: Tally
+    counters: CollectorRegistry
+    """Of what was counted since the agent's start."""
     memory_left: int | None
     """Bytes; None where nothing but the capacity bounds sandboxes."""
     problem: str
@@ -35,7 +35,7 @@ def exposition(sample: Sample) -> bytes:
     """The text that Prometheus reads."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Collector(sample))
-    return generate_latest(registry)
+    return generate_latest(registry) + generate_latest(sample.counters)
 
 
 class _Collector(Collector):
@@ -53,7 +53,6 @@ class _Collector(Collector):
                 "tmpnb_agent_memory_left_bytes", "Memory for more sandboxes, reserves taken off.", sample.memory_left
             )
         yield from _pools(sample.stats.pools)
-        yield from _counters(sample.tally)
 
 
 def _pools(pools: Mapping[str, PoolStats]) -> Iterator[Metric]:
@@ -71,26 +70,3 @@ def _pools(pools: Mapping[str, PoolStats]) -> Iterator[Metric]:
         problem.add_metric([name], bool(pool.problem))
         unfit.add_metric([name], bool(pool.unfit))
     yield from (sandboxes, capacity, problem, unfit)
-
-
-def _counters(tally: Tally) -> Iterator[Metric]:
-    claims = CounterMetricFamily("tmpnb_agent_claims", "Sandboxes that were handed out.", labels=["pool"])
-    for pool, count in tally.claims.items():
-        claims.add_metric([pool], count)
-    refusals = CounterMetricFamily("tmpnb_agent_refusals", "Claims that got nothing.", labels=["pool", "status"])
-    for (pool, status), count in tally.refusals.items():
-        refusals.add_metric([pool, status], count)
-    abandoned = CounterMetricFamily(
-        "tmpnb_agent_abandoned", "Sandboxes that were taken back, since nobody waited for their claims any more."
-    )
-    abandoned.add_metric([], tally.abandoned)
-    ends = CounterMetricFamily("tmpnb_agent_ends", "Sandboxes that were ended.", labels=["reason"])
-    for reason, count in tally.ends.items():
-        ends.add_metric([reason], count)
-    starts = CounterMetricFamily("tmpnb_agent_starts", "Starts by what became of them.", labels=["pool", "result"])
-    for (pool, result), count in tally.starts.items():
-        starts.add_metric([pool, result], count)
-    seconds = HistogramMetricFamily("tmpnb_agent_start_seconds", "From a start to a ready sandbox.", labels=["pool"])
-    for pool, durations in tally.start_seconds.items():
-        seconds.add_metric([pool], durations.upto(), durations.total)
-    yield from (claims, refusals, abandoned, ends, starts, seconds)

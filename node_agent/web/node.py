@@ -13,8 +13,11 @@ from node_agent.membership.identity import Identity
 from node_agent.membership.intent import IntentStore
 from node_agent.pages import Pages
 from node_agent.pools.changes import PoolChanges
+from node_agent.pools.claims import Claims
+from node_agent.pools.counters import Counters, total
 from node_agent.pools.culling import Limits
 from node_agent.pools.pools import Pools
+from node_agent.pools.table import SandboxTable
 from node_agent.runtimes.contract import ImageState
 from node_agent.web.addresses import Addresses
 from tmpnb_common.landing import prefixes_beyond
@@ -40,7 +43,10 @@ class Node:
     identity: Identity
     intent: IntentStore
     announcement: AnnouncementStore
+    table: SandboxTable
     pools: Pools
+    claims: Claims
+    counters: Counters
     changes: PoolChanges
     selftest: Selftest
     image_state: Callable[[str], ImageState]
@@ -66,7 +72,6 @@ class Node:
         with self._lock:
             pools = self.pools.stats()
             seq = next(self._seq)
-        claims, refused = self.pools.totals()
         intent = self.intent.current
         return NodeStats(
             available=sum(pool.available for pool in pools.values()),
@@ -85,8 +90,8 @@ class Node:
             claimed=sum(pool.claimed for pool in pools.values()),
             ending=sum(pool.ending for pool in pools.values()),
             unremovable=self.removal_problem(),
-            claims_total=claims,
-            refused_total=refused,
+            claims_total=total(self.counters.claims),
+            refused_total=total(self.counters.refusals),
             max_age_seconds=int(max(self.limits(pool).max_age for pool in pools)),
             pools=pools,
             landing_prefixes=self.all_prefixes(pools),

@@ -69,7 +69,7 @@ def hand_out_one(node: Node, pool: str, landing: str, wish: object) -> Claim | R
 
 def hand_out(node: Node, pool: str, path: str, ticket: str | None = None, attempt: str = "") -> Claim | Refusal:
     """A sandbox for one visitor."""
-    claimed = node.pools.claim(pool, ticket, attempt)
+    claimed = node.claims.claim(pool, ticket, attempt)
     mark = {"ticket": ticket_mark(ticket)} if ticket else {}
     if isinstance(claimed, Refusal):
         log.info("claim refused", extra=fields(**mark, pool=pool, status=claimed.status))

@@ -29,7 +29,7 @@ def blueprint(node: Node) -> Blueprint:
         sandbox = claimed(node, key)
         if sandbox is None:
             return gone()
-        node.pools.note_visit(sandbox.name)
+        node.table.record_visit(sandbox.name)
         return time_left(node, sandbox)
 
     @routes.post("/-/left/<key>")
@@ -38,7 +38,7 @@ def blueprint(node: Node) -> Blueprint:
         sandbox = claimed(node, key)
         if sandbox is None:
             return gone()
-        node.pools.note_activity(sandbox.name, node.clock())
+        node.table.record_activity(sandbox.name, node.clock())
         return time_left(node, claimed(node, key) or sandbox)
 
     return routes
@@ -47,7 +47,7 @@ def blueprint(node: Node) -> Blueprint:
 def claimed(node: Node, key: str) -> Sandbox | None:
     """The claimed sandbox of this very key."""
     try:
-        sandbox = node.pools.get(name_of(key))
+        sandbox = node.table.get(name_of(key))
     except UnknownSandbox:
         return None
     ours = sandbox.state == "claimed" and hmac.compare_digest(sandbox.key.encode(), key.encode())

@@ -54,7 +54,7 @@ def blueprint(node: Node) -> Blueprint:
     @routes.get("/metrics")
     def metrics() -> Response:
         incoming.require_token(node.identity)
-        sample = Sample(node.stats(), node.pools.tally_now(), node.pools.memory_left(), node.problem())
+        sample = Sample(node.stats(), node.counters.registry, node.pools.memory_left(), node.problem())
         return Response(exposition(sample), content_type=CONTENT_TYPE)
 
     return routes

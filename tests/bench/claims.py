@@ -64,7 +64,7 @@ def a_crowd() -> list[list[str]]:
 
         def claim(_: int) -> tuple[object, float]:
             begun = time.perf_counter()
-            return bench.pools.claim(DEFAULT_POOL), time.perf_counter() - begun
+            return bench.claims.claim(DEFAULT_POOL), time.perf_counter() - begun
 
         begun = time.perf_counter()
         answers = list(crowd.map(claim, range(CROWD)))
@@ -85,9 +85,9 @@ def looking_after() -> list[list[str]]:
 
 def checks(bench: Bench) -> list[float]:
     """Processor time of the asking side alone; a kernel is there, so that there are two questions."""
-    [sandbox] = bench.pools.sandboxes()
+    [sandbox] = bench.table.all()
     bench.engine.jupyter(sandbox.name).kernels.append("idle")
-    socket, base = bench.pools.socket(sandbox), base_path(sandbox.key)
+    socket, base = bench.table.socket(sandbox), base_path(sandbox.key)
     took = []
     for _ in range(ROUNDS):
         begun = time.thread_time()

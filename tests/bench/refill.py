@@ -70,7 +70,8 @@ def refill(name: str, roots: Roots, **settings: str) -> list[str]:
         begun = time.perf_counter()
         requests.put(f"{node.url}/api/pools/default", json={"warm": SLOTS}, headers=headers, timeout=10)
         # Asked of the directories: a question a moment to the agent would be work for it.
-        wait_until(lambda: sum(each.sealed for each in ledger.standings().values()) == SLOTS, FILL_SECONDS, "the pool")
+        states = ledger.directory_states
+        wait_until(lambda: sum(each.sealed for each in states().values()) == SLOTS, FILL_SECONDS, "the pool")
         elapsed = time.perf_counter() - begun
         pids = roots(node)
         assert len(pids) == SLOTS

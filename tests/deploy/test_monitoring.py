@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from node_agent.pools.counters import Tally
+from node_agent.pools.counters import Counters
 from node_agent.web import metrics as node_metrics
 from tests.support.fleet_nodes import fake_nodes
 from tests.support.fleet_worker import stepped_worker
@@ -30,7 +30,7 @@ def exposed(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     with fake_nodes() as nodes, stepped_worker(tmp_path_factory.mktemp("state")) as fleet:
         fleet.add(nodes.add("n1"))
         redirector = fleet.admin("GET", "/metrics").text
-    sample = node_metrics.Sample(NodeStats(1, 1, pools={"default": PoolStats(1, 1)}), Tally(), 0, "")
+    sample = node_metrics.Sample(NodeStats(1, 1, pools={"default": PoolStats(1, 1)}), Counters().registry, 0, "")
     return set(series(redirector)) | set(series(node_metrics.exposition(sample).decode()))
 
 

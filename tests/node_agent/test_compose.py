@@ -117,7 +117,7 @@ def test_an_engine_that_is_away_at_the_start_keeps_the_node_unwell_and_answering
     with pytest.raises(EngineError):
         FakeRuntime(engine).check()
     agent = compose(settings, FakeRuntime(engine))
-    agent.reconciler.beat(time.time())
+    agent.reconciler.tick(time.time())
     client = agent.app.test_client()
     assert client.get("/healthz").status_code == 503
     assert client.get("/stats").status_code == 200

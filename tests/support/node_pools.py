@@ -18,11 +18,16 @@ from node_agent.jupyter import client as jupyter_client
 from node_agent.jupyter.kernel_session import KernelError
 from node_agent.lifecycle.reconciler import Reconciler
 from node_agent.lifecycle.selftest import Selftest
-from node_agent.lifecycle.starter import Chance, Starter
+from node_agent.lifecycle.sessions import SessionWatch
+from node_agent.lifecycle.starter import Starter
 from node_agent.pools.changes import PoolChanges
+from node_agent.pools.claims import Claims
+from node_agent.pools.counters import Counters
 from node_agent.pools.culling import Limits
 from node_agent.pools.ledger import Ledger
-from node_agent.pools.pools import Memory, Pools, PoolSpec
+from node_agent.pools.pools import Pools
+from node_agent.pools.specs import Memory, PoolSpec
+from node_agent.pools.table import SandboxTable
 from tests.support.node_fakes import Clock, FakeEngine, FakeRuntime
 from tests.support.waiting import wait_until
 from tmpnb_common.wire import DEFAULT_POOL, PoolStats
@@ -54,7 +59,11 @@ class Bench:
     run_dir: Path
     engine: FakeEngine
     clock: Clock
+    table: SandboxTable
     pools: Pools
+    claims: Claims
+    counters: Counters
+    sessions: SessionWatch
     reconciler: Reconciler
     draining: threading.Event
     stop: threading.Event
@@ -65,7 +74,7 @@ class Bench:
 
     def turn(self) -> None:
         """One whole turn of the loop, as a beat makes it."""
-        self.reconciler.beat(self.clock())
+        self.reconciler.tick(self.clock())
         self.reconciler.act(self.clock())
 
     def stats(self) -> PoolStats:
@@ -108,13 +117,15 @@ def make_bench(
     draining, stop = threading.Event(), threading.Event()
     numbers = itertools.count()
     changes = PoolChanges(run_dir / "pools.json", specs or [PoolSpec(DEFAULT_POOL, "an-image", warm, capacity)])
-    pools = Pools(
-        changes.specs(),
-        ledger,
-        draining=draining.is_set,
+    counters = Counters()
+    table = SandboxTable(ledger, counters)
+    pools = Pools(changes.specs(), table, counters, draining=draining.is_set, memory=memory)
+    claims = Claims(
+        table,
+        pools,
+        counters,
         listens=unix_http.listens,
         random_ticket=lambda: f"random-{next(numbers)}-{secrets.token_hex(8)}",
-        memory=memory,
     )
 
     def landing_problem(socket: Path, base: str, landing: str) -> str:
@@ -123,38 +134,67 @@ def make_bench(
     runtime = FakeRuntime(engine)
     starter = Starter(
         runtime,
+        table,
         pools,
         landing_problem,
         start_seconds=start_seconds,
-        chance=Chance(clock, secrets.choice, random.random),
+        clock=clock,
+        rng=random.SystemRandom(),
         stop=stop,
     )
     monotonic = Clock(time.monotonic())
     kernel = FakeKernel()
     selftest = Selftest(
         runtime,
+        table,
         pools,
         starter,
-        landing_problem,
-        kernel.run,
+        landing_problem=landing_problem,
+        run_cell=kernel.run,
         start_seconds=start_seconds,
         monotonic=monotonic,
         stop=stop,
     )
-    reconciler = Reconciler(
+    sessions = SessionWatch(
         runtime,
+        table,
         pools,
-        starter,
         jupyter_client.activity,
         limits=lambda _pool: LIMITS,
-        hands=4,
+        clock=clock,
+        monotonic=monotonic,
+    )
+    reconciler = Reconciler(
+        runtime,
+        table,
+        pools,
+        starter,
+        sessions,
+        limits=lambda _pool: LIMITS,
+        workers=4,
         clock=clock,
         monotonic=monotonic,
         stop=stop,
         try_out=selftest.run,
         trial_seconds=trial_seconds,
     )
-    return Bench(run_dir, engine, clock, pools, reconciler, draining, stop, changes, selftest, kernel, monotonic)
+    return Bench(
+        run_dir,
+        engine,
+        clock,
+        table,
+        pools,
+        claims,
+        counters,
+        sessions,
+        reconciler,
+        draining,
+        stop,
+        changes,
+        selftest,
+        kernel,
+        monotonic,
+    )
 
 
 @contextmanager

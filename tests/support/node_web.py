@@ -20,7 +20,7 @@ AUTH = {"Authorization": f"Bearer {TOKEN}"}
 def make_node(bench: Bench, state: Path) -> Node:
     """One whose intent lies in `state`."""
     intent = IntentStore(state / "intent.json", bench.clock)
-    bench.pools._draining = lambda: intent.draining
+    bench.pools.draining = lambda: intent.draining
     return Node(
         name="n1",
         version="1.2.3",
@@ -36,7 +36,10 @@ def make_node(bench: Bench, state: Path) -> Node:
         identity=Identity("the-node", "this-boot", (TOKEN,)),
         intent=intent,
         announcement=AnnouncementStore(state / "announcement.json", bench.clock),
+        table=bench.table,
         pools=bench.pools,
+        claims=bench.claims,
+        counters=bench.counters,
         changes=bench.changes,
         image_state=FakeRuntime(bench.engine).image_state,
         selftest=bench.selftest,

@@ -46,11 +46,7 @@ def counts(bench: Bench) -> Counts:
 
 
 def at_rest(bench: Bench) -> bool:
-    return (
-        bench.stats().available == POOL
-        and len(bench.engine.running) == POOL
-        and not (len(bench.pools.sandboxes()) - POOL)
-    )
+    return bench.stats().available == POOL and len(bench.engine.running) == POOL and not (len(bench.table.all()) - POOL)
 
 
 def test_after_200_claims_and_culls_everything_is_as_before() -> None:
@@ -68,12 +64,12 @@ def one_round(bench: Bench, number: int) -> set[str]:
     """Everything is claimed and culled, and the pool is full again."""
     bench.settle(lambda: at_rest(bench), "a full pool")
     claimed = [
-        bench.pools.claim(DEFAULT_POOL, f"ticket-{number:04}-{visitor:04}-0123456789") for visitor in range(POOL)
+        bench.claims.claim(DEFAULT_POOL, f"ticket-{number:04}-{visitor:04}-0123456789") for visitor in range(POOL)
     ]
     names = {each.name for each in claimed if isinstance(each, Sandbox)}
     for number_of_visitor, name in enumerate(sorted(names)):
         if number_of_visitor % 2:
-            bench.pools.end(name, "idle")
+            bench.table.end(name, "idle")
         else:
             bench.engine.die(name)
     bench.settle(lambda: at_rest(bench), "a full pool again")

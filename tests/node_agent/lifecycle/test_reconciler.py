@@ -10,7 +10,8 @@ from collections.abc import Iterator
 import pytest
 
 from node_agent.lifecycle import reconciler
-from node_agent.lifecycle.reconciler import BEAT_SECONDS, STALLED_SECONDS
+from node_agent.lifecycle.reconciler import STALLED_SECONDS, TICK_SECONDS
+from node_agent.pools.counters import by_label
 from node_agent.pools.culling import check_pace
 from node_agent.sandboxes import Sandbox
 from tests.support.node_pools import LIMITS, Bench, make_bench, one_bench
@@ -27,19 +28,19 @@ def bench() -> Iterator[Bench]:
 
 
 def claim(bench: Bench) -> Sandbox:
-    claimed = bench.pools.claim(DEFAULT_POOL)
+    claimed = bench.claims.claim(DEFAULT_POOL)
     assert isinstance(claimed, Sandbox), claimed
     return claimed
 
 
 def gone(bench: Bench, sandbox: Sandbox) -> bool:
-    return sandbox.name not in [each.name for each in bench.pools.sandboxes()]
+    return sandbox.name not in [each.name for each in bench.table.all()]
 
 
 def successor(bench: Bench) -> Bench:
     """What the next agent on the same host would be, after its first look."""
     made = make_bench(bench.run_dir, bench.engine, bench.clock)
-    made.reconciler.beat(bench.clock())
+    made.reconciler.tick(bench.clock())
     return made
 
 
@@ -50,7 +51,7 @@ def test_a_pool_fills_up_to_its_capacity_and_no_further(bench: Bench) -> None:
     for _ in range(3):
         bench.turn()
     assert bench.engine.started == 3
-    assert len(bench.pools.sandboxes()) == 3
+    assert len(bench.table.all()) == 3
 
 
 def test_a_pool_with_less_warmth_than_capacity_refills_after_each_claim() -> None:
@@ -72,14 +73,14 @@ def test_a_claim_wakes_the_loop_and_does_not_wait_for_its_beat() -> None:
             wait_until(lambda: bench.stats().available == 1, 20, "the first sandbox")
             # The loop's clock stands still, so that no beat comes from here on.
             claim(bench)
-            wait_until(lambda: bench.stats().available == 1, BEAT_SECONDS * 5, "the refill")
+            wait_until(lambda: bench.stats().available == 1, TICK_SECONDS * 5, "the refill")
         finally:
             bench.reconciler.stop()
             loop.join()
 
 
 def test_a_refill_of_more_than_there_are_hands_does_not_wait_for_beats(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reconciler, "BEAT_SECONDS", 3600.0)
+    monkeypatch.setattr(reconciler, "TICK_SECONDS", 3600.0)
     with one_bench(warm=10, capacity=10) as bench:
         loop = threading.Thread(target=bench.reconciler.run)
         loop.start()
@@ -101,8 +102,8 @@ def test_a_draining_node_starts_nothing_and_refills_when_it_takes_visitors_again
 
 
 def claim_and_end(bench: Bench) -> Sandbox:
-    sandbox = bench.pools.sandboxes()[0]
-    bench.pools.end(sandbox.name, "operator")
+    sandbox = bench.table.all()[0]
+    bench.table.end(sandbox.name, "operator")
     return sandbox
 
 
@@ -110,7 +111,7 @@ def claim_and_end(bench: Bench) -> Sandbox:
 
 
 def test_a_sandbox_is_offered_only_after_its_landing_page_answered_200(bench: Bench) -> None:
-    asked = [bench.engine.jupyter(sandbox.name).requests for sandbox in bench.pools.sandboxes()]
+    asked = [bench.engine.jupyter(sandbox.name).requests for sandbox in bench.table.all()]
     assert all(any(path.endswith("/lab") for path in paths) for paths in asked)
 
 
@@ -130,7 +131,7 @@ def test_a_sandbox_that_never_listens_is_ended_at_its_deadline() -> None:
     with one_bench(warm=1, capacity=1) as bench:
         bench.engine.silent = True
         bench.settle(lambda: bench.stats().starting == 1)
-        stuck = bench.pools.sandboxes()[0]
+        stuck = bench.table.all()[0]
         bench.clock.advance(61)
         bench.settle(lambda: gone(bench, stuck))
         assert "its socket did not appear within 60 s" in bench.stats().problem
@@ -141,7 +142,7 @@ def test_a_sandbox_that_dies_while_it_starts_fails_at_once_and_says_how() -> Non
     with one_bench(warm=1, capacity=1) as bench:
         bench.engine.silent = True
         bench.settle(lambda: bench.stats().starting == 1 and bool(bench.engine.running))
-        bench.engine.die(bench.pools.sandboxes()[0].name, "exit code 1")
+        bench.engine.die(bench.table.all()[0].name, "exit code 1")
         bench.settle(lambda: "it ended: exit code 1" in bench.stats().problem)
 
 
@@ -149,8 +150,8 @@ def test_a_sandbox_that_is_ended_while_it_starts_holds_nobody_up() -> None:
     with one_bench(warm=1, capacity=1) as bench:
         bench.engine.silent = True
         bench.settle(lambda: bench.stats().starting == 1 and bool(bench.engine.running))
-        first = bench.pools.sandboxes()[0]
-        bench.pools.end(first.name, "operator")
+        first = bench.table.all()[0]
+        bench.table.end(first.name, "operator")
         bench.engine.silent = False
         bench.settle(lambda: bench.stats().available == 1)
         assert first.name not in bench.engine.running
@@ -163,7 +164,7 @@ def test_a_sandbox_that_is_ended_while_it_starts_holds_nobody_up() -> None:
 def test_an_image_that_fails_backs_off_and_recovers_by_itself() -> None:
     with one_bench() as bench:
         bench.engine.refuses = "no such image"
-        bench.settle(lambda: bool(bench.stats().problem) and not bench.pools.sandboxes())
+        bench.settle(lambda: bool(bench.stats().problem) and not bench.table.all())
         assert bench.stats().startable == 0, "whoever waits for it would wait in vain"
         assert "no such image" in bench.reconciler.problem()
         bench.engine.refuses = ""
@@ -178,11 +179,11 @@ def test_an_image_that_fails_backs_off_and_recovers_by_itself() -> None:
 def test_a_failing_image_is_not_tried_in_a_spin() -> None:
     with one_bench() as bench:
         bench.engine.refuses = "no such image"
-        bench.settle(lambda: bool(bench.stats().problem) and not bench.pools.sandboxes())
-        tries = bench.pools.tally_now().ends["failed"]
+        bench.settle(lambda: bool(bench.stats().problem) and not bench.table.all())
+        tries = by_label(bench.counters.ends)["failed"]
         for _ in range(20):
             bench.turn()
-        assert bench.pools.tally_now().ends["failed"] == tries
+        assert by_label(bench.counters.ends)["failed"] == tries
 
 
 # Culling
@@ -201,7 +202,7 @@ def test_a_sandbox_that_nobody_visited_is_culled_and_its_slot_comes_back(bench: 
     sandbox = claim(bench)
     after_claim(bench, sandbox, 60)
     bench.settle(lambda: gone(bench, sandbox))
-    assert bench.pools.tally_now().ends == {"unvisited": 1}
+    assert by_label(bench.counters.ends) == {"unvisited": 1}
     bench.fill()
 
 
@@ -211,10 +212,10 @@ def test_a_visitor_who_has_asked_for_one_file_has_come(bench: Bench) -> None:
     after_claim(bench, sandbox, 3599)
     for _ in range(3):
         bench.turn()
-    assert bench.pools.get(sandbox.name).visited
+    assert bench.table.get(sandbox.name).visited
     after_claim(bench, sandbox, 3600)
     bench.settle(lambda: gone(bench, sandbox))
-    assert bench.pools.tally_now().ends == {"idle": 1}
+    assert by_label(bench.counters.ends) == {"idle": 1}
     assert not (bench.run_dir / "seen" / sandbox.name).exists()
 
 
@@ -227,7 +228,7 @@ def look(bench: Bench, sandbox: Sandbox) -> None:
     bench.clock.advance(30)
     before = looks(bench, sandbox)
     bench.settle(lambda: looks(bench, sandbox) > before)
-    bench.settle(lambda: not bench.reconciler._checking)
+    bench.settle(lambda: not bench.sessions._checking)
 
 
 def test_a_message_of_a_kernel_keeps_a_sandbox_for_its_idle_time(bench: Bench) -> None:
@@ -236,13 +237,13 @@ def test_a_message_of_a_kernel_keeps_a_sandbox_for_its_idle_time(bench: Bench) -
     after_claim(bench, sandbox, 1000)
     bench.engine.jupyter(sandbox.name).kernels = ["idle"]
     look(bench, sandbox)
-    worked = bench.pools.get(sandbox.name).last_activity
+    worked = bench.table.get(sandbox.name).last_activity
     assert worked == bench.clock.now
     look(bench, sandbox)
-    assert bench.pools.get(sandbox.name).last_activity == worked, "a kernel at rest is no work"
+    assert bench.table.get(sandbox.name).last_activity == worked, "a kernel at rest is no work"
     bench.clock.now = (worked or 0) + 3600
     bench.settle(lambda: gone(bench, sandbox))
-    assert bench.pools.tally_now().ends == {"idle": 1}
+    assert by_label(bench.counters.ends) == {"idle": 1}
 
 
 def test_processor_time_keeps_a_sandbox_in_which_nothing_is_said(bench: Bench) -> None:
@@ -250,10 +251,10 @@ def test_processor_time_keeps_a_sandbox_in_which_nothing_is_said(bench: Bench) -
     visit(bench, sandbox)
     after_claim(bench, sandbox, 1000)
     look(bench, sandbox)
-    assert bench.pools.get(sandbox.name).last_activity is None
+    assert bench.table.get(sandbox.name).last_activity is None
     bench.engine.processor_seconds[sandbox.name] = 25.0
     look(bench, sandbox)
-    assert bench.pools.get(sandbox.name).last_activity == bench.clock.now
+    assert bench.table.get(sandbox.name).last_activity == bench.clock.now
 
 
 def test_a_silent_program_in_a_terminal_keeps_its_sandbox(bench: Bench) -> None:
@@ -263,7 +264,7 @@ def test_a_silent_program_in_a_terminal_keeps_its_sandbox(bench: Bench) -> None:
     bench.engine.programs.add(sandbox.name)
     bench.engine.jupyter(sandbox.name).terminals = 1
     look(bench, sandbox)
-    assert bench.pools.get(sandbox.name).last_activity == bench.clock.now
+    assert bench.table.get(sandbox.name).last_activity == bench.clock.now
 
 
 def test_whoever_comes_back_at_the_last_moment_keeps_their_sandbox(bench: Bench) -> None:
@@ -274,21 +275,21 @@ def test_whoever_comes_back_at_the_last_moment_keeps_their_sandbox(bench: Bench)
     bench.settle(lambda: looks(bench, sandbox) > 0)
     look_at.kernels = ["idle"]
     after_claim(bench, sandbox, 3600)
-    bench.settle(lambda: bench.pools.get(sandbox.name).last_activity is not None)
-    assert bench.pools.get(sandbox.name).state == "claimed"
+    bench.settle(lambda: bench.table.get(sandbox.name).last_activity is not None)
+    assert bench.table.get(sandbox.name).state == "claimed"
 
 
 def test_a_computing_kernel_keeps_its_sandbox_until_its_greatest_age(bench: Bench) -> None:
     sandbox = claim(bench)
     bench.engine.jupyter(sandbox.name).kernels = ["idle", "busy"]
     after_claim(bench, sandbox, 31)
-    bench.settle(lambda: bench.pools.get(sandbox.name).busy)
+    bench.settle(lambda: bench.table.get(sandbox.name).busy)
     after_claim(bench, sandbox, 14000)
     bench.turn()
-    assert bench.pools.get(sandbox.name).state == "claimed"
+    assert bench.table.get(sandbox.name).state == "claimed"
     after_claim(bench, sandbox, 14400)
     bench.settle(lambda: gone(bench, sandbox))
-    assert bench.pools.tally_now().ends == {"max_age": 1}
+    assert by_label(bench.counters.ends) == {"max_age": 1}
 
 
 def test_a_dead_sandbox_is_removed_whether_it_was_ready_or_claimed(
@@ -296,11 +297,11 @@ def test_a_dead_sandbox_is_removed_whether_it_was_ready_or_claimed(
 ) -> None:
     caplog.set_level(logging.INFO)
     claimed = claim(bench)
-    ready = next(sandbox for sandbox in bench.pools.sandboxes() if sandbox.state == "ready")
+    ready = next(sandbox for sandbox in bench.table.all() if sandbox.state == "ready")
     bench.engine.die(claimed.name)
     bench.engine.die(ready.name)
     bench.settle(lambda: gone(bench, claimed) and gone(bench, ready))
-    assert bench.pools.tally_now().ends == {"dead": 2}
+    assert by_label(bench.counters.ends) == {"dead": 2}
     assert "detail='out of memory'" in caplog.text
     bench.fill()
 
@@ -312,11 +313,11 @@ def test_the_next_agent_adopts_what_runs_and_hands_it_out(bench: Bench) -> None:
     visitor = claim(bench)
     following = successor(bench)
     try:
-        states = {sandbox.name: sandbox.state for sandbox in following.pools.sandboxes()}
+        states = {sandbox.name: sandbox.state for sandbox in following.table.all()}
         assert sorted(states.values()) == ["claimed", "ready", "ready"]
         assert states[visitor.name] == "claimed"
-        assert following.pools.get(visitor.name).claimed_at == pytest.approx(visitor.claimed_at, abs=1)
-        assert isinstance(following.pools.claim(DEFAULT_POOL), Sandbox)
+        assert following.table.get(visitor.name).claimed_at == pytest.approx(visitor.claimed_at, abs=1)
+        assert isinstance(following.claims.claim(DEFAULT_POOL), Sandbox)
         following.turn()
         assert bench.engine.started == 3
     finally:
@@ -328,10 +329,10 @@ def test_the_next_agent_lets_the_idle_time_begin_anew_for_it_has_not_seen_what_w
     after_claim(bench, worked, 7200)
     following = successor(bench)
     try:
-        found = following.pools.get(worked.name)
+        found = following.table.get(worked.name)
         assert (found.visited, found.last_activity) == (True, bench.clock.now)
         following.turn()
-        assert following.pools.get(worked.name).state == "claimed"
+        assert following.table.get(worked.name).state == "claimed"
     finally:
         following.close()
 
@@ -342,18 +343,18 @@ def test_the_next_agent_waits_for_a_visitor_who_has_not_come_yet_as_the_last_one
     after_claim(bench, present, 30)
     following = successor(bench)
     try:
-        assert [following.pools.get(each.name).visited for each in (absent, present)] == [False, True]
+        assert [following.table.get(each.name).visited for each in (absent, present)] == [False, True]
     finally:
         following.close()
 
 
 def test_the_next_agent_sees_a_start_through_that_the_last_one_left(bench: Bench) -> None:
-    sandbox = bench.pools.sandboxes()[0]
+    sandbox = bench.table.all()[0]
     (bench.run_dir / "ready" / sandbox.key).chmod(0o777)
     following = successor(bench)
     try:
-        assert following.pools.get(sandbox.name).state in ("starting", "ready")
-        following.settle(lambda: following.pools.get(sandbox.name).state == "ready")
+        assert following.table.get(sandbox.name).state in ("starting", "ready")
+        following.settle(lambda: following.table.get(sandbox.name).state == "ready")
         assert bench.engine.started == 3
     finally:
         following.close()
@@ -368,7 +369,7 @@ def test_a_directory_without_a_process_is_removed_and_never_offered(bench: Bench
 
 def test_a_process_without_a_directory_is_ended(bench: Bench) -> None:
     following = make_bench(bench.run_dir, bench.engine, bench.clock)
-    lost = bench.pools.sandboxes()[0]
+    lost = bench.table.all()[0]
     shutil.rmtree(bench.run_dir / "ready" / lost.key)
     try:
         following.settle(lambda: lost.name not in bench.engine.running)
@@ -378,13 +379,13 @@ def test_a_process_without_a_directory_is_ended(bench: Bench) -> None:
 
 
 def test_after_a_reboot_nothing_of_before_is_offered(bench: Bench) -> None:
-    before = {sandbox.name for sandbox in bench.pools.sandboxes()}
+    before = {sandbox.name for sandbox in bench.table.all()}
     for name in before:
         bench.engine.die(name)
     following = successor(bench)
     try:
         following.fill()
-        assert not before & {sandbox.name for sandbox in following.pools.sandboxes()}
+        assert not before & {sandbox.name for sandbox in following.table.all()}
         assert not before & set(bench.engine.running)
     finally:
         following.close()
@@ -414,7 +415,7 @@ def test_an_engine_that_does_not_answer_costs_no_session_and_is_said(
     for _ in range(3):
         bench.turn()
     assert bench.reconciler.problem() == "the engine does not answer"
-    assert bench.pools.get(visitor.name).state == "claimed"
+    assert bench.table.get(visitor.name).state == "claimed"
     assert claim(bench).name != visitor.name
     bench.engine.away = False
     bench.turn()
@@ -427,7 +428,7 @@ def test_a_sandbox_that_ends_while_the_engine_is_away_ends_when_it_is_back(bench
     sandbox = claim(bench)
     bench.engine.away = True
     bench.turn()
-    bench.pools.end(sandbox.name, "operator")
+    bench.table.end(sandbox.name, "operator")
     bench.turn()
     assert sandbox.name in bench.engine.running
     bench.engine.away = False
@@ -439,10 +440,10 @@ def test_an_engine_that_is_away_is_asked_for_no_starts_and_promises_none() -> No
         empty.engine.away = True
         empty.turn()
         assert (empty.stats().startable, empty.stats().problem) == (0, "")
-        refusal = empty.pools.claim(DEFAULT_POOL)
+        refusal = empty.claims.claim(DEFAULT_POOL)
         assert isinstance(refusal, Refusal)
         assert (refusal.status, refusal.message) == ("full", "sandboxes do not start on this node at the moment")
-        assert empty.pools.tally_now().ends == {}
+        assert by_label(empty.counters.ends) == {}
         empty.engine.away = False
         empty.fill()
 
@@ -504,7 +505,7 @@ def test_a_check_that_fails_in_an_unforeseen_way_ends_no_loop(bench: Bench, capl
     assert f"sandbox={sandbox.name}" in caplog.text
     assert not gone(bench, sandbox)
     bench.engine.confuses = False
-    bench.pools.end(sandbox.name, "operator")
+    bench.table.end(sandbox.name, "operator")
     bench.fill()
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from node_agent.errors import UnknownPool
 from node_agent.jupyter.kernel_session import CellError, KernelError
-from node_agent.pools.pools import Memory, PoolSpec
+from node_agent.pools.specs import Memory, PoolSpec
 from tests.support.node_pools import Bench, one_bench
 from tmpnb_common.wire import DEFAULT_POOL
 
@@ -38,7 +38,7 @@ def test_a_trial_is_never_handed_out_nor_swept_away(bench: Bench) -> None:
     def look(*_: object) -> str:
         bench.turn()
         seen.append(bench.stats())
-        assert [bench.pools.claim(DEFAULT_POOL) for _ in range(4)][3] is not None
+        assert [bench.claims.claim(DEFAULT_POOL) for _ in range(4)][3] is not None
         seen.append(bench.stats())
         return "42"
 

@@ -10,7 +10,7 @@ import pytest
 
 from node_agent.errors import HostError, UnknownPool
 from node_agent.pools.changes import PoolChanges, changed
-from node_agent.pools.pools import PoolSpec
+from node_agent.pools.specs import PoolSpec
 from node_agent.sandboxes import Sandbox
 from tests.support.node_pools import Bench, one_bench
 from tmpnb_common.wire import DEFAULT_POOL
@@ -31,11 +31,11 @@ def change(bench: Bench, name: str = DEFAULT_POOL, **values: object) -> PoolSpec
 
 
 def images(bench: Bench, pool: str = DEFAULT_POOL) -> set[str]:
-    return {each.image for each in bench.pools.sandboxes() if each.pool == pool and each.state == "ready"}
+    return {each.image for each in bench.table.all() if each.pool == pool and each.state == "ready"}
 
 
 def test_another_image_comes_without_a_moment_with_nothing_available_and_sessions_live_on(bench: Bench) -> None:
-    visitor = bench.pools.claim(DEFAULT_POOL)
+    visitor = bench.claims.claim(DEFAULT_POOL)
     assert isinstance(visitor, Sandbox)
     change(bench, image="new")
     fewest = []
@@ -47,7 +47,7 @@ def test_another_image_comes_without_a_moment_with_nothing_available_and_session
     bench.settle(rolled, "the pool to roll")
     assert min(fewest) >= 4
     assert max(bench.stats().claimed + count for count in fewest) <= 8
-    assert bench.pools.get(visitor.name).state == "claimed"
+    assert bench.table.get(visitor.name).state == "claimed"
     assert bench.stats().image == "new"
     assert images(bench, "r") == {"r:1"}, "the other pool is left alone"
 
@@ -64,14 +64,14 @@ def test_an_image_that_does_not_start_leaves_most_of_the_old_ones_for_visitors(b
 
 def the_last_of_the_old_image(bench: Bench) -> tuple[Sandbox, str]:
     """Pool `r` is full: one session, and one ready sandbox, beside which its successor, named second, is starting."""
-    assert isinstance(bench.pools.claim("r"), Sandbox)
+    assert isinstance(bench.claims.claim("r"), Sandbox)
     bench.settle(lambda: bench.pools.stats()["r"].available == 1, "the second one")
     bench.engine.silent = True
     change(bench, "r", image="r:2")
     before = set(bench.engine.running)
     bench.settle(lambda: bool(bench.engine.running.keys() - before), "its successor to start")
     [successor] = bench.engine.running.keys() - before
-    [last] = [each for each in bench.pools.sandboxes() if (each.pool, each.state) == ("r", "ready")]
+    [last] = [each for each in bench.table.all() if (each.pool, each.state) == ("r", "ready")]
     assert last.image == "r:1"
     return last, successor
 
@@ -80,22 +80,22 @@ def test_the_last_ready_one_of_a_full_pool_goes_when_its_successor_is_ready_and_
     last, successor = the_last_of_the_old_image(bench)
     for _ in range(5):
         bench.turn()
-        assert bench.pools.get(last.name).state == "ready"
+        assert bench.table.get(last.name).state == "ready"
     assert bench.pools.ready(successor)
-    assert bench.pools.get(last.name).state == "ending", "at once: no visitor can have both"
+    assert bench.table.get(last.name).state == "ending", "at once: no visitor can have both"
     assert bench.pools.stats()["r"].available == 1
     assert images(bench, "r") == {"r:2"}
 
 
 def test_a_visitor_who_takes_the_last_one_meanwhile_takes_the_place_of_its_successor(bench: Bench) -> None:
     last, successor = the_last_of_the_old_image(bench)
-    claimed = bench.pools.claim("r")
+    claimed = bench.claims.claim("r")
     assert isinstance(claimed, Sandbox)
     assert claimed.name == last.name
     assert bench.pools.ready(successor)
     stats = bench.pools.stats()["r"]
     assert (stats.available, stats.claimed, stats.capacity) == (0, 2, 2)
-    assert not isinstance(bench.pools.claim("r"), Sandbox)
+    assert not isinstance(bench.claims.claim("r"), Sandbox)
 
 
 @pytest.mark.parametrize("capacity", [1, 2, 3, 8])
@@ -117,7 +117,7 @@ def test_a_roll_ends_however_small_the_pool(capacity: int) -> None:
 def test_a_sandbox_of_the_old_image_that_was_starting_is_given_up(bench: Bench) -> None:
     bench.engine.silent = True
     for _ in range(2):
-        bench.pools.claim(DEFAULT_POOL)
+        bench.claims.claim(DEFAULT_POOL)
     change(bench, capacity=10)
     bench.settle(lambda: bench.stats().starting > 0, "a start")
     bench.engine.silent = False
@@ -128,7 +128,7 @@ def test_a_sandbox_of_the_old_image_that_was_starting_is_given_up(bench: Bench) 
 
 def test_a_smaller_pool_ends_ready_sandboxes_and_no_session(bench: Bench) -> None:
     for _ in range(3):
-        bench.pools.claim(DEFAULT_POOL)
+        bench.claims.claim(DEFAULT_POOL)
     change(bench, capacity=4)
     bench.settle(lambda: (bench.stats().available, bench.stats().claimed) == (1, 3), "the pool to shrink")
     assert bench.stats().capacity == 4

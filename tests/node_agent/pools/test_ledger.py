@@ -29,10 +29,10 @@ def test_a_new_directory_is_open_to_any_user_of_an_image_until_it_is_sealed(tmp_
     directory = ledger.create(KEY)
     assert directory == tmp_path / "ready" / KEY
     assert stat.S_IMODE(directory.stat().st_mode) == 0o777
-    assert not ledger.standings()[KEY].sealed
+    assert not ledger.directory_states()[KEY].sealed
     ledger.seal(KEY)
     assert stat.S_IMODE(directory.stat().st_mode) == 0o755
-    assert ledger.standings()[KEY].sealed
+    assert ledger.directory_states()[KEY].sealed
 
 
 def test_a_claim_moves_the_directory_to_where_nginx_looks(tmp_path: Path, ledger: Ledger) -> None:
@@ -41,7 +41,7 @@ def test_a_claim_moves_the_directory_to_where_nginx_looks(tmp_path: Path, ledger
     assert (tmp_path / "user" / KEY).is_dir()
     assert not (tmp_path / "ready" / KEY).exists()
     assert ledger.ticket_holder(TICKET) == KEY
-    assert ledger.standings()[KEY].claimed_at == claimed_at
+    assert ledger.directory_states()[KEY].claimed_at == claimed_at
     assert ledger.socket(KEY, claimed=True) == tmp_path / "user" / KEY / "jupyter.sock"
 
 
@@ -62,7 +62,7 @@ def test_the_time_of_a_claim_outlives_a_restart(tmp_path: Path, ledger: Ledger) 
     successor = Ledger(tmp_path)
     successor.prepare()
     successor.recover()
-    assert successor.standings()[KEY].claimed_at == pytest.approx(claimed_at, abs=1)
+    assert successor.directory_states()[KEY].claimed_at == pytest.approx(claimed_at, abs=1)
     assert successor.ticket_holder(TICKET) == KEY
 
 
@@ -109,24 +109,24 @@ def test_removing_a_sandbox_removes_its_directory_and_its_mark_and_twice_is_fine
     ledger.claim(KEY, TICKET)
     ledger.remove(KEY)
     ledger.remove(KEY)
-    assert ledger.standings() == {}
+    assert ledger.directory_states() == {}
     assert list((tmp_path / "tickets").iterdir()) == []
 
 
 def test_what_is_no_sandbox_is_left_alone(tmp_path: Path, ledger: Ledger) -> None:
     (tmp_path / "ready" / "notes").mkdir()
     (tmp_path / "user" / KEY).write_text("a file")
-    assert ledger.standings() == {}
+    assert ledger.directory_states() == {}
 
 
 def test_a_directory_that_was_moved_by_hand_counts_as_claimed(tmp_path: Path, ledger: Ledger) -> None:
     ledger.create(KEY)
     (tmp_path / "ready" / KEY).rename(tmp_path / "user" / KEY)
-    assert ledger.standings()[KEY].claimed_at is not None
+    assert ledger.directory_states()[KEY].claimed_at is not None
 
 
 def test_the_directories_cannot_be_listed_by_others(tmp_path: Path, ledger: Ledger) -> None:
-    assert ledger.standings() == {}
+    assert ledger.directory_states() == {}
     for name in ("ready", "user", "tickets"):
         assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o711
 
@@ -160,7 +160,7 @@ def test_clearing_removes_every_sandbox_and_mark_and_leaves_an_agent_at_work(tmp
     ledger.claim(KEY, TICKET)
     ledger.create(OTHER)
     Ledger(tmp_path).clear()
-    assert ledger.standings() == {}
+    assert ledger.directory_states() == {}
     assert ledger.ticket_holder(TICKET) is None
     ledger.create(KEY)
     ledger.claim(KEY, TICKET)
@@ -183,7 +183,7 @@ def test_the_next_agent_knows_the_age_of_a_claim_although_the_hosts_clock_was_se
     for wall in (1_700_000_100 - 18_000, 1_700_000_100 + 18_000):
         successor = Ledger(tmp_path, at(wall, running=5100))
         successor.recover()
-        assert successor.standings()[KEY].claimed_at == wall - 100
+        assert successor.directory_states()[KEY].claimed_at == wall - 100
 
 
 def test_a_claim_whose_time_was_kept_by_another_clock_is_no_later_than_now(tmp_path: Path) -> None:
@@ -194,4 +194,4 @@ def test_a_claim_whose_time_was_kept_by_another_clock_is_no_later_than_now(tmp_p
     [mark] = (tmp_path / "tickets").iterdir()
     for kept, claimed_at in ((1_699_999_000, 1_699_999_000), (1_800_000_000, 1_700_000_000)):
         os.utime(mark, (kept, kept), follow_symlinks=False)
-        assert ledger.standings()[KEY].claimed_at == claimed_at
+        assert ledger.directory_states()[KEY].claimed_at == claimed_at

@@ -13,11 +13,11 @@ from node_agent.pools.planning import (
     Counts,
     Health,
     after_failure,
-    retired,
+    excess,
     room_for,
     startable,
     starts,
-    surplus,
+    to_end,
 )
 
 WELL = Health()
@@ -26,7 +26,7 @@ COUNTS = st.builds(Counts, NUMBERS, NUMBERS, NUMBERS, NUMBERS)
 
 
 @pytest.mark.parametrize(
-    ("counts", "warm", "capacity", "hands", "expected"),
+    ("counts", "warm", "capacity", "free_workers", "expected"),
     [
         (Counts(), 10, 10, 4, 4),
         (Counts(ready=8, starting=1), 10, 10, 4, 1),
@@ -39,27 +39,27 @@ COUNTS = st.builds(Counts, NUMBERS, NUMBERS, NUMBERS, NUMBERS)
         (Counts(), 10, 10, 0, 0),
         (Counts(), 10, 10, -1, 0),
         # Beside the last ready one of a former image one starts where there is no place left, and only one.
-        (Counts(ready=1, stale=1), 1, 1, 4, 1),
-        (Counts(ready=1, stale=1, claimed=3), 4, 4, 4, 1),
-        (Counts(ready=1, stale=1, claimed=3, starting=1), 4, 4, 4, 0),
-        (Counts(ready=1, stale=1, claimed=2, starting=1), 4, 4, 4, 0),
-        (Counts(ready=1, stale=1, claimed=3, ending=1), 4, 4, 4, 0),
-        (Counts(ready=2, stale=2, claimed=2), 4, 4, 4, 0),
+        (Counts(ready=1, outdated=1), 1, 1, 4, 1),
+        (Counts(ready=1, outdated=1, claimed=3), 4, 4, 4, 1),
+        (Counts(ready=1, outdated=1, claimed=3, starting=1), 4, 4, 4, 0),
+        (Counts(ready=1, outdated=1, claimed=2, starting=1), 4, 4, 4, 0),
+        (Counts(ready=1, outdated=1, claimed=3, ending=1), 4, 4, 4, 0),
+        (Counts(ready=2, outdated=2, claimed=2), 4, 4, 4, 0),
         (Counts(ready=1, claimed=3), 4, 4, 4, 0),
     ],
 )
 def test_a_pool_is_refilled_to_its_warmth_within_its_capacity(
-    counts: Counts, warm: int, capacity: int, hands: int, expected: int
+    counts: Counts, warm: int, capacity: int, free_workers: int, expected: int
 ) -> None:
-    assert starts(counts, warm=warm, capacity=capacity, hands=hands, health=WELL, now=0.0) == expected
+    assert starts(counts, warm=warm, capacity=capacity, free_workers=free_workers, health=WELL, now=0.0) == expected
 
 
 @given(COUNTS, NUMBERS, NUMBERS, NUMBERS)
 def test_no_plan_exceeds_the_capacity_the_warmth_or_the_hands(
-    counts: Counts, warm: int, capacity: int, hands: int
+    counts: Counts, warm: int, capacity: int, free_workers: int
 ) -> None:
-    planned = starts(counts, warm=warm, capacity=capacity, hands=hands, health=WELL, now=0.0)
-    assert 0 <= planned <= hands
+    planned = starts(counts, warm=warm, capacity=capacity, free_workers=free_workers, health=WELL, now=0.0)
+    assert 0 <= planned <= free_workers
     assert planned == 0 or counts.total + planned <= capacity
     assert planned == 0 or counts.ready + counts.starting + planned <= warm
 
@@ -68,7 +68,7 @@ def test_an_image_that_fails_is_tried_again_one_at_a_time_after_its_pause() -> N
     failing = Health(failures=1, retry_at=100.0)
 
     def planned(counts: Counts, now: float) -> int:
-        return starts(counts, warm=10, capacity=10, hands=4, health=failing, now=now)
+        return starts(counts, warm=10, capacity=10, free_workers=4, health=failing, now=now)
 
     assert planned(Counts(), 99.0) == 0
     assert planned(Counts(), 100.0) == 1
@@ -101,45 +101,45 @@ def test_nothing_is_startable_while_the_image_fails() -> None:
         (Counts(ready=5), 4, 10, 1),
         (Counts(ready=4, claimed=2), 4, 4, 2),
         (Counts(ready=1, claimed=5), 4, 4, 1),
-        (Counts(ready=8, stale=8), 8, 8, 2),
-        (Counts(ready=7, stale=7, starting=1), 8, 8, 1),
-        (Counts(ready=6, stale=6, starting=1, ending=1), 8, 8, 0),
-        (Counts(ready=8, stale=8), 8, 10, 0),
-        (Counts(ready=1, stale=1), 1, 1, 0),
-        (Counts(ready=1, stale=1, claimed=3), 4, 4, 0),
-        (Counts(ready=1, stale=1, claimed=3, starting=1), 4, 4, 0),
-        (Counts(ready=2, stale=1, claimed=3), 4, 4, 1),
+        (Counts(ready=8, outdated=8), 8, 8, 2),
+        (Counts(ready=7, outdated=7, starting=1), 8, 8, 1),
+        (Counts(ready=6, outdated=6, starting=1, ending=1), 8, 8, 0),
+        (Counts(ready=8, outdated=8), 8, 10, 0),
+        (Counts(ready=1, outdated=1), 1, 1, 0),
+        (Counts(ready=1, outdated=1, claimed=3), 4, 4, 0),
+        (Counts(ready=1, outdated=1, claimed=3, starting=1), 4, 4, 0),
+        (Counts(ready=2, outdated=1, claimed=3), 4, 4, 1),
         (Counts(ready=1, claimed=4), 4, 4, 1),
-        (Counts(ready=2, stale=1, claimed=2), 4, 4, 1),
-        (Counts(ready=10, stale=2), 8, 10, 2),
+        (Counts(ready=2, outdated=1, claimed=2), 4, 4, 1),
+        (Counts(ready=10, outdated=2), 8, 10, 2),
     ],
 )
 def test_what_is_beyond_the_wish_goes_and_another_image_comes_a_quarter_at_a_time(
     counts: Counts, warm: int, capacity: int, expected: int
 ) -> None:
-    assert retired(counts, warm=warm, capacity=capacity, health=WELL) == expected
+    assert to_end(counts, warm=warm, capacity=capacity, health=WELL) == expected
 
 
 def test_nothing_of_a_former_image_goes_while_the_new_one_fails() -> None:
-    assert retired(Counts(ready=8, stale=8), warm=8, capacity=8, health=Health(failures=1)) == 0
+    assert to_end(Counts(ready=8, outdated=8), warm=8, capacity=8, health=Health(failures=1)) == 0
 
 
 @given(NUMBERS, st.integers(1, 50), NUMBERS, st.integers(1, 50))
 def test_no_roll_empties_a_pool_that_has_something_ready_and_every_roll_ends(
     ready: int, warm: int, claimed: int, capacity: int
 ) -> None:
-    """Played to its end: what was retired has gone by the next turn, and what was started is ready by the one after."""
+    """Played to its end: what was to_end has gone by the next turn, and what was started is ready by the one after."""
     ready = min(ready, warm, capacity)
-    counts = Counts(ready=ready, stale=ready, claimed=min(claimed, capacity - ready))
+    counts = Counts(ready=ready, outdated=ready, claimed=min(claimed, capacity - ready))
     for _ in range(200):
-        counts = ended(counts, surplus(counts, warm=warm, capacity=capacity))
-        counts = ended(counts, retired(counts, warm=warm, capacity=capacity, health=WELL))
+        counts = ended(counts, excess(counts, warm=warm, capacity=capacity))
+        counts = ended(counts, to_end(counts, warm=warm, capacity=capacity, health=WELL))
         assert counts.ready > 0 or ready == 0
         assert counts.ready + counts.claimed <= capacity, "more than it may hold could be handed out"
-        begun = starts(counts, warm=warm, capacity=capacity, hands=4, health=WELL, now=0.0)
+        begun = starts(counts, warm=warm, capacity=capacity, free_workers=4, health=WELL, now=0.0)
         assert counts.total + begun <= capacity + 1, "one more than it may hold, and that only while one is replaced"
         counts = replace(counts, ready=counts.ready + counts.starting, starting=begun, ending=0)
-    assert counts.stale == 0
+    assert counts.outdated == 0
 
 
 def ended(counts: Counts, gone: int) -> Counts:
@@ -147,7 +147,7 @@ def ended(counts: Counts, gone: int) -> Counts:
     return replace(
         counts,
         ready=counts.ready - gone,
-        stale=max(0, counts.stale - gone),
+        outdated=max(0, counts.outdated - gone),
         ending=counts.ending + gone,
     )
 
@@ -159,7 +159,7 @@ def test_memory_has_room_for_what_the_reserves_and_the_real_use_leave() -> None:
 
 
 def test_no_more_starts_than_the_memory_has_room_for() -> None:
-    assert starts(Counts(), warm=10, capacity=10, hands=8, health=WELL, now=0.0, room=3) == 3
-    lone = Counts(ready=1, stale=1)
-    assert starts(lone, warm=1, capacity=1, hands=8, health=WELL, now=0.0, room=0) == 0
+    assert starts(Counts(), warm=10, capacity=10, free_workers=8, health=WELL, now=0.0, room=3) == 3
+    lone = Counts(ready=1, outdated=1)
+    assert starts(lone, warm=1, capacity=1, free_workers=8, health=WELL, now=0.0, room=0) == 0
     assert startable(Counts(), capacity=10, health=WELL, room=3) == 3

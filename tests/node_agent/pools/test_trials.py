@@ -27,7 +27,7 @@ GOOD, BAD = Trial("an-image", 1000.0), Trial("an-image", 1000.0, "no kernel star
         (Counts(ready=3), Trial("another", 1000.0), 1001.0, True),
         (Counts(ready=0, claimed=3), None, 1000.0, False),
         (Counts(ready=2, starting=1), None, 1000.0, False),
-        (Counts(ready=3, stale=1), None, 1000.0, False),
+        (Counts(ready=3, outdated=1), None, 1000.0, False),
     ],
 )
 def test_a_pool_is_tried_at_first_and_now_and_then_while_that_takes_from_nobody(
@@ -78,7 +78,7 @@ def test_a_node_tries_each_image_by_itself_and_says_when_no_kernel_starts(bench:
 def test_a_node_whose_sessions_die_at_once_says_so(bench: Bench) -> None:
     for _ in range(3):
         bench.fill()
-        claimed = bench.pools.claim(DEFAULT_POOL)
+        claimed = bench.claims.claim(DEFAULT_POOL)
         assert isinstance(claimed, Sandbox)
         bench.clock.now = (claimed.claimed_at or 0) + 5
         bench.engine.die(claimed.name)

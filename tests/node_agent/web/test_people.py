@@ -40,7 +40,7 @@ def client(node: Node) -> FlaskClient:
 
 @pytest.fixture
 def sandbox(full_bench: Bench) -> Sandbox:
-    claimed = full_bench.pools.claim(DEFAULT_POOL)
+    claimed = full_bench.claims.claim(DEFAULT_POOL)
     assert isinstance(claimed, Sandbox)
     return claimed
 
@@ -70,7 +70,7 @@ def test_an_unused_sandbox_has_the_idle_limit_left(node: Node, sandbox: Sandbox)
 
 
 def test_a_busy_sandbox_has_until_its_greatest_age(node: Node, sandbox: Sandbox, full_bench: Bench) -> None:
-    full_bench.pools.note_busy(sandbox.name, busy=True)
+    full_bench.table.record_busy(sandbox.name, busy=True)
     assert left(at(node, sandbox, 14000), sandbox.key) == {
         "seconds_left": 400,
         "most_seconds_left": 400,
@@ -100,7 +100,7 @@ def test_whoever_asks_how_long_is_left_has_come_and_is_not_at_work(
     node: Node, sandbox: Sandbox, full_bench: Bench
 ) -> None:
     left(at(node, sandbox, 600), sandbox.key)
-    seen = full_bench.pools.get(sandbox.name)
+    seen = full_bench.table.get(sandbox.name)
     assert (seen.visited, seen.last_activity) == (True, None)
 
 
@@ -130,7 +130,7 @@ def test_only_the_whole_key_of_a_claimed_sandbox_is_told_anything(client: FlaskC
 
 
 def test_a_sandbox_that_waits_for_its_visitor_is_told_nothing(client: FlaskClient, full_bench: Bench) -> None:
-    waiting = next(each for each in full_bench.pools.sandboxes() if each.state == "ready")
+    waiting = next(each for each in full_bench.table.all() if each.state == "ready")
     assert client.get(f"/-/left/{waiting.key}").status_code == 410
 
 

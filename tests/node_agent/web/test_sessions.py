@@ -30,7 +30,7 @@ def client(bench: Bench, tmp_path: Path) -> FlaskClient:
 
 
 def claim(bench: Bench) -> Sandbox:
-    claimed = bench.pools.claim(DEFAULT_POOL)
+    claimed = bench.claims.claim(DEFAULT_POOL)
     assert isinstance(claimed, Sandbox)
     return claimed
 
@@ -45,8 +45,8 @@ def heard(client: FlaskClient, sandbox: Sandbox) -> object:
 
 def test_a_session_is_listed_with_its_age_rest_memory_and_end(client: FlaskClient, bench: Bench) -> None:
     session = claim(bench)
-    bench.pools.weigh(session.name, 2**20)
-    bench.pools.note_visit(session.name)
+    bench.table.record_memory(session.name, 2**20)
+    bench.table.record_visit(session.name)
     bench.clock.now = (session.claimed_at or 0) + 30
     listed = client.get("/api/sandboxes", headers=AUTH).get_json()["sandboxes"]
     (shown,) = [each for each in listed if each["state"] == "claimed"]

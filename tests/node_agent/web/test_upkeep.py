@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 
 from node_agent.jupyter.kernel_session import KernelError
-from node_agent.pools.pools import Memory, PoolSpec
+from node_agent.pools.specs import Memory, PoolSpec
 from node_agent.runtimes.contract import ImageState
 from node_agent.web import create_app
 from tests.support.node_pools import Bench, one_bench

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from node_agent.pools.counters import Tally
+from node_agent.pools.counters import Counters
 from node_agent.web import metrics as node_metrics
 from redirector.model.nodes import Failure, FailureKind
 from redirector.node_client.node_metrics import SAMPLES_LIMIT, Families, NodeMetricsError, exposition, parse_metrics
@@ -15,12 +15,12 @@ from tmpnb_common.wire import NodeStats, PoolStats
 
 
 def of_an_agent(*pools: str) -> str:
-    tally = Tally()
+    counters = Counters()
     for pool in pools:
-        tally.claims[pool] += 2
-        tally.started(pool, 1.5)
+        counters.claims.labels(pool).inc(2)
+        counters.started(pool, 1.5)
     stats = NodeStats(1, 1, pools={pool: PoolStats(1, 1) for pool in pools})
-    return node_metrics.exposition(node_metrics.Sample(stats, tally, 1000, "")).decode()
+    return node_metrics.exposition(node_metrics.Sample(stats, counters.registry, 1000, "")).decode()
 
 
 def series(text: str) -> dict[tuple[str, str], float]:

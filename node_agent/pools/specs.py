@@ -1,0 +1,29 @@
+"""What operators want of a pool, and of the memory that all pools share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class PoolSpec:
+    """One pool as its operator wants it."""
+
+    name: str
+    image: str
+    warm: int
+    capacity: int
+    landing: str = ""
+    """The page that visitors get who ask for none; empty: the node's own."""
+    command: str = ""
+    """The template that starts its servers; empty: the runtime's own."""
+    cell: str = ""
+    """The code that has to run in a trial sandbox; empty: any kernel that answers will do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What all sandboxes of this node may use together, in bytes, and what each is counted with at least."""
+
+    total: int
+    reserve: int
