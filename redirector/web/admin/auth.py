@@ -66,11 +66,15 @@ class Keyholders:
         return math.ceil(self._limits.owed(request.remote_addr or "", self._clock()))
 
     def signer(self, given: str) -> str:
-        """The token that `given` is, or empty; that is counted then."""
+        """The token that `given` is, or empty; that is counted then.
+
+        A whole line of the token file (`ann=…`) stands for its token: that is what people have at hand.
+        """
         # All of them, so that the time taken tells nothing about which one was nearly right.
-        matches = [token for token in self.tokens if hmac.compare_digest(given.encode(), token.encode())]
-        if matches:
-            return matches[0]
+        for word in (given, parse_token(given).token):
+            matches = [token for token in self.tokens if hmac.compare_digest(word.encode(), token.encode())]
+            if matches:
+                return matches[0]
         self._limits.take(request.remote_addr or "", self._clock())
         log.warning("wrong token", extra=fields(kind=self._kind, address=request.remote_addr or ""))
         return ""

@@ -113,7 +113,7 @@ class _Seat:
             return refusal
         signer = self.admins.signer(given)
         if not signer:
-            return _page("login.html", 403, problem="This is not the admin token.", operator=name)
+            return _page("login.html", 403, problem="This token does not open the dashboard.", operator=name)
         try:
             name = self.admins.operator(name, signer)
         except BadRequestError as problem:

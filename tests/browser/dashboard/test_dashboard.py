@@ -31,7 +31,7 @@ def test_logging_in_needs_the_token(browser: BrowserContext, fleet: Seat) -> Non
     page.goto(f"{fleet.url}/dashboard")
     page.fill("[name=token]", "a-wrong-token-0123456789")
     page.click("text=Log in")
-    expect(page.get_by_role("alert")).to_have_text("This is not the admin token.")
+    expect(page.get_by_role("alert")).to_have_text("This token does not open the dashboard.")
     page.fill("[name=token]", ADMIN_TOKEN)
     page.click("text=Log in")
     expect(page.locator(".node")).to_have_count(2, timeout=SOON)

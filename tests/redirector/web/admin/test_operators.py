@@ -74,6 +74,19 @@ def test_the_dashboard_knows_who_has_logged_in_by_the_token(named: SteppedWorker
     assert who_drained(named) == "ann"
 
 
+@pytest.mark.parametrize(
+    ("line", "status"), [(f"ann={ANN}", 303), (f"  ann={ANN} ", 303), (SHARED, 303), (f"ann={SHARED[:-1]}x", 403)]
+)
+def test_a_whole_line_of_the_token_file_logs_in_as_its_token_does(named: SteppedWorker, line: str, status: int) -> None:
+    assert named.web.post("/dashboard/login", data={"token": line}).status_code == status
+    assert (named.admin("GET", "/api/fleet", token=line.strip()).status_code == 200) is (status == 303)
+
+
+def test_a_line_proves_the_name_of_its_token_whatever_name_stands_in_it(named: SteppedWorker) -> None:
+    assert named.admin("POST", "/api/nodes/n1/drain", token=f"bob={ANN}", json={}).status_code == 200
+    assert who_drained(named) == "ann"
+
+
 def test_the_dashboard_lets_nobody_log_in_under_a_name_that_a_token_proves(named: SteppedWorker) -> None:
     refused = named.web.post("/dashboard/login", data={"token": SHARED, "operator": "Ann"})
     assert refused.status_code == 400
