@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tempfile
 from collections.abc import Callable, Iterator
@@ -52,6 +53,22 @@ def test_a_page_names_no_setting_that_does_not_exist(page: Path) -> None:
     named = set(re.findall(r"TMPNB_[A-Z_]+[A-Z]", page.read_text()))
     # A pool's own settings are named after it.
     assert {re.sub("_POOL_[A-Z]+_", "_", name) for name in named} <= known
+
+
+def test_the_changelog_says_nothing_twice() -> None:
+    """Two branches that changed one entry leave both versions, or halves of them."""
+    beginnings = [line[:40] for line in (ROOT / "CHANGELOG.md").read_text().splitlines() if len(line) > 40]
+    assert {each for each in beginnings if beginnings.count(each) > 1} == set()
+
+
+@pytest.mark.parametrize("notebook", ["node_agent/jupyter/welcome", "deploy/notebook/home"])
+def test_a_welcome_notebook_offers_what_the_label_in_its_page_does(notebook: str) -> None:
+    cells = json.loads((ROOT / notebook / "Welcome.ipynb").read_text())["cells"]
+    text = " ".join("".join(line for cell in cells for line in cell["source"]).split())
+    actions = (ROOT / "node_agent/pages/sandbox/actions.js").read_text()
+    for words in ("Save this notebook to your computer", "Download everything"):
+        assert f'"{words}"' in actions
+        assert f"*{words}*" in text
 
 
 def words_of(group: click.Command, prefix: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
