@@ -30,15 +30,20 @@ Those that have one are asked as long as there is time, so that nobody goes away
 
 LATE_SECONDS = 0.4
 """Claims take milliseconds. A node that has not answered by then is late, and another one that has room is asked; the
-late one is asked again when nothing else has room.
+late one is asked again when nothing else has room. After each late node the next one has half of that time, down to
+`SHORTEST_SECONDS`, so that a visitor who meets several nodes that hang is with a good one within 2 s.
 """
+
+SHORTEST_SECONDS = 0.1
+"""The least that a node is given to answer a claim while another one has room."""
 
 AGAIN_SECONDS = 0.8
 """Whoever has a sandbox already is given somewhat longer than that to find it."""
 
-MOST_LATE = 4
-"""Nodes that are asked before one that was late is asked again. Where all are slow, it has answered by then, and each
-visitor costs the fleet no more claims than this."""
+MOST_LATE = 10
+"""Nodes that are asked before one that was late is asked again, after 1.5 s altogether. Where all are slow, it has
+answered by then, and each visitor costs the fleet no more claims than this.
+"""
 
 OUTCOMES: dict[str, Outcome] = {
     "full": "full",
@@ -214,7 +219,8 @@ class Placer:
         free, ranking = room.free_slots.free, room.ranking
         # Of those that are well: where all seem slow, it is this host that is, and more claims would not help it.
         others = bool(search.late) or any(free.get(name, 0) > 0 and name not in excluded for name in ranking.first)
-        return _Call(node, LATE_SECONDS if others and self._claims.repeatable(node) else math.inf)
+        seconds = max(SHORTEST_SECONDS, LATE_SECONDS / 2 ** len(search.late))
+        return _Call(node, seconds if others and self._claims.repeatable(node) else math.inf)
 
     def _give_up(self, names: Collection[str], wish: Wish) -> None:
         for name in names:

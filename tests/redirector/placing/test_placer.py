@@ -68,19 +68,22 @@ def test_a_dead_node_costs_no_visitor_and_is_out_of_use_at_once(nodes: FakeNodes
     assert fleet.seen(dead).health is Health.SUSPECT
 
 
-@pytest.mark.parametrize("mood", ["hanging", "trickling"])
+@pytest.mark.parametrize(
+    ("mood", "count"), [("hanging", 1), ("trickling", 1), ("hanging", 4), ("hanging", 8)], ids=lambda value: f"{value}"
+)
 def test_while_another_node_has_room_nobody_waits_for_one_that_is_late(
-    nodes: FakeNodes, fleet: SteppedWorker, mood: Mood
+    nodes: FakeNodes, fleet: SteppedWorker, mood: Mood, count: int
 ) -> None:
-    hung = nodes.add("hung", ready=9, capacity=9)
-    fleet.add(hung, nodes.add("n1", ready=2))
-    hung.claim_mood = mood
+    hung = [nodes.add(f"hung{number}", ready=50, capacity=50) for number in range(count)]
+    fleet.add(*hung, nodes.add("n1", ready=5))
+    for node in hung:
+        node.claim_mood = mood
     result = placed(fleet.worker.placer.place())
-    assert (result.node, result.tries) == ("n1", 2)
-    assert len(hung.spawns()) == 1, "nor for another answer of it"
+    assert (result.node, result.tries) == ("n1", count + 1)
+    assert all(len(node.spawns()) == 1 for node in hung), "nor for another answer of theirs"
     assert placed(fleet.worker.placer.place()).tries == 1, "the next visitor is not sent there first"
     fleet.tick()
-    assert "a claim failed: no answer" in fleet.seen(hung).reason, "and everybody hears of it"
+    assert all("a claim failed: no answer" in fleet.seen(node).reason for node in hung), "and everybody hears of it"
 
 
 def test_where_nothing_else_has_room_a_late_node_is_asked_again_with_the_same_ticket(
