@@ -121,8 +121,8 @@ class Settings:
         seconds(0.1, 30),
         "1.5",
         "seconds",
-        "How long one node's answer to a claim is waited for at most. While another one has room, 0.4 s, and after each "
-        "one that did not answer half of that, 0.1 s at least.",
+        "How long one node's answer to a claim is waited for at most. While another one has room, 0.4 s, and after "
+        "each one that did not answer half of that, 0.1 s at least.",
     )
     place_seconds: float = setting(
         seconds(1, 60),
