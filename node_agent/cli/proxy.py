@@ -33,6 +33,6 @@ def proxy() -> None:
         (settings.listen.host, settings.listen.port),
         stop,
         certificate=tuple(path for path in (settings.tls_cert, settings.tls_key) if path),
-        until_certified=nginx.tls.until_certified(settings, as_root=os.geteuid() == 0) if settings.http_listen else "",
+        until_certified=nginx.until_certified(settings, as_root=os.geteuid() == 0) if settings.http_listen else "",
         listeners=listeners.handed_over(os.environ, os.getpid()),
     ).run()

@@ -128,16 +128,6 @@ def toward_sandbox(settings: Settings) -> list[str]:
     ]
 
 
-def no_service_worker(settings: Settings) -> list[str]:
-    """Refuse the scripts of service workers where one would act on every sandbox of the node.
-
-    It would also outlive its sandbox in the visitor's browser. JupyterLab has none.
-    """
-    if settings.origin == "sandbox":
-        return []
-    return ["if ($http_service_worker) {", "    return 403;", "}"]
-
-
 def _own_cookies(settings: Settings) -> list[str]:
     """Keep an application's cookies to the sandbox's own host, whatever domain it names."""
     secure = ["proxy_cookie_flags ~. secure;"] if settings.url.startswith("https:") else []

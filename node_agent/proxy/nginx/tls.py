@@ -1,8 +1,6 @@
-"""nginx's doors: where it listens, with which certificate, and the plain HTTP beside TLS. Settings in, text out."""
+"""nginx's doors: where it listens, and with which certificate. Settings in, text out."""
 
 from __future__ import annotations
-
-from urllib.parse import urlsplit
 
 from node_agent.settings.table import Settings
 from node_agent.settings.values import Address
@@ -25,9 +23,9 @@ HSTS_SECONDS = 31_536_000
 def listen_lines(settings: Settings) -> list[str]:
     """What makes the node's server listen."""
     if not settings.speaks_tls:
-        return [f"listen {_place(settings.listen)};"]
+        return [f"listen {place(settings.listen)};"]
     return [
-        f"listen {_place(settings.listen)} ssl http2;",
+        f"listen {place(settings.listen)} ssl http2;",
         f"ssl_certificate {settings.tls_cert};",
         f"ssl_certificate_key {settings.tls_key};",
         *TLS_LINES,
@@ -39,57 +37,6 @@ def header_lines(settings: Settings) -> list[str]:
     return [f'add_header Strict-Transport-Security "max-age={HSTS_SECONDS}" always;'] if settings.speaks_tls else []
 
 
-def plain_server(settings: Settings) -> list[str]:
-    """A server on plain HTTP: tells certificate authorities what certbot left, and sends everybody else to TLS."""
-    if settings.http_listen is None:
-        return []
-    port = urlsplit(settings.url).port
-    return [
-        "server {",
-        f"    listen {_place(settings.http_listen)};",
-        "    location /.well-known/acme-challenge/ {",
-        f"        root {settings.acme_dir};",
-        "        default_type text/plain;",
-        "    }",
-        "    location / {",
-        f"        return 301 https://$host{f':{port}' if port else ''}$request_uri;",
-        "    }",
-        "}",
-    ]
-
-
-def until_certified(settings: Settings, *, as_root: bool) -> str:
-    """A whole configuration with nothing but the plain server, for a node that waits for its first certificate."""
-    temporary = f"{settings.run_dir}/nginx"
-    return "\n".join(
-        [
-            "# For the time until the first certificate is there. Written by `tmpnb-agent proxy`.",
-            *([f"user {settings.proxy_user};"] if as_root else []),
-            "daemon off;",
-            f"pid {temporary}/nginx.pid;",
-            "error_log stderr notice;",
-            "events {}",
-            "http {",
-            "    error_log /dev/null emerg;",
-            "    access_log off;",
-            "    server_tokens off;",
-            *(
-                f"    {kind}_temp_path {temporary}/{name};"
-                for kind, name in (
-                    ("client_body", "body"),
-                    ("proxy", "proxy"),
-                    ("fastcgi", "fastcgi"),
-                    ("uwsgi", "uwsgi"),
-                    ("scgi", "scgi"),
-                )
-            ),
-            *(f"    {line}" for line in plain_server(settings)),
-            "}",
-            "",
-        ]
-    )
-
-
-def _place(address: Address) -> str:
-    """All IPv6 addresses stand for all IPv4 addresses too, as one expects from other programs."""
+def place(address: Address) -> str:
+    """Write an address for `listen`. All of IPv6 stands for all of IPv4 too, as one expects from other programs."""
     return f"{address} ipv6only=off" if address.host == "::" else str(address)
