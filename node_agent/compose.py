@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import psutil
@@ -72,10 +71,7 @@ def process_runtime(settings: Settings, environment: Mapping[str, str]) -> Runti
     }
     return ProcessRuntime(
         settings.state_dir / "sandboxes",
-        template=settings.command,
-        landing=settings.landing,
-        welcome=notebooks[DEFAULT_POOL],
-        welcome_by_pool=notebooks,
+        welcome=notebooks,
         environment=environment,
         clock=time.time,
     )
@@ -94,11 +90,8 @@ def docker_runtime(settings: Settings, _environment: Mapping[str, str]) -> Runti
         node=settings.name,
         run_dir=settings.run_dir,
         image=settings.image,
-        template=settings.command,
-        landing=settings.landing,
         clock=time.time,
-        limits=by_pool[DEFAULT_POOL],
-        limits_by_pool=by_pool,
+        limits=by_pool,
         pull=settings.pull,
         unkept=settings.unkept_limits == "accept",
     )
@@ -176,14 +169,11 @@ def compose(settings: Settings, runtime: Runtime) -> Agent:
     pools = Pools(changes.specs(), table, counters, draining=lambda: intent.draining, memory=memory)
     claims = Claims(table, pools, counters, listens=unix_http.listens, random_ticket=identity.fresh_token)
 
-    def landing_problem(socket: Path, base: str, landing: str) -> str:
-        return jupyter_client.landing_problem(socket, base, landing or settings.landing)
-
     starter = Starter(
         runtime,
         table,
         pools,
-        landing_problem,
+        jupyter_client.landing_problem,
         start_seconds=settings.start_seconds,
         clock=clock,
         rng=random.SystemRandom(),
@@ -195,7 +185,7 @@ def compose(settings: Settings, runtime: Runtime) -> Agent:
         table,
         pools,
         starter,
-        landing_problem=landing_problem,
+        landing_problem=jupyter_client.landing_problem,
         run_cell=lambda socket, base, code, within: kernel_session.run(socket, base, code, within=within),
         start_seconds=settings.start_seconds,
         monotonic=time.monotonic,
@@ -222,7 +212,6 @@ def compose(settings: Settings, runtime: Runtime) -> Agent:
     node = Node(
         name=settings.name,
         version=VERSION,
-        landing=settings.landing,
         landing_prefixes=settings.landing_prefixes,
         entry_url=settings.entry_url,
         fleet_only=settings.fleet_only,

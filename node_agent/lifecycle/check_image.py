@@ -26,6 +26,7 @@ from tmpnb_common.keys import name_of, new_key
 LOOK_SECONDS = 0.05
 PROGRESS_SECONDS = 2.0
 """Between two lines about a pull."""
+POOL = "check"
 NAMED = 5
 """How many files a line names."""
 HINTS = (
@@ -75,7 +76,7 @@ def check(
     place = Path(tempfile.mkdtemp(prefix="try", dir=run_dir))
     place.chmod(0o711)
     runtime = _runtime(engine, trial, place)
-    launch = _launch(trial.image, place)
+    launch = _launch(trial, place)
     say(f"starting a sandbox of {trial.image}, which may take {trial.start_seconds:.0f} s")
     try:
         yield from _walk(runtime, trial, launch, pause, lambda: _swallowed(engine, trial, place, pause, say))
@@ -92,10 +93,8 @@ def _runtime(engine: DockerEngine, trial: Trial, place: Path) -> DockerRuntime:
         # Of its own, so that an agent on this host never takes the sandbox for one of its pool.
         run_dir=place,
         image=trial.image,
-        template=trial.template,
-        landing=trial.landing,
         clock=time.time,
-        limits=trial.limits,
+        limits={POOL: trial.limits},
         pull=False,
         unkept=trial.unkept,
     )
@@ -105,7 +104,7 @@ def _swallowed(
     engine: DockerEngine, trial: Trial, place: Path, pause: Callable[[float], object], say: Callable[[str], object]
 ) -> str:
     """Why an ENTRYPOINT is to blame for a server that did not start; empty if it does not start without, either."""
-    launch = _launch(trial.image, place)
+    launch = _launch(trial, place)
     runtime = _runtime(engine, replace(trial, limits=replace(trial.limits, entrypoint=False)), place)
     entrypoint = shlex.join(runtime.prepared(launch).entrypoint)
     if not entrypoint or not trial.limits.entrypoint:
@@ -139,12 +138,12 @@ def _fetch(engine: DockerEngine, image: str, say: Callable[[str], object]) -> No
             say(f"pulling {image}: {progress}")
 
 
-def _launch(image: str, place: Path) -> Launch:
+def _launch(trial: Trial, place: Path) -> Launch:
     key = new_key(secrets.choice)
     directory = place / key
     directory.mkdir()
     directory.chmod(0o777)
-    return Launch(name_of(key), key, "check", image, directory)
+    return Launch(name_of(key), key, POOL, trial.image, directory, trial.template, trial.landing)
 
 
 def _walk(
@@ -190,7 +189,7 @@ def _account(runtime: DockerRuntime, launch: Launch) -> str:
 
 def _home(runtime: DockerRuntime, trial: Trial, launch: Launch) -> Finding | None:
     """What becomes of the files that the image holds in the home; None where there are none that anybody would miss."""
-    prepared, held = runtime.prepared(launch), runtime.home_contents(trial.image)
+    prepared, held = runtime.prepared(launch), runtime.home_contents(launch)
     home, missed = prepared.account.home, held.missed
     if not missed:
         return None

@@ -9,6 +9,7 @@ from pathlib import Path
 from random import Random
 
 from node_agent.errors import EngineError, HostError
+from node_agent.jupyter import command
 from node_agent.lifecycle.sessions import measure
 from node_agent.pools.pools import Pools
 from node_agent.pools.specs import PoolSpec
@@ -70,9 +71,9 @@ class Starter:
             EngineError: the engine does not start it.
             HostError: there is no directory to be had for it.
         """
-        static = self._acquire_assets(sandbox.image, sandbox.name)
+        spec = self._spec(sandbox)
+        static = self._acquire_assets(sandbox.image, sandbox.name) if command.shares(spec.command) else ""
         directory = self._table.make_directory(sandbox)
-        spec = self._pools.spec(sandbox.pool)
         self._runtime.start(
             Launch(
                 sandbox.name,
@@ -80,11 +81,16 @@ class Starter:
                 sandbox.pool,
                 sandbox.image,
                 directory,
-                command=spec.command if spec else "",
-                landing=spec.landing if spec else "",
+                spec.command,
+                spec.landing,
                 static=static,
             )
         )
+
+    def _spec(self, sandbox: Sandbox) -> PoolSpec:
+        spec = self._pools.spec(sandbox.pool)
+        assert spec is not None, "whatever is registered or adopted has a pool"
+        return spec
 
     def start(self, sandbox: Sandbox) -> None:
         """Start a sandbox and see it through until it is ready, has failed, or the agent stops."""
@@ -99,8 +105,7 @@ class Starter:
         """Wait until a sandbox that exists is ready. When the agent stops, it is left to the next one."""
         socket = self._table.socket(sandbox)
         problem = "its socket did not appear"
-        spec = self._pools.spec(sandbox.pool)
-        landing = spec.landing if spec else ""
+        landing = self._spec(sandbox).landing
         while not self._stop.is_set() and self._table.find(sandbox.name, "starting"):
             if sandbox.name in self._died:
                 self._fail(sandbox, f"it ended: {self._died.pop(sandbox.name)}")

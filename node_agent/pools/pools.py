@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from node_agent.errors import UnknownPool
 from node_agent.pools.counters import Counters
@@ -70,7 +71,8 @@ class Pools:
     def adopt(self, sandbox: Sandbox) -> None:
         """Take in a sandbox that ran before this agent did, be it of a pool that the settings no longer have."""
         with self._lock:
-            no_more = PoolSpec(sandbox.pool, sandbox.image, warm=0, capacity=0)
+            default = next(iter(self._pools.values())).spec
+            no_more = replace(default, name=sandbox.pool, image=sandbox.image, warm=0, capacity=0)
             self._pools.setdefault(sandbox.pool, Pool(no_more))
             self._table.register(sandbox)
 

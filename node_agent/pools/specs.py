@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from node_agent.jupyter.command import JUPYTER_LAB
+
 
 @dataclass(frozen=True, slots=True)
 class PoolSpec:
@@ -13,10 +15,10 @@ class PoolSpec:
     image: str
     warm: int
     capacity: int
-    landing: str = ""
-    """The page that visitors get who ask for none; empty: the node's own."""
-    command: str = ""
-    """The template that starts its servers; empty: the runtime's own."""
+    landing: str = "/lab"
+    """The page that visitors get who ask for none."""
+    command: str = JUPYTER_LAB
+    """The template that starts its servers."""
     cell: str = ""
     """The code that has to run in a trial sandbox; empty: any kernel that answers will do."""
 

@@ -24,10 +24,10 @@ class Launch:
     pool: str
     image: str
     directory: Path
-    command: str = ""
-    """The template of the command that starts its server; empty: the runtime's own."""
-    landing: str = ""
-    """The page that the server sends visitors to who ask for none; empty: the runtime's own."""
+    command: str
+    """The template of the command that starts its server."""
+    landing: str
+    """The page that the server sends visitors to who ask for none."""
     static: str = ""
     """The address of the browser files that all sandboxes of the image share; empty: it serves them itself."""
 

@@ -27,7 +27,7 @@ def blueprint(node: Node) -> Blueprint:
     @routes.get("/", defaults={"path": ""})
     @routes.get("/<path:path>")
     def enter(path: str) -> Response:  # noqa: ARG001 - the address is read as it was sent, not as it was decoded
-        wanted = asked_for(node.landing, node.all_prefixes(node.pools.stats()))
+        wanted = asked_for(node.landing_of(DEFAULT_POOL), node.all_prefixes(node.pools.stats()))
         if node.fleet_only:
             return elsewhere(node)
         if request.method == "HEAD":

@@ -30,7 +30,6 @@ class Node:
 
     name: str
     version: str
-    landing: str
     landing_prefixes: tuple[str, ...]
     entry_url: str
     fleet_only: bool
@@ -60,8 +59,9 @@ class Node:
 
     def landing_of(self, pool: str) -> str:
         """The page that visitors of a pool get who ask for none."""
-        spec = self.pools.spec(pool)
-        return spec.landing if spec and spec.landing else self.landing
+        spec = self.pools.spec(pool) or self.pools.spec(DEFAULT_POOL)
+        assert spec is not None, "the default pool is always there"
+        return spec.landing
 
     def all_prefixes(self, pools: Iterable[str]) -> tuple[str, ...]:
         """First parts of addresses at which visitors may come in, beyond those that everybody knows."""

@@ -33,13 +33,14 @@ class Host:
     runtime: Runtime
     restarted: Callable[[], Runtime]
     image: str = "an-image"
+    command: str = "{server} {socket} {base_path}"
 
     def launch(self) -> Launch:
         key = new_key(lambda letters: letters[os.urandom(1)[0] % len(ALPHABET)])
         directory = self.ready / key
         directory.mkdir()
         directory.chmod(0o777)
-        return Launch(name_of(key), key, "default", self.image, directory)
+        return Launch(name_of(key), key, "default", self.image, directory, self.command, "/lab")
 
     def start(self) -> Launch:
         launch = self.launch()
@@ -58,9 +59,7 @@ def process_host(root: Path) -> Iterator[Host]:
     def make() -> Runtime:
         return ProcessRuntime(
             root / "state",
-            template="{server} {socket} {base_path}",
-            landing="/lab",
-            welcome={"Welcome.ipynb": "{}"},
+            welcome={"default": {"Welcome.ipynb": "{}"}},
             environment={"PATH": os.environ["PATH"]},
             clock=time.time,
             server=[sys.executable, str(STUB)],
@@ -74,7 +73,7 @@ def process_host(root: Path) -> Iterator[Host]:
 
 def on_docker(root: Path) -> Iterator[Host]:
     with local_engine() as engine, docker_host(engine, sandbox_image(), run_dir=root) as docker:
-        yield Host(root / "ready", docker.runtime, docker.restarted, docker.image)
+        yield Host(root / "ready", docker.runtime, docker.restarted, docker.image, docker.template)
 
 
 HOSTS = {"fake": fake_host, "process": process_host, "docker": on_docker}

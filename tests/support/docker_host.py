@@ -127,10 +127,8 @@ class DockerHost:
             node=self.node,
             run_dir=self.run_dir,
             image=self.image,
-            template=self.template,
-            landing="/lab",
             clock=time.time,
-            limits=self.limits,
+            limits={"default": self.limits},
         )
 
     def launch(self, image: str = "") -> Launch:
@@ -138,7 +136,7 @@ class DockerHost:
         directory = self.run_dir / "ready" / key
         directory.mkdir(parents=True)
         directory.chmod(0o777)
-        return Launch(name_of(key), key, "default", image or self.image, directory)
+        return Launch(name_of(key), key, "default", image or self.image, directory, self.template, "/lab")
 
     def start(self, image: str = "") -> Launch:
         launch = self.launch(image)

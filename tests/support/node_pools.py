@@ -128,19 +128,17 @@ def make_bench(
         random_ticket=lambda: f"random-{next(numbers)}-{secrets.token_hex(8)}",
     )
 
-    def landing_problem(socket: Path, base: str, landing: str) -> str:
-        return jupyter_client.landing_problem(socket, base, landing or "/lab")
-
     runtime = FakeRuntime(engine)
     starter = Starter(
         runtime,
         table,
         pools,
-        landing_problem,
+        jupyter_client.landing_problem,
         start_seconds=start_seconds,
         clock=clock,
         rng=random.SystemRandom(),
         stop=stop,
+        acquire_assets=lambda image, _name: f"/static/{image}",
     )
     monotonic = Clock(time.monotonic())
     kernel = FakeKernel()
@@ -149,7 +147,7 @@ def make_bench(
         table,
         pools,
         starter,
-        landing_problem=landing_problem,
+        landing_problem=jupyter_client.landing_problem,
         run_cell=kernel.run,
         start_seconds=start_seconds,
         monotonic=monotonic,

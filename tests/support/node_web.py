@@ -24,7 +24,6 @@ def make_node(bench: Bench, state: Path) -> Node:
     return Node(
         name="n1",
         version="1.2.3",
-        landing="/lab",
         landing_prefixes=("course",),
         entry_url="https://entry.example.org",
         fleet_only=False,

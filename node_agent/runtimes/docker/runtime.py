@@ -59,28 +59,22 @@ class DockerRuntime:
         node: str,
         run_dir: Path,
         image: str,
-        template: str,
-        landing: str,
         clock: Callable[[], float],
-        limits: DockerLimits,
-        limits_by_pool: Mapping[str, DockerLimits] | None = None,
+        limits: Mapping[str, DockerLimits],
         pull: bool = True,
         unkept: bool = False,
     ) -> None:
         """A runtime on this engine.
 
-        `image` is the one that `check` tries the engine with; `limits_by_pool` is for pools that have their own; with
-        `unkept` sandboxes start also where the engine says that it does not keep their limits.
+        `image` is the one that `check` tries the engine with; `limits` are those of each pool; with `unkept`
+        sandboxes start also where the engine says that it does not keep their limits.
         """
         self._engine = engine
         self._node = node
         self._run_dir = run_dir
         self._image = image
-        self._template = template
-        self._landing = landing
         self._clock = clock
         self._limits = limits
-        self._limits_by_pool = limits_by_pool or {}
         self._images: dict[tuple[str, DockerLimits], Prepared] = {}
         self._preparing = threading.Lock()
         self._pulls = ImagePulls(engine.pull, clock, allowed=pull)
@@ -92,7 +86,7 @@ class DockerRuntime:
         return ImageState(there=True) if self._engine.image(image) is not None else self._pulls.state(image)
 
     def start(self, launch: Launch) -> None:
-        limits = self._limits_by_pool.get(launch.pool, self._limits)
+        limits = self._limits[launch.pool]
         prepared = self.prepared(launch)
         argv = self._argv(launch, prepared.account)
         body = creation(launch, limits, node=self._node, run_dir=self._run_dir, prepared=prepared, argv=argv)
@@ -124,7 +118,7 @@ class DockerRuntime:
         return any(runs_program(self._engine.processes(container)) for container in self._named(name))
 
     def browser_files(self, image: str) -> BrowserFiles | None:
-        found = self._engine.image(image) if command.shares(self._template) else None
+        found = self._engine.image(image)
         return None if found is None else docker_assets.of_image(self._engine, found, owner=self._owner)
 
     def check(self) -> None:
@@ -132,7 +126,7 @@ class DockerRuntime:
         self._engine.ping()
         if self._proven:
             return
-        every_pool = (self._limits, *self._limits_by_pool.values())
+        every_pool = tuple(self._limits.values())
         if not self._unkept:
             docker_proof.check_capabilities(self._engine.info(), every_pool)
         docker_proof.sweep(self._engine, owner=self._owner, now=self._clock())
@@ -153,12 +147,12 @@ class DockerRuntime:
 
     def _argv(self, launch: Launch, account: Account) -> list[str]:
         return command.expand(
-            launch.command or self._template,
+            launch.command,
             server=SERVER,
             base_path=base_path(launch.key),
             socket=str(launch.directory / SOCKET_NAME),
             home=account.home,
-            landing=launch.landing or self._landing,
+            landing=launch.landing,
             static=launch.static,
         )
 
@@ -168,7 +162,7 @@ class DockerRuntime:
         Raises:
             EngineError: its image is missing, or not fit for sandboxes.
         """
-        image, limits = launch.image, self._limits_by_pool.get(launch.pool, self._limits)
+        image, limits = launch.image, self._limits[launch.pool]
         found = self._engine.image(image)
         if found is None:
             raise EngineError(self._pulls.reason(image))
@@ -193,12 +187,12 @@ class DockerRuntime:
     def tidy(self) -> None:
         docker_home.sweep(self._engine, owner=self._owner)
 
-    def home_contents(self, image: str) -> HomeContents:
-        """What an image holds in the home of its sandboxes' user."""
-        found = self._engine.image(image)
+    def home_contents(self, launch: Launch) -> HomeContents:
+        """What a sandbox's image holds in the home of its user."""
+        found = self._engine.image(launch.image)
         if found is None:
-            raise EngineError(self._pulls.reason(image))
-        account = docker_images.account(found["Config"], self._limits, lambda: self._passwd(found["Id"]))
+            raise EngineError(self._pulls.reason(launch.image))
+        account = docker_images.account(found["Config"], self._limits[launch.pool], lambda: self._passwd(found["Id"]))
         return docker_home.contents(self._engine, found, account.home, owner=self._owner)
 
     def _passwd(self, image: str) -> str:

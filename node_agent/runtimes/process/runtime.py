@@ -64,20 +64,14 @@ class ProcessRuntime:
         self,
         root: Path,
         *,
-        template: str,
-        landing: str,
-        welcome: Mapping[str, str],
-        welcome_by_pool: Mapping[str, Mapping[str, str]] | None = None,
+        welcome: Mapping[str, Mapping[str, str]],
         environment: Mapping[str, str],
         clock: Callable[[], float],
         server: Sequence[str] = JUPYTER_LAB,
     ) -> None:
-        """Run sandboxes below `root`, each home seeded with its pool's files or those in `welcome`, a text by name."""
+        """Run sandboxes below `root`, each home seeded with its pool's files in `welcome`, texts by name."""
         self._root = root
-        self._template = template
-        self._landing = landing
         self._welcome = welcome
-        self._welcome_by_pool = welcome_by_pool or {}
         self._environment = environment
         self._clock = clock
         self._server = server
@@ -175,7 +169,7 @@ class ProcessRuntime:
         return ProcessId(record.pid, record.started).find() if record else None
 
     def browser_files(self, image: str) -> BrowserFiles | None:  # noqa: ARG002 - an image is a mere label here
-        return browser_files.of_host(sys.prefix) if command.shares(self._template) else None
+        return browser_files.of_host(sys.prefix)
 
     def tidy(self) -> None:
         """Nothing is shared between sandboxes."""
@@ -192,19 +186,19 @@ class ProcessRuntime:
 
     def _seed(self, home: Path, pool: str) -> None:
         home.mkdir(mode=0o700, parents=True)
-        for name, text in self._welcome_by_pool.get(pool, self._welcome).items():
+        for name, text in self._welcome[pool].items():
             path = home / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
 
     def _argv(self, launch: Launch, home: Path) -> list[str]:
         return command.expand(
-            launch.command or self._template,
+            launch.command,
             server=self._server,
             base_path=base_path(launch.key),
             socket=str(launch.directory / SOCKET_NAME),
             home=str(home),
-            landing=launch.landing or self._landing,
+            landing=launch.landing,
             static=launch.static,
         )
 

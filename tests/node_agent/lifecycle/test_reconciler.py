@@ -6,6 +6,7 @@ import logging
 import shutil
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -394,7 +395,7 @@ def test_after_a_reboot_nothing_of_before_is_offered(bench: Bench) -> None:
 def test_sessions_of_a_pool_that_the_settings_no_longer_have_live_on(bench: Bench) -> None:
     visitor = claim(bench)
     running = bench.engine.running[visitor.name]
-    running.launch = type(running.launch)(visitor.name, visitor.key, "old", "old-image", running.launch.directory)
+    running.launch = replace(running.launch, pool="old", image="old-image")
     following = successor(bench)
     try:
         assert following.pools.stats()["old"].claimed == 1

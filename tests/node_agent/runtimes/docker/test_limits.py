@@ -13,7 +13,7 @@ from node_agent.runtimes.docker.limits import FILL_HOME, MIB, Account, DockerLim
 from node_agent.runtimes.docker.seccomp import PROFILE
 
 KEY = "abcdefgh" + "z" * 26
-LAUNCH = Launch("abcdefgh", KEY, "default", "tmpnb-notebook", Path("/run/tmpnb/ready") / KEY)
+LAUNCH = Launch("abcdefgh", KEY, "default", "tmpnb-notebook", Path("/run/tmpnb/ready") / KEY, "{server}", "/lab")
 PREPARED = Prepared(Account(1000, 100, "/home/ada"), ("tini", "--"))
 
 

@@ -32,22 +32,20 @@ def root() -> Iterator[Path]:
         yield Path(root)
 
 
-def make(root: Path, deed: str = "", **environment: str) -> ProcessRuntime:
+def make(root: Path, **environment: str) -> ProcessRuntime:
     return ProcessRuntime(
         root / "state",
-        template=f"{{server}} {{socket}} {{base_path}} {deed}",
-        landing="/lab",
-        welcome={"Welcome.ipynb": '{"cells": []}'},
+        welcome={"default": {"Welcome.ipynb": '{"cells": []}'}},
         environment={"PATH": os.environ["PATH"], **environment},
         clock=time.time,
         server=[sys.executable, str(STUB)],
     )
 
 
-def launch(root: Path) -> Launch:
+def launch(root: Path, deed: str = "") -> Launch:
     directory = root / "d"
     directory.mkdir(exist_ok=True)
-    return Launch(name_of(KEY), KEY, "default", "", directory)
+    return Launch(name_of(KEY), KEY, "default", "", directory, f"{{server}} {{socket}} {{base_path}} {deed}", "/lab")
 
 
 @pytest.fixture
@@ -124,8 +122,8 @@ def test_a_process_number_that_another_program_got_is_not_the_sandbox(root: Path
 
 
 def test_the_last_words_of_a_crashed_sandbox_say_why(root: Path) -> None:
-    runtime = make(root, deed="crash")
-    runtime.start(launch(root))
+    runtime = make(root)
+    runtime.start(launch(root, deed="crash"))
     dead = wait_until(lambda: [each for each in runtime.instances() if not each.alive], 10, "the crash to show")
     assert dead[0].detail == "exit code 1"
     assert "no such module: sense" in runtime.last_words(name_of(KEY))
