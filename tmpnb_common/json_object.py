@@ -36,6 +36,8 @@ LINE_PATTERN = rf"^[^{_CONTROLS}]*$(?!\n)"
 TICKET_PATTERN = r"^[A-Za-z0-9_-]{22,128}$(?!\n)"
 """Python's `$` also matches before a last newline."""
 
+TICKET = re.compile(TICKET_PATTERN)
+
 Count = Annotated[int, Meta(ge=0, lt=COUNT_LIMIT, description="a whole number from 0")]
 Text = Annotated[
     str, Meta(max_length=TEXT_LIMIT, pattern=r"^[^\x00]*$", description=f"a text of at most {TEXT_LIMIT} characters")
@@ -96,9 +98,19 @@ def convert(shape: type[Shape], raw: object, what: str = "") -> Shape:
         raise JsonError(_sentence(shape, str(error), what)) from None
 
 
-def without_nulls(raw: object) -> object:
-    """An object without those of its fields that are null, where null means the same as a missing field."""
-    return {name: value for name, value in raw.items() if value is not None} if isinstance(raw, dict) else raw
+def decode_request(shape: type[Shape], body: bytes) -> Shape:
+    """Read a request's body. No body at all is an empty object, and a field that is null counts as missing.
+
+    Raises:
+        JsonError: the body is not a JSON object, or a field is missing or has a wrong value.
+    """
+    fields = decode(dict[str, Any], body) if body.strip() else {}
+    return convert(shape, without_nulls(fields))
+
+
+def without_nulls(fields: Mapping[str, object]) -> dict[str, object]:
+    """Leave out the fields of an object that are null, where null means the same as a missing field."""
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 @cache
@@ -107,6 +119,7 @@ def _decoder(shape: Any) -> msgspec.json.Decoder[Any]:
 
 
 _PLACE = re.compile(r" - at `(?P<key>key` in `)?\$(?P<path>[^`]*)`$")
+_STEP = re.compile(r"[^.\[\]]+|\[[^\]]*\]")
 _MISSING = re.compile(r"Object missing required field `(?P<field>[^`]*)`")
 
 
@@ -117,23 +130,32 @@ def _sentence(shape: Any, message: str, what: str) -> str:
     problem = message[: place.start()] if place else message
     begin = f"{what}: " if what else ""
     if missing := _MISSING.match(problem):
-        return f"{begin}{path}{'.' if path else ''}{missing['field']} is missing"
+        path = f"{path}{'.' if path else ''}{missing['field']}"
+        description = _description(shape, path)
+        return f"{begin}{path} is missing{': ' if description else ''}{description}"
     if not path:
         return (
             f"{what or 'the body'} is not a JSON object" if problem.startswith("Expected `object`") else begin + problem
         )
     if place and place["key"]:
         return f"{begin}a name in {path} has a wrong form"
-    description = _description(shape, re.findall(r"[^.\[\]]+|\[[^\]]*\]", path))
+    description = _description(shape, path)
     return f"{begin}{path} has to be {description}" if description else f"{begin}{path}: {problem.replace('`', '')}"
 
 
-_WORDS: Mapping[Any, str] = {str: "a text", bool: "true or false", int: "a whole number", float: "a number"}
+_WORDS: Mapping[Any, str] = {
+    str: "a text",
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    tuple: "a list",
+    Mapping: "an object",
+}
 
 
-def _description(kind: Any, steps: list[str]) -> str:
+def _description(kind: Any, path: str) -> str:
     """What the value at a path inside a type has to be; empty where nothing is said of it."""
-    for step in steps:
+    for step in _STEP.findall(path):
         kind = _bare(kind)
         if step.startswith("["):
             kind = next((one for one in reversed(get_args(kind)) if one is not ...), None)
@@ -145,7 +167,7 @@ def _description(kind: Any, steps: list[str]) -> str:
         return words[-1]
     if get_origin(kind) is Literal:
         return " or ".join(repr(value) for value in get_args(kind))
-    return _WORDS.get(kind, "")
+    return _WORDS.get(get_origin(kind) or kind, "")
 
 
 def _optional(kind: Any) -> Any:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tmpnb_common.json_object import Count, JsonError, Line, Moment, Text, Ticket, convert, decode, without_nulls
+from tmpnb_common.json_object import Count, JsonError, Line, Moment, Text, Ticket, convert, decode, decode_request
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,11 @@ class _Outer:
     flag: bool = False
     texts: tuple[Text, ...] = ()
     inner: Mapping[Text, _Inner] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    line: Line = "as ever"
 
 
 def test_what_fits_becomes_the_dataclass_and_unknown_fields_are_ignored() -> None:
@@ -66,6 +71,8 @@ def test_what_fits_becomes_the_dataclass_and_unknown_fields_are_ignored() -> Non
         (b'{"count": 1, "inner": {"x": {}}}', "stats: inner[...].size is missing"),
         (b'{"count": 1, "inner": {"x": {"size": "1"}}}', "stats: inner[...].size has to be a whole number from 0"),
         (b'{"count": 1, "inner": {"\\u0000": {"size": 1}}}', "stats: a name in inner has a wrong form"),
+        (b'{"count": 1, "texts": "a"}', "stats: texts has to be a list"),
+        (b'{"count": 1, "inner": []}', "stats: inner has to be an object"),
         (b'{"count": 1, "state": "ajar"}', "stats: state has to be 'on' or 'off'"),
     ],
 )
@@ -78,7 +85,7 @@ def test_what_does_not_fit_is_a_sentence_that_names_the_field(body: bytes, sente
 def test_a_request_body_is_called_that_where_nothing_else_is_said() -> None:
     with pytest.raises(JsonError, match=r"^the body is not JSON$"):
         decode(_Outer, b"?")
-    with pytest.raises(JsonError, match=r"^count is missing$"):
+    with pytest.raises(JsonError, match=r"^count is missing: a whole number from 0$"):
         convert(_Outer, {})
 
 
@@ -86,9 +93,15 @@ def test_an_object_that_was_parsed_already_is_read_alike() -> None:
     assert convert(_Outer, {"count": 1, "inner": {"x": {"size": 2}}}) == _Outer(1, inner={"x": _Inner(2)})
 
 
-def test_null_may_stand_for_a_missing_field() -> None:
-    assert convert(_Outer, without_nulls({"count": 1, "line": None})) == _Outer(1)
-    assert without_nulls([None]) == [None]
+@pytest.mark.parametrize("body", [b"", b" ", b"{}", b'{"line": null, "weather": null}'])
+def test_a_request_without_a_body_is_empty_and_null_is_as_good_as_missing(body: bytes) -> None:
+    assert decode_request(_Request, body) == _Request()
+
+
+@pytest.mark.parametrize("body", [b"[]", b"null", b"3", b'"{}"'])
+def test_a_request_body_that_is_no_object_is_refused(body: bytes) -> None:
+    with pytest.raises(JsonError, match="the body is not a JSON object"):
+        decode_request(_Request, body)
 
 
 @given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, jsonify
 
-from redirector.errors import BadRequestError, UnknownNodeError
+from redirector.admin_api.requests import HostRequest
+from redirector.errors import UnknownNodeError
 from redirector.model.nodes import normalised_url
 from redirector.operations.node_changes import Addition, Control, Decision
 from redirector.web.admin.auth import Keyholders
@@ -18,15 +19,14 @@ def blueprint(control: Control, admins: Keyholders) -> Blueprint:
 
     @hosts.post("/hosts")
     def add() -> Response:
-        body = read_body()
-        node, _ = control.add(
-            Addition(_host(body.text("host")), token=body.text("token")), Decision(by=admins.operator("/hosts"))
-        )
+        body = read_body(HostRequest)
+        addition = Addition(normalised_url(body.host), token=body.token)
+        node, _ = control.add(addition, Decision(by=admins.operator("/hosts")))
         return jsonify({"host": node.url, "name": node.name})
 
     @hosts.delete("/hosts")
     def remove() -> Response:
-        url = _host(read_body().text("host"))
+        url = normalised_url(read_body(HostRequest).host)
         nodes, _ = control.nodes()
         for node in nodes.values():
             if node.url == url:
@@ -36,9 +36,3 @@ def blueprint(control: Control, admins: Keyholders) -> Blueprint:
         raise UnknownNodeError(url)
 
     return hosts
-
-
-def _host(url: str) -> str:
-    if not url:
-        raise BadRequestError("host is missing: the node's address")
-    return normalised_url(url)

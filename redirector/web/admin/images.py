@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, jsonify
 
-from redirector.errors import BadRequestError
+from redirector.admin_api.requests import FetchImageRequest, RollRequest, TrialRequest
 from redirector.operations.images import Upkeep
 from redirector.web.admin.auth import Keyholders
 from redirector.web.admin.nodes import decision_of
@@ -19,24 +19,18 @@ def blueprint(upkeep: Upkeep, admins: Keyholders) -> Blueprint:
 
     @admin.put("/<name>/pools/<pool>")
     def roll(name: str, pool: str) -> Response:
-        body = read_body()
-        image = body.text("image")
-        if not image:
-            raise BadRequestError("image is missing: what the pool's sandboxes are to run")
-        before = upkeep.roll(name, pool, image, decision_of(body, admins))
+        body = read_body(RollRequest)
+        before = upkeep.roll(name, pool, body.image, decision_of(body, admins))
         return jsonify({"changed": before is not None, "image_before": before})
 
     @admin.post("/<name>/pools/<pool>/fetch")
     def fetch(name: str, pool: str) -> Response:
-        image = read_body().text("image")
-        if not image:
-            raise BadRequestError("image is missing: what is to be fetched")
-        found = upkeep.fetch(name, pool, image)
+        found = upkeep.fetch(name, pool, read_body(FetchImageRequest).image)
         return jsonify({"there": found.there, "progress": found.progress, "problem": found.problem})
 
     @admin.post("/<name>/selftest")
     def selftest(name: str) -> Response:
-        found = upkeep.selftest(name, read_body().text("pool") or DEFAULT_POOL)
+        found = upkeep.selftest(name, read_body(TrialRequest).pool or DEFAULT_POOL)
         return jsonify({"passed": found.passed, "message": found.message, "measured": found.measured})
 
     return admin

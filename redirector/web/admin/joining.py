@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, jsonify
 
-from redirector.errors import BadRequestError
+from redirector.admin_api.requests import JoinRequest, LeaveRequest
 from redirector.operations.membership import Membership
 from redirector.operations.node_changes import Addition
 from redirector.web.admin.auth import Keyholders
-from redirector.web.bodies import Body, read_body
+from redirector.web.bodies import read_body
 
 
 def blueprint(membership: Membership, joiners: Keyholders) -> Blueprint:
@@ -18,22 +18,14 @@ def blueprint(membership: Membership, joiners: Keyholders) -> Blueprint:
 
     @routes.post("/join")
     def join() -> tuple[Response, int]:
-        body = read_body()
-        asked = Addition(_url(body), control_url=body.text("control_url"), token=body.text("token"))
-        node, new = membership.join(asked)
+        body = read_body(JoinRequest)
+        node, new = membership.join(Addition(body.url, control_url=body.control_url, token=body.token))
         return jsonify({"name": node.name}), 201 if new else 200
 
     @routes.post("/leave")
     def leave() -> Response:
-        body = read_body()
-        found = membership.leave(_url(body), body.text("token"))
+        body = read_body(LeaveRequest)
+        found = membership.leave(body.url, body.token)
         return jsonify({"name": found.name, "left": found.left, "claimed": found.claimed})
 
     return routes
-
-
-def _url(body: Body) -> str:
-    url = body.text("url")
-    if not url:
-        raise BadRequestError("url is missing: the node's public address")
-    return url

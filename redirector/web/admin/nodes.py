@@ -9,12 +9,13 @@ from typing import Any
 from flask import Blueprint, Response, jsonify, request
 
 from redirector.admin_api.node_view import node_json
+from redirector.admin_api.requests import AddNodeRequest, DecisionRequest, DrainRequest
 from redirector.errors import BadRequestError, UnknownNodeError
 from redirector.operations.images import Upkeep
 from redirector.operations.live_stats import LiveStats
 from redirector.operations.node_changes import Addition, Control, Decision
 from redirector.web.admin.auth import Keyholders
-from redirector.web.bodies import Body, read_body
+from redirector.web.bodies import read_body
 
 DIGITS = 19
 """Of the greatest whole number that a database's row may hold."""
@@ -39,11 +40,9 @@ def blueprint(
 
     @admin.post("")
     def add_node() -> tuple[Response, int]:
-        body = read_body()
-        asked = Addition(body.text("url"), body.text("name"), body.text("control_url"), body.text("token"))
-        if not asked.url:
-            raise BadRequestError("url is missing: the node's public address")
-        node, new = control.add(asked, decision_of(body, admins))
+        body = read_body(AddNodeRequest)
+        addition = Addition(body.url, body.name, body.control_url, body.token)
+        node, new = control.add(addition, decision_of(body, admins))
         return jsonify(_one(node.name)), 201 if new else 200
 
     @admin.get("/<name>")
@@ -52,19 +51,19 @@ def blueprint(
 
     @admin.delete("/<name>")
     def remove_node(name: str) -> Response:
-        control.remove(name, decision_of(read_body(), admins))
+        control.remove(name, decision_of(read_body(DecisionRequest), admins))
         return jsonify({"removed": name})
 
     @admin.post("/<name>/drain")
     def drain(name: str) -> Response:
-        body = read_body()
-        decision = replace(decision_of(body, admins), end_sessions_at=body.moment("end_sessions_at"))
+        body = read_body(DrainRequest)
+        decision = replace(decision_of(body, admins), end_sessions_at=body.end_sessions_at)
         _, changed = control.intend(name, "draining", decision)
         return jsonify({"changed": changed, "node": _one(name)})
 
     @admin.post("/<name>/resume")
     def resume(name: str) -> Response:
-        _, changed = control.intend(name, "active", decision_of(read_body(), admins))
+        _, changed = control.intend(name, "active", decision_of(read_body(DecisionRequest), admins))
         return jsonify({"changed": changed, "node": _one(name)})
 
     def _one(name: str) -> dict[str, Any]:
@@ -79,9 +78,9 @@ def blueprint(
     return admin
 
 
-def decision_of(body: Body, admins: Keyholders) -> Decision:
+def decision_of(body: DecisionRequest, admins: Keyholders) -> Decision:
     """Who decided what, as the token proves or else the request says."""
-    return Decision(admins.operator(body.text("by", "admin")), body.text("reason"), _version_seen(), body.flag("force"))
+    return Decision(admins.operator(body.by), body.reason, _version_seen(), body.force)
 
 
 def _version_seen() -> int | None:

@@ -6,15 +6,12 @@ from collections.abc import Mapping
 
 from flask import Blueprint, Response, jsonify, request
 
+from redirector.admin_api.requests import LONGEST_SECONDS, NOTICE_LIMIT, EndSessionRequest, SayRequest
 from redirector.errors import BadRequestError
 from redirector.operations.sessions import Announced, SessionControl, SessionList
 from redirector.web.admin.auth import Keyholders
 from redirector.web.admin.nodes import decision_of
-from redirector.web.bodies import Body, read_body
-
-TEXT_LIMIT = 300
-"""Characters, as nodes have it."""
-LONGEST_SECONDS = 7 * 86400
+from redirector.web.bodies import read_body
 
 
 def blueprint(sessions: SessionControl, admins: Keyholders) -> Blueprint:
@@ -28,25 +25,25 @@ def blueprint(sessions: SessionControl, admins: Keyholders) -> Blueprint:
 
     @admin.delete("/sessions/<name>")
     def end_session(name: str) -> Response:
-        body = read_body()
-        node, changed = sessions.end(name, body.text("node"), decision_of(body, admins))
+        body = read_body(EndSessionRequest)
+        node, changed = sessions.end(name, body.node, decision_of(body, admins))
         return jsonify({"ended": name, "node": node, "changed": changed})
 
     @admin.post("/say")
     def say() -> Response:
-        body = read_body()
-        text, seconds = announcement_of(body)
-        return jsonify(announced_json(sessions.say(text, seconds, body.texts("nodes"), decision_of(body, admins))))
+        body = read_body(SayRequest)
+        text, seconds = announcement_of(body.text, body.seconds)
+        nodes = list(dict.fromkeys(body.nodes))
+        return jsonify(announced_json(sessions.say(text, seconds, nodes, decision_of(body, admins))))
 
     return admin
 
 
-def announcement_of(body: Body) -> tuple[str, int]:
+def announcement_of(text: str, seconds: int) -> tuple[str, int]:
     """The line to say and for how many seconds; 0 for an empty line, which ends what was said before."""
-    text = body.text("text").strip()
-    if len(text) > TEXT_LIMIT:
-        raise BadRequestError(f"text has {len(text)} characters; at most {TEXT_LIMIT} fit into a notice")
-    seconds = body.count("seconds", LONGEST_SECONDS)
+    text = text.strip()
+    if len(text) > NOTICE_LIMIT:
+        raise BadRequestError(f"text has {len(text)} characters; at most {NOTICE_LIMIT} fit into a notice")
     if text and not seconds:
         raise BadRequestError(f"seconds has to say for how long: from 1 to {LONGEST_SECONDS}")
     return text, seconds if text else 0

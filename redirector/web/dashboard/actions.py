@@ -3,22 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from flask import abort
 
+from redirector.admin_api.requests import NoticeSeconds
 from redirector.errors import BadRequestError
 from redirector.operations.images import Upkeep
 from redirector.operations.node_changes import Addition, Control, Decision
 from redirector.operations.sessions import SessionControl
 from redirector.web.admin.sessions import announced_json, announcement_of
-from redirector.web.bodies import Body
 from redirector.web.dashboard.steps import Steps
+from tmpnb_common.json_object import Line
 from tmpnb_common.wire import DEFAULT_POOL
 
 DIGITS = 15
 
 Answer = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class ButtonRequest:
+    """What the dashboard's page sends with one of its buttons: the fields that the button has, and no others."""
+
+    reason: Line = ""
+    force: bool = False
+    version: Line = ""
+    """Of the card that the operator saw."""
+    url: Line = ""
+    name: Line = ""
+    control_url: Line = ""
+    token: Line = field(default="", repr=False)
+    node: Line = ""
+    nodes: tuple[Line, ...] = ()
+    text: Line = ""
+    seconds: NoticeSeconds = 0
+    image: Line = ""
+    pool: Line = DEFAULT_POOL
+    tested: bool = False
+    agreed: bool = False
+    """That a node which is in the fleet already takes the other one's place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +54,9 @@ class Actions:
     sessions: SessionControl
     steps: Steps
 
-    def on_node(self, name: str, verb: str, body: Body, by: str) -> Answer:
+    def on_node(self, name: str, verb: str, body: ButtonRequest, by: str) -> Answer:
         """One node's buttons."""
-        verbs: Mapping[str, Callable[[str, Body, Decision], Answer]] = {
+        verbs: Mapping[str, Callable[[str, ButtonRequest, Decision], Answer]] = {
             "drain": self._drain,
             "resume": self._resume,
             "remove": self._remove,
@@ -44,59 +68,57 @@ class Actions:
             abort(404)
         return verbs[verb](name, body, _decision(body, by))
 
-    def add(self, body: Body, by: str) -> Answer:
+    def add(self, body: ButtonRequest, by: str) -> Answer:
         node, new = self.control.add(_addition(body), _decision(body, by))
         return {"name": node.name, "changed": new}
 
-    def end_session(self, name: str, body: Body, by: str) -> Answer:
-        node, changed = self.sessions.end(name, body.text("node"), _decision(body, by))
+    def end_session(self, name: str, body: ButtonRequest, by: str) -> Answer:
+        node, changed = self.sessions.end(name, body.node, _decision(body, by))
         return {"node": node, "changed": changed}
 
-    def say(self, body: Body, by: str) -> Answer:
-        text, seconds = announcement_of(body)
-        return announced_json(self.sessions.say(text, seconds, body.texts("nodes"), _decision(body, by)))
+    def say(self, body: ButtonRequest, by: str) -> Answer:
+        text, seconds = announcement_of(body.text, body.seconds)
+        return announced_json(self.sessions.say(text, seconds, list(dict.fromkeys(body.nodes)), _decision(body, by)))
 
-    def _drain(self, name: str, _body: Body, decision: Decision) -> Answer:
+    def _drain(self, name: str, _body: ButtonRequest, decision: Decision) -> Answer:
         return {"changed": self.control.intend(name, "draining", decision)[1]}
 
-    def _resume(self, name: str, _body: Body, decision: Decision) -> Answer:
+    def _resume(self, name: str, _body: ButtonRequest, decision: Decision) -> Answer:
         return {"changed": self.control.intend(name, "active", decision)[1]}
 
-    def _remove(self, name: str, _body: Body, decision: Decision) -> Answer:
+    def _remove(self, name: str, _body: ButtonRequest, decision: Decision) -> Answer:
         self.control.remove(name, decision)
         return {"changed": True}
 
-    def _selftest(self, name: str, body: Body, _decision: Decision) -> Answer:
-        outcome = self.upkeep.selftest(name, body.text("pool") or DEFAULT_POOL)
+    def _selftest(self, name: str, body: ButtonRequest, _decision: Decision) -> Answer:
+        outcome = self.upkeep.selftest(name, body.pool or DEFAULT_POOL)
         return {"passed": outcome.passed, "message": outcome.message, "measured": outcome.measured}
 
-    def _roll(self, name: str, body: Body, decision: Decision) -> Answer:
-        image = body.text("image").strip()
+    def _roll(self, name: str, body: ButtonRequest, decision: Decision) -> Answer:
+        image = body.image.strip()
         if not image:
             raise BadRequestError("image is missing: what the pool's sandboxes are to run")
-        pool = body.text("pool") or DEFAULT_POOL
-        return self.steps.roll(name, pool, image, decision, tested=body.flag("tested")).dump()
+        pool = body.pool or DEFAULT_POOL
+        return self.steps.roll(name, pool, image, decision, tested=body.tested).dump()
 
-    def _rotate(self, name: str, body: Body, decision: Decision) -> Answer:
+    def _rotate(self, name: str, body: ButtonRequest, decision: Decision) -> Answer:
         # The row's version changes on the way, by these very steps.
-        why = replace(decision, version=None, reason=decision.reason or f"{name} is replaced by {body.text('url')}")
-        tested, agreed = body.flag("tested"), body.flag("agreed")
-        return self.steps.rotate(name, _addition(body), why, tested=tested, agreed=agreed).dump()
+        why = replace(decision, version=None, reason=decision.reason or f"{name} is replaced by {body.url}")
+        return self.steps.rotate(name, _addition(body), why, tested=body.tested, agreed=body.agreed).dump()
 
 
-def _addition(body: Body) -> Addition:
-    url = body.text("url").strip()
+def _addition(body: ButtonRequest) -> Addition:
+    url = body.url.strip()
     if not url:
         raise BadRequestError("url is missing: the node's public address")
-    texts = (body.text(field).strip() for field in ("name", "control_url", "token"))
-    return Addition(url, *texts)
+    return Addition(url, body.name.strip(), body.control_url.strip(), body.token.strip())
 
 
-def _decision(body: Body, by: str) -> Decision:
-    return Decision(by, body.text("reason"), _version(body), body.flag("force"))
+def _decision(body: ButtonRequest, by: str) -> Decision:
+    return Decision(by, body.reason, _version(body), body.force)
 
 
-def _version(body: Body) -> int | None:
+def _version(body: ButtonRequest) -> int | None:
     """Of the card that the operator saw, so that two of them cannot undo each other unknowingly."""
-    given = body.text("version")
+    given = body.version
     return int(given) if given.isascii() and given.isdigit() and len(given) <= DIGITS else None

@@ -24,8 +24,8 @@ from redirector.settings.table import Settings
 from redirector.store.journal import Journal
 from redirector.web.admin.auth import Keyholders, too_many
 from redirector.web.admin.sessions import sessions_json
-from redirector.web.bodies import Body, read_body
-from redirector.web.dashboard.actions import Actions
+from redirector.web.bodies import read_body
+from redirector.web.dashboard.actions import Actions, ButtonRequest
 from redirector.web.dashboard.cards import cards, charts
 from redirector.web.dashboard.session import Session, opened, same_secret, session_of
 from redirector.web.events_json import events_json
@@ -158,7 +158,7 @@ class _Seat:
     def say(self) -> Response:
         return self._change(self.actions.say)
 
-    def _change(self, act: Callable[[Body, str], Mapping[str, object]]) -> Response:
+    def _change(self, act: Callable[[ButtonRequest, str], Mapping[str, object]]) -> Response:
         """Do what changes something, if whoever asks may."""
         session = self._session()
         if session is None:
@@ -167,7 +167,9 @@ class _Seat:
             return failure(403, "forbidden", "This page is out of date; reload it.")
         if not self.admins.may_change(session.signer):
             return failure(403, "read_only", "You have logged in with a token that only reads.")
-        return jsonify(act(read_body(), self.admins.operator(session.operator or "dashboard", session.signer)))
+        return jsonify(
+            act(read_body(ButtonRequest), self.admins.operator(session.operator or "dashboard", session.signer))
+        )
 
     def _session(self) -> Session | None:
         return session_of(request.cookies.get(_cookie_name(), ""), self.admins.tokens, self.clock())

@@ -21,7 +21,8 @@ from redirector.web.visitors.answers import PLAIN_SECONDS, refused_json, refused
 from redirector.web.visitors.bots import PURPOSES, is_bot, prefetches
 from redirector.web.visitors.cookies import Cookies
 from redirector.web.visitors.landing import inner_path
-from redirector.web.visitors.spawn import TICKET, ready
+from redirector.web.visitors.spawn import ready
+from tmpnb_common.json_object import TICKET
 from tmpnb_common.landing import path_inside
 from tmpnb_common.paths import PATH_LIMIT, as_written, path_problem
 from tmpnb_common.wire import DEFAULT_POOL

@@ -15,7 +15,7 @@ from redirector.placing.admission import Admission
 from redirector.settings.table import Settings
 from redirector.web.bodies import read_body
 from redirector.web.failures import failure
-from redirector.web.visitors.spawn import spawn
+from redirector.web.visitors.spawn import SpawnRequest, spawn
 from tmpnb_common.version import VERSION
 
 PREFLIGHT_SECONDS = 600
@@ -37,7 +37,7 @@ def blueprint(admission: Admission, fleet_state: FleetState, settings: Settings)
     def claim() -> Response:
         if request.method == "OPTIONS":
             return Response(status=204)
-        return spawn(admission, read_body())
+        return spawn(admission, read_body(SpawnRequest))
 
     @public.get("/healthz")
     def healthz() -> Response:

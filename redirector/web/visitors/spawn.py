@@ -2,33 +2,45 @@
 
 from __future__ import annotations
 
-import re
+from dataclasses import dataclass
+from typing import Annotated
 
 from flask import Response, jsonify, request
+from msgspec import Meta
 
 from redirector.errors import BadRequestError
 from redirector.placing.admission import Admission
 from redirector.placing.outcomes import AdmissionRequest, Refused, Waiting
 from redirector.placing.placer import Placed
-from redirector.web.bodies import Body
 from redirector.web.failures import failure
 from redirector.web.visitors.answers import refused_json, waiting_json
 from redirector.web.visitors.landing import is_inner_path
+from tmpnb_common.json_object import Line
 from tmpnb_common.wire import DEFAULT_POOL
 
-TICKET = re.compile(r"[A-Za-z0-9_-]{22,128}")
+MaybeTicket = Annotated[
+    str, Meta(max_length=128, pattern=r"^([A-Za-z0-9_-]{22,128})?$(?!\n)", description="one that this API gave out")
+]
 
 
-def spawn(admission: Admission, body: Body) -> Response:
+@dataclass(frozen=True, slots=True)
+class SpawnRequest:
+    """What a program wants of the fleet: a sandbox, or to hear how a wait stands."""
+
+    path: Line = ""
+    pool: Line = DEFAULT_POOL
+    wait: bool = False
+    ticket: MaybeTicket = ""
+    """Of a wait that goes on; empty: a visitor who has just come."""
+
+
+def spawn(admission: Admission, body: SpawnRequest) -> Response:
     """Answer it. With `wait` it is 202 and a ticket where there is no room; with that `ticket`, how it stands."""
-    path = body.text("path")
+    path, ticket = body.path, body.ticket
     if path and not is_inner_path(path):
         raise BadRequestError("path has to be a path and query inside the sandbox, such as /lab/tree/Welcome.ipynb")
-    ticket = body.text("ticket")
-    waits = body.flag("wait") or bool(ticket)
-    visit = AdmissionRequest(path, body.text("pool") or DEFAULT_POOL, request.remote_addr or "", waits=waits)
-    if ticket and not TICKET.fullmatch(ticket):
-        raise BadRequestError("ticket has to be one that this API gave out")
+    pool = body.pool or DEFAULT_POOL
+    visit = AdmissionRequest(path, pool, request.remote_addr or "", waits=body.wait or bool(ticket))
     outcome = admission.poll_ticket(ticket, visit) if ticket else admission.arrive(visit)
     match outcome:
         case None:
