@@ -185,7 +185,6 @@ def compose(settings: Settings, runtime: Runtime) -> Agent:
         table,
         pools,
         starter,
-        landing_problem=jupyter_client.landing_problem,
         run_cell=lambda socket, base, code, within: kernel_session.run(socket, base, code, within=within),
         start_seconds=settings.start_seconds,
         monotonic=time.monotonic,

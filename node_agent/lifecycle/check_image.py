@@ -13,6 +13,7 @@ from pathlib import Path
 
 from node_agent.directories import SOCKET_NAME
 from node_agent.errors import EngineError
+from node_agent.jupyter.trial import Patience, await_server
 from node_agent.lifecycle.check_server import Finding, base_url_finding, kernel_finding, landing_finding
 from node_agent.runtimes.contract import Launch
 from node_agent.runtimes.docker import home as docker_home
@@ -23,7 +24,6 @@ from node_agent.runtimes.docker.runtime import DockerRuntime
 from node_agent.unix_http import listens
 from tmpnb_common.keys import name_of, new_key
 
-LOOK_SECONDS = 0.05
 PROGRESS_SECONDS = 2.0
 """Between two lines about a pull."""
 POOL = "check"
@@ -208,17 +208,23 @@ def _home(runtime: DockerRuntime, trial: Trial, launch: Launch) -> Finding | Non
 def _await_socket(
     runtime: DockerRuntime, trial: Trial, launch: Launch, pause: Callable[[float], object]
 ) -> Finding | None:
-    deadline = time.monotonic() + trial.start_seconds
-    while not listens(launch.directory / SOCKET_NAME):
-        found = [instance for instance in runtime.instances() if instance.name == launch.name]
-        if not found or not found[0].alive:
-            how = found[0].detail if found else "removed"
-            return _failed(f"it ended before it listened ({how})", runtime.last_words(launch.name))
-        if time.monotonic() > deadline:
-            words = runtime.last_words(launch.name)
-            return _failed(f"no socket after {trial.start_seconds:.0f} s, though it runs", words, SOCKET_ADVICE)
-        pause(LOOK_SECONDS)
-    return None
+    socket, begun = launch.directory / SOCKET_NAME, time.monotonic()
+    ended: list[str] = []
+
+    def has_ended() -> bool:
+        instances = [instance for instance in runtime.instances() if instance.name == launch.name]
+        if not instances or not instances[0].alive:
+            ended.append(instances[0].detail if instances else "removed")
+        return bool(ended)
+
+    patience = Patience(trial.start_seconds, lambda: time.monotonic() - begun, pause)
+    problem = await_server(socket, lambda: "" if listens(socket) else "nobody listens", patience, given_up=has_ended)
+    if problem == "":
+        return None
+    words = runtime.last_words(launch.name)
+    if ended:
+        return _failed(f"it ended before it listened ({ended[0]})", words)
+    return _failed(f"no socket after {trial.start_seconds:.0f} s, though it runs", words, SOCKET_ADVICE)
 
 
 def _failed(what: str, words: str, advice: str = "") -> Finding:

@@ -12,6 +12,7 @@ from urllib.parse import unquote
 from node_agent.directories import SOCKET_NAME
 from node_agent.jupyter import kernel_session
 from node_agent.jupyter.kernel_session import KernelError
+from node_agent.jupyter.trial import compute
 from node_agent.runtimes.contract import Launch
 from node_agent.unix_http import NoAnswerError, request
 from tmpnb_common.keys import base_path
@@ -108,7 +109,7 @@ def _missing_file(launch: Launch, landing: str) -> Finding | None:
 def kernel_finding(socket: Path, launch: Launch) -> Finding:
     begun = time.monotonic()
     try:
-        value = kernel_session.run(socket, base_path(launch.key), "6*7", within=KERNEL_SECONDS)
+        value = compute(lambda cell: kernel_session.run(socket, base_path(launch.key), cell, within=KERNEL_SECONDS))
     except KernelError as error:
         return Finding(good=False, what=f"no kernel computes: {error}", advice=KERNEL_ADVICE)
     if value != "42":

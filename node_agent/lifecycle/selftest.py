@@ -8,15 +8,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from node_agent.errors import EngineError, HostError, UnknownPool
-from node_agent.jupyter.kernel_session import CellError, KernelError
-from node_agent.lifecycle.starter import LOOK_SECONDS, Starter
+from node_agent.jupyter.kernel_session import KernelError
+from node_agent.jupyter.trial import Patience, compute
+from node_agent.lifecycle.starter import Starter
 from node_agent.pools.pools import Pools
 from node_agent.pools.specs import PoolSpec
 from node_agent.pools.table import SandboxTable
 from node_agent.pools.trials import Trial
 from node_agent.runtimes.contract import Runtime
 from node_agent.sandboxes import Sandbox
-from tmpnb_common.keys import base_path, redact
+from tmpnb_common.keys import base_path
 
 START_SECONDS = 120.0
 """Longest start that is tried this way. `TMPNB_NODE_START_SECONDS` may be longer, for images that nobody waits for."""
@@ -24,14 +25,8 @@ START_SECONDS = 120.0
 QUEUE_SECONDS = 30.0
 """For how long an operator's trial waits for the node's own to end."""
 
-CELL = "6 * 7"
-"""Where a pool has no cell of its own. Most languages know it; what counts is that a kernel answers, be it that it does
-not understand: that too was computed.
-"""
 CELL_SECONDS = 30.0
 """A kernel on a busy host takes a few; what takes longer serves nobody."""
-PRINTED_LIMIT = 200
-"""Characters of what the cell printed that are told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +50,6 @@ class Selftest:
         pools: Pools,
         starter: Starter,
         *,
-        landing_problem: Callable[[Path, str, str], str],
         run_cell: Callable[[Path, str, str, float], str],
         start_seconds: float,
         monotonic: Callable[[], float],
@@ -66,7 +60,6 @@ class Selftest:
         self._table = table
         self._pools = pools
         self._starter = starter
-        self._landing_problem = landing_problem
         self._run_cell = run_cell
         self._start_seconds = min(start_seconds, START_SECONDS)
         self._monotonic = monotonic
@@ -108,13 +101,15 @@ class Selftest:
         begun = self._monotonic()
         try:
             self._starter.launch(sandbox)
-            if problem := self._wait(sandbox, socket, spec.landing, begun):
-                return self._failed(sandbox, problem, measured)
-            if self._ended(sandbox):
+            patience = Patience(self._start_seconds, lambda: self._monotonic() - begun, self._stop.wait)
+            problem = self._starter.await_page(sandbox, spec.landing, patience, state="trial")
+            if problem is None:
                 return Outcome(passed=False, tried=False, message="it was ended", measured=measured)
+            if problem:
+                return self._failed(sandbox, problem, measured)
             ready = self._monotonic()
             measured["start_seconds"] = round(ready - begun, 2)
-            measured["printed"] = self._compute(socket, base, spec.cell)
+            measured["printed"] = compute(lambda cell: self._run_cell(socket, base, cell, CELL_SECONDS), spec.cell)
             measured["cell_seconds"] = round(self._monotonic() - ready, 2)
             measured["memory_bytes"] = self._runtime.usage(sandbox.name).memory
         except (EngineError, HostError, KernelError) as error:
@@ -122,32 +117,5 @@ class Selftest:
         took = f"ready after {measured['start_seconds']} s, the cell took {measured['cell_seconds']} s"
         return Outcome(passed=True, message=f"a sandbox of pool {spec.name} works: {took}", measured=measured)
 
-    def _compute(self, socket: Path, base: str, cell: str) -> str:
-        """Run the pool's own cell, which has to succeed, or the common one, which a kernel only has to answer."""
-        try:
-            return self._run_cell(socket, base, cell or CELL, CELL_SECONDS)[:PRINTED_LIMIT]
-        except CellError as error:
-            if cell:
-                raise
-            return str(error)[:PRINTED_LIMIT]
-
-    def _ended(self, sandbox: Sandbox) -> bool:
-        return self._stop.is_set() or not self._table.find(sandbox.name, "trial")
-
-    def _wait(self, sandbox: Sandbox, socket: Path, landing: str, begun: float) -> str:
-        """Wait until the trial would be offered to a visitor, or was ended; why it would not, or empty."""
-        problem = "its socket did not appear"
-        while self._monotonic() - begun < self._start_seconds:
-            if self._ended(sandbox):
-                return ""
-            if socket.exists():
-                problem = self._landing_problem(socket, base_path(sandbox.key), landing)
-                if not problem:
-                    return ""
-            self._stop.wait(LOOK_SECONDS)
-        return f"{problem} within {self._start_seconds:.0f} s"
-
     def _failed(self, sandbox: Sandbox, reason: str, measured: Mapping[str, float | int | str]) -> Outcome:
-        words = self._starter.last_words(sandbox)
-        message = redact(f"{reason}; it said last: {words}" if words else reason)
-        return Outcome(passed=False, message=message, measured=measured)
+        return Outcome(passed=False, message=self._starter.with_log_tail(sandbox, reason), measured=measured)

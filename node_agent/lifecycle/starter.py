@@ -10,6 +10,7 @@ from random import Random
 
 from node_agent.errors import EngineError, HostError
 from node_agent.jupyter import command
+from node_agent.jupyter.trial import Patience, await_server
 from node_agent.lifecycle.sessions import measure
 from node_agent.pools.pools import Pools
 from node_agent.pools.specs import PoolSpec
@@ -20,10 +21,7 @@ from tmpnb_common.keys import base_path, new_key, redact
 
 log = logging.getLogger("lifecycle")
 
-LOOK_SECONDS = 0.05
-"""How often to look for a socket: short beside the second that a server takes to make it."""
-
-LAST_WORDS = 300
+LOG_TAIL = 300
 """Characters of a sandbox's log that go into the reason of its failure."""
 
 
@@ -103,22 +101,26 @@ class Starter:
 
     def see_through(self, sandbox: Sandbox) -> None:
         """Wait until a sandbox that exists is ready. When the agent stops, it is left to the next one."""
+        patience = Patience(self._start_seconds, lambda: self._clock() - sandbox.created_at, self._stop.wait)
+        problem = self.await_page(sandbox, self._spec(sandbox).landing, patience, state="starting")
+        if problem == "":
+            self._offer(sandbox)
+        elif problem is not None:
+            self._fail(sandbox, problem)
+        elif sandbox.name in self._died:
+            self._fail(sandbox, f"it ended: {self._died.pop(sandbox.name)}")
+
+    def await_page(self, sandbox: Sandbox, landing: str, patience: Patience, *, state: State) -> str | None:
+        """Wait until a sandbox shows its landing page; the problem, or None when it ended or left that state."""
         socket = self._table.socket(sandbox)
-        problem = "its socket did not appear"
-        landing = self._spec(sandbox).landing
-        while not self._stop.is_set() and self._table.find(sandbox.name, "starting"):
-            if sandbox.name in self._died:
-                self._fail(sandbox, f"it ended: {self._died.pop(sandbox.name)}")
-                return
-            if socket.exists():
-                problem = self._landing_problem(socket, base_path(sandbox.key), landing)
-                if not problem:
-                    self._offer(sandbox)
-                    return
-            if self._clock() - sandbox.created_at >= self._start_seconds:
-                self._fail(sandbox, f"{problem} within {self._start_seconds:.0f} s")
-                return
-            self._stop.wait(LOOK_SECONDS)
+
+        def given_up() -> bool:
+            there = self._table.find(sandbox.name, state)
+            return self._stop.is_set() or there is None or sandbox.name in self._died
+
+        return await_server(
+            socket, lambda: self._landing_problem(socket, base_path(sandbox.key), landing), patience, given_up=given_up
+        )
 
     def died(self, name: str, detail: str) -> None:
         """Tell whoever waits for this sandbox that it will not come."""
@@ -135,8 +137,7 @@ class Starter:
             self._fail(sandbox, str(error))
 
     def _fail(self, sandbox: Sandbox, reason: str) -> None:
-        words = self.last_words(sandbox)
-        reason = redact(f"{reason}; it said last: {words}" if words else reason)
+        reason = self.with_log_tail(sandbox, reason)
         log.warning("not started sandbox=%s pool=%s reason=%r", sandbox.name, sandbox.pool, reason)
         self.fail(sandbox.name, reason)
 
@@ -146,10 +147,11 @@ class Starter:
         now, jitter = self._clock(), self._rng.random()
         self._pools.failed(name, reason, now=now, jitter=jitter)
 
-    def last_words(self, sandbox: Sandbox) -> str:
-        """The end of its log in one line, for a reason; empty where there is none to be had."""
+    def with_log_tail(self, sandbox: Sandbox, reason: str) -> str:
+        """A reason, with the end of the sandbox's log in one line where there is one; no key in it."""
         try:
-            return " ".join(self._runtime.last_words(sandbox.name).split())[-LAST_WORDS:]
+            words = " ".join(self._runtime.last_words(sandbox.name).split())[-LOG_TAIL:]
         except EngineError:
             # Why it failed is known already, and an engine that is away shows in every other place.
-            return ""
+            words = ""
+        return redact(f"{reason}; it said last: {words}" if words else reason)

@@ -147,7 +147,6 @@ def make_bench(
         table,
         pools,
         starter,
-        landing_problem=jupyter_client.landing_problem,
         run_cell=kernel.run,
         start_seconds=start_seconds,
         monotonic=monotonic,
