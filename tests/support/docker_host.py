@@ -95,7 +95,9 @@ def sandbox_image(extra: str = "") -> str:
 def notebook_image() -> str:
     """The image that is shipped, built from this tree."""
     here = ROOT / "deploy" / "notebook"
-    sources = [path for path in here.rglob("*") if path.is_file()] + [ROOT / "node_agent" / "lab_launcher.py"]
+    sources = [path for path in here.rglob("*") if path.is_file()] + [
+        ROOT / "node_agent" / "jupyter" / "lab_launcher.py"
+    ]
     return build("tmpnb-notebook-test", (here / "Dockerfile").read_text(), sources, ROOT)
 
 
