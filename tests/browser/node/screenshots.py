@@ -61,9 +61,12 @@ def notices(page: Page, node: LiveNode, directory: Path) -> None:
     page.get_by_role("status", name="About this notebook").wait_for()
     page.emulate_media(color_scheme="dark")
     page.locator("body[data-jp-theme-light=false]").wait_for(state="attached")
+    # JupyterLab draws its splash over the page while it changes its theme.
+    page.locator("#jupyterlab-splash").wait_for(state="detached")
     page.screenshot(path=directory / "node-about-dark.png")
     page.emulate_media(color_scheme="light")
     page.locator("body[data-jp-theme-light=true]").wait_for(state="attached")
+    page.locator("#jupyterlab-splash").wait_for(state="detached")
     page.route("**/-/left/*", answering(WARNED))
     page.evaluate("dispatchEvent(new Event('online'))")
     page.get_by_text("This notebook ends in").wait_for()
