@@ -8,6 +8,7 @@ import time
 import click
 
 from redirector.admin_api.client import AdminClient
+from redirector.admin_api.notices import notice_problem
 from redirector.cli.fleet.options import by_option, json_option, node_option, on_a_fleet
 from redirector.cli.terminal.exits import Exit, Stop
 from redirector.cli.terminal.tables import print_json
@@ -45,9 +46,10 @@ def say(
     if bool(text) == stop:
         raise Stop("--stop takes back what was said, and comes without a text" if stop else "say what?", Exit.USAGE)
     ends = until if until is not None else now + DEFAULT_SECONDS
-    if text and ends < now + 1:
-        raise Stop(f"--until {clock_time(ends, now)} is over: nobody would see it", Exit.USAGE)
-    told = client.say(text, seconds=max(1, round(ends - now)) if text else 0, nodes=nodes)
+    seconds = round(ends - now)
+    if text and (problem := notice_problem(text, seconds)):
+        raise Stop(problem, Exit.USAGE)
+    told = client.say(text, seconds=seconds if text else 0, nodes=nodes)
     if as_json:
         print_json(told.dump())
     elif told.nodes:

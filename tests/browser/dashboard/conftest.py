@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page
 
 from tests.support.chromium import PROGRAM, chromium
+from tests.support.fleet_node import FakeNode
 from tests.support.fleet_nodes import FakeNodes, fake_nodes
 from tests.support.seat import ADMIN_TOKEN, Seat, seat
 from tests.support.waiting import wait_until
@@ -37,11 +38,16 @@ def nodes() -> Iterator[FakeNodes]:
 
 
 @pytest.fixture
-def fleet(browser: BrowserContext, nodes: FakeNodes, tmp_path: Path) -> Iterator[Seat]:
+def two(nodes: FakeNodes) -> list[FakeNode]:
+    return [nodes.add(name, capacity=6, ready=6) for name in ("n1", "n2")]
+
+
+@pytest.fixture
+def fleet(browser: BrowserContext, two: list[FakeNode], tmp_path: Path) -> Iterator[Seat]:
     # Cookies know no ports: those of the fleet before would be sent to this one.
     browser.clear_cookies()
     with seat(tmp_path / "state") as fleet:
-        fleet.add(nodes.add("n1", capacity=6, ready=6), nodes.add("n2", capacity=6, ready=6))
+        fleet.add(*two)
         # The worker reads what was polled a moment after that; guards and places go by what it has read.
         wait_until(lambda: len(known(fleet)) == 2, 10, "the worker to know both nodes")
         yield fleet

@@ -295,9 +295,42 @@ def test_something_is_said_by_mouse(page: Page) -> None:
     page.click("#say")
     page.fill("dialog [name=text]", "We stop at 18:00")
     page.click("dialog .primary")
-    expect(page.locator("dialog .steps")).to_have_text("Taken over by n1, n2.")
+    expect(page.locator("dialog .steps")).to_have_text("Shown on n1, n2.")
+    expect(page.locator("dialog .instead")).to_be_hidden()
     page.click("dialog .plain")
     expect(page.locator("#events")).to_contain_text("We stop at 18:00 by ann", timeout=SOON)
+
+
+def test_what_is_said_is_taken_back_by_a_button_of_its_own_and_never_by_an_empty_line(
+    page: Page, two: list[FakeNode]
+) -> None:
+    page.click("#say")
+    page.fill("dialog [name=text]", "We stop at 18:00")
+    page.press("dialog [name=text]", "Enter")
+    expect(page.locator("dialog .steps")).to_have_text("Shown on n1, n2.")
+    page.click("dialog .plain")
+    page.click("#say")
+    page.press("dialog [name=text]", "Enter")
+    expect(page.locator("dialog .steps")).to_be_empty()
+    assert {node.said for node in two} == {"We stop at 18:00"}
+    page.click("dialog .instead")
+    expect(page.locator("dialog .steps")).to_have_text("Taken back on n1, n2.")
+    assert {node.said for node in two} == {""}
+
+
+def test_a_node_of_the_fleet_takes_anothers_place_only_after_a_tick(
+    page: Page, fleet: Seat, two: list[FakeNode]
+) -> None:
+    page.click(f"{card('n1')} summary")
+    page.click(f"{card('n1')} [data-verb=rotate]")
+    page.fill("dialog [name=url]", two[1].url)
+    page.click("dialog .primary")
+    expect(page.locator("dialog .trouble")).to_contain_text("n2 is in the fleet already", timeout=SOON)
+    assert fleet.worker.registry.all()["n1"].intent == "active"
+    page.check("dialog [name=insist]")
+    page.click("dialog .primary")
+    expect(page.locator("dialog .steps")).to_contain_text("selftest passed", timeout=SOON)
+    page.click("dialog .plain")
 
 
 def test_a_screen_that_only_reads_has_no_button_that_changes_anything(

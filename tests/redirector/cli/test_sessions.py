@@ -121,6 +121,23 @@ def test_saying_where_some_cannot_is_partly_done(tmpnb: Run, two: tuple[FakeNode
 
 
 @pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (("x" * 5000,), "a notice has at most 300 characters, and this one has 5000"),
+        (("one\ntwo",), "a notice is one line of text, without control characters"),
+        (("we stop", "--until", "9999h"), "a notice is shown for at most 7 days"),
+        (("we stop", "--until", "0s"), "its time is over already, so that nobody would see it"),
+    ],
+)
+def test_what_cannot_be_said_is_refused_in_the_words_of_the_command(
+    tmpnb: Run, arguments: tuple[str, ...], word: str
+) -> None:
+    refused = tmpnb("say", *arguments)
+    assert refused.exit_code == 2
+    assert refused.stderr == f"Error: {word}\n"
+
+
+@pytest.mark.parametrize(
     "arguments", [(), ("",), ("  ",), ("we stop", "--stop"), ("x" * 301,), ("we stop", "--until", "soon")]
 )
 def test_what_cannot_be_said_is_a_mistake(

@@ -18,7 +18,8 @@ export async function send(path, body) {
   return { ok: answer.ok, said: await answer.json() };
 }
 
-// Opens the dialog. `spec` is {heading, what, button, fields, pools, reason, steps, path, body, told, after}.
+// Opens the dialog. `spec` is {heading, what, button, fields, pools, reason, steps, path, body, told, after, instead}; the last
+// is another act on the same thing that needs none of the fields, {button, body, told}.
 export function ask(spec) {
   const dialog = by("ask"), form = dialog.querySelector("form"), part = (selector) => dialog.querySelector(selector);
   form.reset();
@@ -33,10 +34,15 @@ export function ask(spec) {
   part(".steps").replaceChildren();
   part(".primary").hidden = false;
   say(part(".buttons .plain"), "Cancel");
+  const other = part(".instead");
+  other.hidden = !spec.instead;
+  say(other, spec.instead?.button ?? "");
+  other.onclick = () => act({ ...spec, ...spec.instead }, dialog, {});
+  part(".buttons .plain").onclick = () => dialog.close();
   form.onsubmit = (event) => {
-    if (!event.submitter || event.submitter.value !== "go") return;
     event.preventDefault();
-    act(spec, dialog, form);
+    const filled = [...new FormData(form)].filter(([name, value]) => name !== "insist" && value !== "");
+    act(spec, dialog, Object.fromEntries(filled));
   };
   // What somebody agreed to was this address, this image.
   form.oninput = (event) => { if (event.target.name !== "insist") insisted = {}; };
@@ -49,17 +55,17 @@ function labelled(field, pools) {
   const input = options ? make("select", { name: field.name }, ...options.map(([value, text]) => make("option", { value }, text)))
     : make("input", { name: field.name, type: field.type ?? "text", maxlength: field.limit ?? 2000, autocomplete: "off", spellcheck: "false" });
   if (field.required) input.required = true;
+  if (field.value) input.value = field.value;
   return make("label", {}, field.label, field.hint ? make("span", { class: "quiet" }, ` ${field.hint}`) : "", input);
 }
 
-async function act(spec, dialog, form) {
-  const trouble = dialog.querySelector(".trouble"), button = dialog.querySelector(".primary");
+async function act(spec, dialog, filled) {
+  const trouble = dialog.querySelector(".trouble"), buttons = dialog.querySelectorAll(".primary, .instead");
   const insist = dialog.querySelector(".force input");
   if (insist.checked) insisted[insist.value] = true;
-  const filled = Object.fromEntries([...new FormData(form)].filter(([name, value]) => name !== "insist" && value !== ""));
   const body = { ...spec.body, ...filled, ...insisted };
   if (spec.numbers) for (const name of spec.numbers) if (body[name]) body[name] = Number(body[name]);
-  button.disabled = true;
+  for (const button of buttons) button.disabled = true;
   trouble.hidden = true;
   try {
     if (spec.steps) await goOn(spec, dialog, body);
@@ -74,7 +80,7 @@ async function act(spec, dialog, form) {
     say(trouble, "No answer came: it may have been done or not. Look at the card before trying again.");
     trouble.hidden = false;
   } finally {
-    button.disabled = false;
+    for (const button of buttons) button.disabled = false;
     spec.after?.();
   }
 }
@@ -101,7 +107,7 @@ async function goOn(spec, dialog, body) {
 
 function finish(dialog, words) {
   if (words) dialog.querySelector(".steps").append(make("li", {}, words));
-  dialog.querySelector(".primary").hidden = true;
+  for (const button of dialog.querySelectorAll(".primary, .instead")) button.hidden = true;
   say(dialog.querySelector(".buttons .plain"), "Close");
 }
 

@@ -45,11 +45,16 @@ function speak(name) {
     heading: name ? `Say something on ${name}` : "Say something to all sessions", button: "Say", reason: false,
     what: "Open pages show the line within a minute, those that open meanwhile at once. It is shown as text.",
     fields: SAY_FIELDS, numbers: ["seconds"], path: "say", body: { nodes: name ? [name] : [] }, after: look,
-    told: (said) => [
-      said.nodes.length ? `Taken over by ${said.nodes.join(", ")}.` : "No node took it over.",
-      ...said.failed.map((each) => `${each.node}: ${each.reason}`),
-    ].join(" "),
+    told: (said) => announced(said, "Shown"),
+    instead: { button: "Take back what is said", body: { nodes: name ? [name] : [], text: "" }, told: (said) => announced(said, "Taken back") },
   });
+}
+
+function announced(said, done) {
+  return [
+    said.nodes.length ? `${done} on ${said.nodes.join(", ")}.` : "No node took it over.",
+    ...said.failed.map((each) => `${each.node}: ${each.reason}`),
+  ].join(" ");
 }
 
 function live(ok, text) {

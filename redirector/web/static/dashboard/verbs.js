@@ -27,8 +27,8 @@ export const VERBS = {
 };
 
 export const SAY_FIELDS = [
-  { name: "text", label: "Text", hint: "empty: take back what was said", limit: 300 },
-  { name: "seconds", label: "For", options: [["3600", "1 h"], ["14400", "4 h"], ["43200", "12 h"], ["86400", "1 d"]] },
+  { name: "text", label: "Text", required: true, limit: 300 },
+  { name: "seconds", label: "For", options: [["3600", "1 h"], ["14400", "4 h"], ["43200", "12 h"], ["86400", "1 d"]], value: "14400" },
 ];
 
 export const READING = ["sessions", "events"];
