@@ -35,7 +35,7 @@ def purge(force: bool) -> None:
     tell visitors that their sandboxes are gone: stop it first where nothing shall be left.
     """
     settings = config.from_environment()
-    if not settings.run_dir.exists() and not (settings.state_dir / "sandboxes").exists():
+    if _never_was(settings):
         return
     try:
         lock = host.take_run_dir(settings)
@@ -52,6 +52,15 @@ def purge(force: bool) -> None:
         if lock is not None:
             os.close(lock)
     click.echo(f"ended {ended} sandboxes", err=True)
+
+
+def _never_was(settings: Settings) -> bool:
+    """Whether no file says that a node ever ran here. An engine keeps containers also where the run directory went with
+    a reboot, so with one only the engine can tell.
+    """
+    if settings.runtime != "process":
+        return False
+    return not settings.run_dir.exists() and not (settings.state_dir / "sandboxes").exists()
 
 
 def _sweep(run_dir: Path) -> None:

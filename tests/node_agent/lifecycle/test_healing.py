@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -81,6 +82,17 @@ def test_a_node_that_is_renamed_keeps_its_sessions_and_containers_and_purge_ends
     node.agent.stop()
     node.settings["TMPNB_NODE_NAME"] = "once-more"
     assert run(node, "purge").returncode == 0
+    assert containers(node) == {}
+
+
+def test_purge_after_a_reboot_before_the_agent_starts_leaves_no_container(node: LiveNode) -> None:
+    """The run directory is gone then, as it lies in memory; containers, ended or not, are still there."""
+    assert len(containers(node)) == 2
+    node.agent.kill()
+    node.proxy.stop()
+    shutil.rmtree(node.run_dir)
+    purged = run(node, "purge")
+    assert (purged.returncode, purged.stderr) == (0, "ended 2 sandboxes\n")
     assert containers(node) == {}
 
 
