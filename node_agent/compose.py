@@ -19,7 +19,6 @@ from gunicorn.app.base import BaseApplication
 from node_agent import unix_http
 from node_agent.assets.sharing import Library
 from node_agent.assets.shelf import Shelf
-from node_agent.directories import agent_socket
 from node_agent.jupyter import client as jupyter_client
 from node_agent.jupyter import kernel_session, welcome
 from node_agent.lifecycle.reconciler import Reconciler
@@ -70,7 +69,7 @@ def process_runtime(settings: Settings, environment: Mapping[str, str]) -> Runti
         pool.name: {welcome.NAME: welcome.render(**_in_words(pool)), **welcome.SETTINGS} for pool in settings.pools
     }
     return ProcessRuntime(
-        settings.state_dir / "sandboxes",
+        settings.state.sandboxes,
         welcome=notebooks,
         environment=environment,
         clock=time.time,
@@ -137,18 +136,18 @@ def compose(settings: Settings, runtime: Runtime) -> Agent:
     """
     stop = threading.Event()
     who = identity.load(settings.state_dir, settings.token_file, identity.fresh_token)
-    intent = IntentStore(settings.state_dir / "intent.json", time.time)
+    intent = IntentStore(settings.state.intent, time.time)
     clock = SteadyClock()
     ledger = Ledger(settings.run_dir, clock)
     ledger.prepare()
     ledger.recover()
-    shelf = Shelf(settings.run_dir / "static")
+    shelf = Shelf(settings.run.static)
     shelf.prepare()
     addresses = Addresses(settings.url, own_origins=settings.origin == "sandbox")
     library = Library(shelf, runtime.browser_files, base_url=addresses.shared)
     limits = limits_by_pool(settings)
     changes = PoolChanges(
-        settings.state_dir / "pools.json",
+        settings.state.pool_changes,
         [
             # What the process runtime runs is no image, but it has a name where others have theirs.
             PoolSpec(
@@ -221,7 +220,7 @@ def compose(settings: Settings, runtime: Runtime) -> Agent:
         clock=clock,
         identity=who,
         intent=intent,
-        announcement=AnnouncementStore(settings.state_dir / "announcement.json", time.time),
+        announcement=AnnouncementStore(settings.state.announcement, time.time),
         table=table,
         pools=pools,
         claims=claims,
@@ -300,7 +299,7 @@ class Server(BaseApplication):
 
     def _options(self) -> dict[str, Any]:
         return {
-            "bind": f"unix:{agent_socket(self._settings.run_dir)}",
+            "bind": f"unix:{self._settings.run.agent_socket}",
             "workers": 1,
             "worker_class": "gthread",
             "threads": THREADS,

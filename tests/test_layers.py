@@ -18,6 +18,7 @@ FLOORS = {
         [
             "bounded_reading",
             "durable",
+            "file_lock",
             "keys",
             "landing",
             "lazy_group",

@@ -10,7 +10,6 @@ from typing import Any
 import click
 
 from node_agent.cli.local_client import LocalAgent
-from node_agent.directories import agent_socket
 from node_agent.membership import identity
 from node_agent.settings import table as config
 
@@ -77,4 +76,4 @@ def status_lines(stats: dict[str, Any]) -> list[str]:
 
 def _local_agent() -> LocalAgent:
     settings = config.from_environment()
-    return LocalAgent(agent_socket(settings.run_dir), identity.read_tokens(settings.token_file)[0])
+    return LocalAgent(settings.run.agent_socket, identity.read_tokens(settings.token_file)[0])

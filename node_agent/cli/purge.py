@@ -6,12 +6,12 @@ import os
 import shutil
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import click
 
 from node_agent.cli.exits import GUARDED
 from node_agent.compose import make_runtime
+from node_agent.directories import RunDirectory
 from node_agent.errors import AgentError
 from node_agent.pools.ledger import Ledger
 from node_agent.proxy import host
@@ -20,10 +20,6 @@ from node_agent.settings.table import Settings
 
 PURGE_THREADS = 8
 """Ending is waiting, for processes and for the engine."""
-
-OF_THE_AGENT = ("nginx.conf", "agent.sock", "user", "ready", "tickets", "seen", "static", "probe-*")
-"""In the run directory. A proxy that starts before the next agent would serve with settings of the past."""
-OF_THE_PROXY = ("pages", "nginx")
 
 
 @click.command()
@@ -47,7 +43,7 @@ def purge(force: bool) -> None:
     try:
         ended = _purge(settings)
         if lock is not None:
-            _sweep(settings.run_dir)
+            _sweep(settings.run)
     finally:
         if lock is not None:
             os.close(lock)
@@ -60,19 +56,16 @@ def _never_was(settings: Settings) -> bool:
     """
     if settings.runtime != "process":
         return False
-    return not settings.run_dir.exists() and not (settings.state_dir / "sandboxes").exists()
+    return not settings.run_dir.exists() and not settings.state.sandboxes.exists()
 
 
-def _sweep(run_dir: Path) -> None:
+def _sweep(run: RunDirectory) -> None:
     """Empty the run directory but for its lock; of what a running proxy shows, only where none runs."""
-    # nginx removes its own file when it ends.
-    shown = () if (run_dir / "nginx" / "nginx.pid").exists() else OF_THE_PROXY
-    for name in (*OF_THE_AGENT, *shown):
-        for path in run_dir.glob(name):
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
-            else:
-                path.unlink(missing_ok=True)
+    for path in (*run.of_the_agent(), *run.of_the_proxy()):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def _purge(settings: Settings) -> int:

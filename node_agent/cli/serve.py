@@ -53,5 +53,5 @@ def serve(join: str | None) -> None:
 def check_state(settings: Settings) -> None:
     """Read what the worker will read, so that what is wrong with it is one line and an exit code and not its end."""
     identity.load(settings.state_dir, settings.token_file, identity.fresh_token)
-    IntentStore(settings.state_dir / "intent.json", time.time)
+    IntentStore(settings.state.intent, time.time)
     Ledger(settings.run_dir).prepare()

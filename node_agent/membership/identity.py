@@ -10,6 +10,7 @@ from hmac import compare_digest
 from pathlib import Path
 
 from node_agent import files
+from node_agent.directories import StateDirectory
 from node_agent.errors import HostError
 from tmpnb_common import secret_files
 
@@ -48,17 +49,18 @@ def load(state_dir: Path, token_file: Path, make: Callable[[], str]) -> Identity
     """
     try:
         state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        node = files.read_json(state_dir / "node.json")
+        node_file = StateDirectory(state_dir).node
+        node = files.read_json(node_file)
         if node is None:
             node = {"node_id": make()}
-            files.write_json(state_dir / "node.json", node)
+            files.write_json(node_file, node)
         if not token_file.exists():
             files.write_text(token_file, make() + "\n", mode=0o600)
     except OSError as error:
         raise HostError(f"the state directory cannot be used: {error}") from error
     node_id = node.get("node_id")
     if not isinstance(node_id, str) or not node_id:
-        raise HostError(f"{state_dir / 'node.json'} holds no node_id. Mend or remove it.")
+        raise HostError(f"{node_file} holds no node_id. Mend or remove it.")
     return Identity(node_id, make(), read_tokens(token_file))
 
 

@@ -30,7 +30,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from node_agent.directories import SOCKET_NAME
+from node_agent.directories import SOCKET_NAME, RunDirectory
 from node_agent.errors import HostError
 from node_agent.pools.steady_clock import SteadyClock
 from tmpnb_common.keys import is_key, name_of
@@ -56,10 +56,8 @@ class Ledger:
     def __init__(self, run_dir: Path, clock: SteadyClock | None = None) -> None:
         """The ledger below `run_dir`, whose times are those of `clock`."""
         self._clock = clock or SteadyClock()
-        self._ready = run_dir / "ready"
-        self._user = run_dir / "user"
-        self._tickets = run_dir / "tickets"
-        self._seen = run_dir / "seen"
+        run = RunDirectory(run_dir)
+        self._ready, self._claimed, self._tickets, self._seen = run.ready, run.claimed, run.tickets, run.seen
         self._marks: dict[str, Path] = {}
         """Each claimed sandbox's mark, by key."""
 
@@ -70,14 +68,14 @@ class Ledger:
             HostError: it cannot, and why.
         """
         with _on_disk("prepare the run directory"):
-            for directory in (self._ready, self._user, self._tickets):
+            for directory in (self._ready, self._claimed, self._tickets):
                 directory.mkdir(exist_ok=True)
                 # Passable, not readable: nginx looks for a key that it was given, nobody else may list them.
                 directory.chmod(0o711)
             self._seen.mkdir(exist_ok=True)
             # nginx's workers, who make files here, are another user. Nobody else can pass the run directory.
             self._seen.chmod(0o733)
-        probe, target = self._ready / ".probe", self._user / ".probe"
+        probe, target = self._ready / ".probe", self._claimed / ".probe"
         try:
             probe.mkdir(exist_ok=True)
             probe.rename(target)
@@ -85,7 +83,7 @@ class Ledger:
         except OSError as error:
             if error.errno == errno.EXDEV:
                 raise HostError(
-                    f"{self._ready} and {self._user} must lie on one mount, or no claim can work"
+                    f"{self._ready} and {self._claimed} must lie on one mount, or no claim can work"
                 ) from error
             raise HostError(f"the run directory cannot be used: {error}") from error
 
@@ -96,8 +94,8 @@ class Ledger:
             for mark in self._tickets.iterdir():
                 key = mark.readlink().name
                 if (self._ready / key).is_dir():
-                    (self._ready / key).rename(self._user / key)
-                if (self._user / key).is_dir():
+                    (self._ready / key).rename(self._claimed / key)
+                if (self._claimed / key).is_dir():
                     self._marks[key] = mark
                 else:
                     mark.unlink()
@@ -121,7 +119,7 @@ class Ledger:
             (self._ready / key).chmod(SEALED_MODE)
 
     def socket(self, key: str, *, claimed: bool) -> Path:
-        return (self._user if claimed else self._ready) / key / SOCKET_NAME
+        return (self._claimed if claimed else self._ready) / key / SOCKET_NAME
 
     def ticket_holder(self, ticket: str) -> str | None:
         """The key of the sandbox that this ticket got, while it is there."""
@@ -130,7 +128,7 @@ class Ledger:
             key = mark.readlink().name
         except FileNotFoundError:
             return None
-        if (self._user / key).is_dir():
+        if (self._claimed / key).is_dir():
             return key
         mark.unlink()
         return None
@@ -143,11 +141,11 @@ class Ledger:
         mark = self._mark(ticket)
         with _on_disk("hand out a sandbox"):
             mark.unlink(missing_ok=True)
-            mark.symlink_to(Path("..") / self._user.name / key)
+            mark.symlink_to(Path("..") / self._claimed.name / key)
             now = self._clock.since_boot()
             try:
                 os.utime(mark, (now, now), follow_symlinks=False)
-                (self._ready / key).rename(self._user / key)
+                (self._ready / key).rename(self._claimed / key)
             except OSError:
                 mark.unlink()
                 raise
@@ -162,7 +160,7 @@ class Ledger:
         """Undo a claim: the sandbox is nobody's again, and its ticket holds nothing."""
         with _on_disk("take a sandbox back"):
             # First of all, so that nginx says "gone". A crash after this leaves a mark, by which it is claimed again.
-            (self._user / key).rename(self._ready / key)
+            (self._claimed / key).rename(self._ready / key)
             if mark := self._marks.pop(key, None):
                 mark.unlink(missing_ok=True)
 
@@ -170,7 +168,7 @@ class Ledger:
         """Every sandbox directory, by key. What is there and is none of ours is left alone."""
         found = {}
         with _on_disk("read the run directory"):
-            for directory in (self._ready, self._user):
+            for directory in (self._ready, self._claimed):
                 for entry in os.scandir(directory):
                     if is_key(entry.name) and entry.is_dir(follow_symlinks=False):
                         sealed = not stat.S_IMODE(entry.stat(follow_symlinks=False).st_mode) & 0o022
@@ -182,7 +180,7 @@ class Ledger:
     def remove(self, key: str) -> None:
         """Forget a sandbox: its directory, so that nginx says "gone", and its mark. Gone already is fine."""
         with _on_disk("remove a sandbox's directory"):
-            for directory in (self._user, self._ready):
+            for directory in (self._claimed, self._ready):
                 if (directory / key).is_dir():
                     shutil.rmtree(directory / key)
             if mark := self._marks.pop(key, None):
@@ -192,7 +190,7 @@ class Ledger:
     def clear(self) -> None:
         """Remove every sandbox directory and mark. What holds them stays: an agent may be at work on it."""
         with _on_disk("clear the run directory"):
-            for directory in (self._ready, self._user, self._tickets, self._seen):
+            for directory in (self._ready, self._claimed, self._tickets, self._seen):
                 for entry in directory.iterdir() if directory.is_dir() else ():
                     if entry.is_dir() and not entry.is_symlink():
                         shutil.rmtree(entry)
@@ -204,7 +202,7 @@ class Ledger:
         return self._tickets / hashlib.sha256(ticket.encode()).hexdigest()
 
     def _claimed_at(self, key: str, directory: Path) -> float | None:
-        if directory != self._user:
+        if directory != self._claimed:
             return None
         mark = self._marks.get(key)
         # Moved by hand: there is no mark, and the directory's own time is the nearest thing to one.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import pwd
 import stat
@@ -14,6 +13,7 @@ from node_agent.errors import HostError
 from node_agent.pages import Pages
 from node_agent.proxy import nginx, open_files
 from node_agent.settings.table import Settings
+from tmpnb_common.file_lock import try_lock
 
 LOOK_SECONDS = 0.1
 
@@ -41,24 +41,16 @@ def take_run_dir(settings: Settings, *, patience: float = 0.0) -> int:
     run_dir = settings.run_dir
     try:
         run_dir.mkdir(mode=0o750, parents=True, exist_ok=True)
-        descriptor = os.open(run_dir / "agent.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(settings.run.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise HostError(f"the run directory cannot be used: {error}") from error
     deadline = time.monotonic() + patience
-    while not _locked(descriptor):
+    while not try_lock(descriptor):
         if time.monotonic() >= deadline:
             os.close(descriptor)
             raise HostError(f"another agent serves from {run_dir}")
         threading.Event().wait(LOOK_SECONDS)
     return descriptor
-
-
-def _locked(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def open_to_nginx(settings: Settings) -> None:
@@ -95,5 +87,5 @@ def write_proxy_config(settings: Settings, *, least: int = CONNECTIONS) -> None:
     # More than there are files for would fail late, and worse: nginx gives up idle connections for new ones by itself.
     connections = open_files.allowed(max(least, open_files.of_nginx(settings.slots)))
     text = nginx.render(settings, as_root=os.geteuid() == 0, connections=connections)
-    Pages(settings.entry_url, settings.templates_dir).write(settings.run_dir / "pages")
-    files.write_text(settings.run_dir / "nginx.conf", text)
+    Pages(settings.entry_url, settings.templates_dir).write(settings.run.pages)
+    files.write_text(settings.run.nginx_config, text)

@@ -19,6 +19,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+from node_agent.directories import RunDirectory
 from node_agent.errors import HostError
 from node_agent.proxy.listeners import NO_LISTENERS, Listeners
 from node_agent.settings.table import environment
@@ -68,8 +69,8 @@ class Proxy:
             listeners: sockets that listen already and outlive this process.
         """
         self._nginx = nginx
-        self._run_dir = run_dir
-        self._config = run_dir / "nginx.conf"
+        self._run = RunDirectory(run_dir)
+        self._config = self._run.nginx_config
         self._listen = listen
         self._stop = stop
         self._certificate = certificate
@@ -85,7 +86,7 @@ class Proxy:
         """
         if not self._await_config():
             return
-        (self._run_dir / "nginx").mkdir(exist_ok=True)
+        self._run.nginx.mkdir(exist_ok=True)
         self._await_certificate()
         if self._stop.is_set():
             return
@@ -111,7 +112,7 @@ class Proxy:
 
     def _argv(self, config: Path, *more: str) -> list[str]:
         # -e: not the log file that the package was built with, which is not ours to write.
-        return [self._nginx, "-e", "stderr", "-p", f"{self._run_dir}/nginx/", "-c", str(config), *more]
+        return [self._nginx, "-e", "stderr", "-p", f"{self._run.nginx}/", "-c", str(config), *more]
 
     def _inputs(self) -> tuple[object, ...]:
         """What nginx was started from, to see a change by.
@@ -127,7 +128,7 @@ class Proxy:
         log.info("waiting for the certificate %s", self._certificate[0])
         master = None
         if self._until_certified:
-            config = self._run_dir / "nginx" / "until-certified.conf"
+            config = self._run.config_until_certified
             config.write_text(self._until_certified, encoding="utf-8")
             master = self._start(config)
         try:

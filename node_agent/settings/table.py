@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from node_agent.directories import RunDirectory, StateDirectory
 from node_agent.errors import ConfigError
 from node_agent.jupyter.command import JUPYTER_LAB
 from node_agent.runtimes.docker.limits import DockerLimits
@@ -123,7 +124,7 @@ class Settings:
     )
     token_file: Path = setting(
         any_path,
-        lambda above: str(above["state_dir"] / "token"),
+        lambda above: str(StateDirectory(above["state_dir"]).token),
         "path",
         "The node's token, for the fleet's control calls. Made at the first start where there is none.",
         shown="STATE_DIR/token",
@@ -282,6 +283,14 @@ class Settings:
     pull: bool
     limits: DockerLimits
     """Of the default pool."""
+
+    @property
+    def run(self) -> RunDirectory:
+        return RunDirectory(self.run_dir)
+
+    @property
+    def state(self) -> StateDirectory:
+        return StateDirectory(self.state_dir)
 
     @property
     def speaks_tls(self) -> bool:

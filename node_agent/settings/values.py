@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from node_agent.directories import SOCKET_NAME, SOCKET_PATH_LIMIT
+from node_agent.directories import SOCKET_PATH_LIMIT, RunDirectory
 from node_agent.jupyter import command
-from tmpnb_common.keys import KEY_LENGTH
 from tmpnb_common.landing import MOST_PREFIXES
 from tmpnb_common.landing import PREFIX as PREFIX_OF_PATH
 from tmpnb_common.settings import sites
@@ -74,10 +73,10 @@ def directory(text: str) -> Path:
 
 def run_directory(text: str) -> Path:
     path = directory(text)
-    longest = len(str(path / "ready" / ("k" * KEY_LENGTH) / SOCKET_NAME))
-    if longest > SOCKET_PATH_LIMIT:
+    run = RunDirectory(path)
+    if run.excess:
         raise ValueError(
-            f"is {longest - SOCKET_PATH_LIMIT} characters too long: sockets in it would have paths of {longest}, "
+            f"is {run.excess} characters too long: sockets in it would have paths of {run.longest_socket}, "
             f"and Linux ends them at {SOCKET_PATH_LIMIT}. Choose a shorter one, such as /run/tmpnb"
         )
     return path

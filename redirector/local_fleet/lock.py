@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 from pathlib import Path
 
 from redirector.local_fleet.errors import NotStartedError
 from redirector.local_fleet.stop_request import StopRequest
+from tmpnb_common.file_lock import try_lock
 
 BEAT_SECONDS = 0.1
 STOPPING_SOON_BEATS = 15
@@ -31,16 +31,13 @@ class StateLock:
         """
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
         for beat in range(STOPPING_BEATS):
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if beat >= STOPPING_SOON_BEATS and not self._other_is_stopping():
-                    break
-                stop.pause(BEAT_SECONDS)
-            else:
+            if try_lock(descriptor):
                 self._descriptor = descriptor
                 self._note(stopping=False)
                 return
+            if beat >= STOPPING_SOON_BEATS and not self._other_is_stopping():
+                break
+            stop.pause(BEAT_SECONDS)
         os.close(descriptor)
         raise NotStartedError(
             f"a fleet runs from {self._path.parent} already{self._other()}; stop it, or name another place with --state"

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from node_agent.directories import SOCKET_NAME
 from node_agent.pages import script_path
 from node_agent.proxy.nginx import headers, tls
 from node_agent.proxy.nginx.shares import shares
@@ -45,7 +46,8 @@ def _values(settings: Settings) -> dict[str, Any]:
     return {
         "apart": apart,
         "servers": _servers(host) if apart else [("_", ["sandboxes", "shared", "agent"])],
-        "run_dir": settings.run_dir,
+        "run": settings.run,
+        "socket_name": SOCKET_NAME,
         "proxy_user": settings.proxy_user,
         "access_log": settings.access_log,
         "trial_seconds": TRIAL_SECONDS + 10,

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from node_agent.directories import RunDirectory
 from node_agent.errors import EngineError
 from node_agent.runtimes.docker.engine import DockerEngine
 from node_agent.runtimes.docker.limits import NO_NETWORK, PROBE_LABEL, DockerLimits
@@ -92,7 +93,7 @@ def check_directory(engine: DockerEngine, run_dir: Path, *, image: str, owner: s
     Raises:
         EngineError: it is not, or no such container can run.
     """
-    probe = run_dir / f"probe-{uuid.uuid4().hex[:8]}"
+    probe = RunDirectory(run_dir).probe(uuid.uuid4().hex[:8])
     try:
         probe.mkdir()
         probe.chmod(0o777)

@@ -120,7 +120,7 @@ def test_every_requirement_is_pinned() -> None:
 
 def test_the_launcher_in_the_image_is_the_one_of_this_tree(visitor: Visitor) -> None:
     installed = visitor.run("import shutil; print(open(shutil.which('jupyter-lab')).read().partition('\\n')[2])")
-    assert installed == (ROOT / "node_agent" / "lab_launcher.py").read_text().strip()
+    assert installed == (ROOT / "node_agent" / "jupyter" / "lab_launcher.py").read_text().strip()
 
 
 def test_what_browsers_load_can_be_read_out_of_the_image(engine: DockerEngine) -> None:
