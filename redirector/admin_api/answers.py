@@ -1,28 +1,75 @@
-"""What the admin API answers beside nodes and the fleet: history, placement, selftests. Parsed once, as those are."""
+"""What the admin API answers beside nodes and the fleet: objects that the server writes and the client reads."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Self
 
-from redirector.admin_api.fields import Fields, ViewError
+from msgspec import Meta
+
+from redirector.admin_api.views import NodeView
+from redirector.model.events import Event
+from redirector.model.sessions import VisitorSession
+
+Order = Annotated[str, Meta(extra_json_schema={"enum": ["first", "last", "never"]})]
+PlaceVerdict = Annotated[
+    str, Meta(extra_json_schema={"enum": ["placed", "starting", "full", "trouble", "unknown_pool"]})
+]
+
+
+@dataclass(frozen=True, slots=True)
+class NodesView:
+    """All nodes."""
+
+    nodes: Sequence[NodeView]
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeView:
+    """A node, and whether the call changed anything."""
+
+    changed: bool
+    node: NodeView
+
+
+@dataclass(frozen=True, slots=True)
+class RemovedView:
+    """The name of the node that was removed."""
+
+    removed: str
+
+
+@dataclass(frozen=True, slots=True)
+class RollView:
+    """Whether a pool moved, and which image it had before; None if it had the requested one already."""
+
+    changed: bool
+    image_before: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class EventView:
-    """One line of the fleet's history."""
+    """One line of the fleet's history. `at` is in seconds since 1970."""
 
     id: int
-    at: float
-    kind: str
-    node: str
-    by: str
-    reason: str
+    at: float = 0.0
+    kind: str = ""
+    node: str = ""
+    by: str = ""
+    reason: str = ""
 
-    def dump(self) -> dict[str, Any]:
-        """As JSON-ready values."""
-        return asdict(self)
+    @classmethod
+    def of(cls, event: Event) -> Self:
+        """The view of an event that the database has numbered."""
+        return cls(event.id or 0, event.at, event.kind, event.node, event.by, event.reason)
+
+
+@dataclass(frozen=True, slots=True)
+class EventsView:
+    """Events, oldest first."""
+
+    events: Sequence[EventView]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +77,7 @@ class CandidateView:
     """One node, as the next visitor meets it."""
 
     name: str
-    order: str
+    order: Order
     available: int
     coming: int
     reason: str
@@ -38,165 +85,57 @@ class CandidateView:
 
 @dataclass(frozen=True, slots=True)
 class PlaceView:
-    """Where the next visitor would go; `next` is empty when nowhere."""
+    """Where the next visitor would go; `next` is None when nowhere."""
 
     pool: str
-    next: str
-    verdict: str
-    nodes: tuple[CandidateView, ...]
-
-    def dump(self) -> dict[str, Any]:
-        """As JSON-ready values, shaped as the API has them."""
-        return asdict(self) | {"next": self.next or None}
+    next: str | None
+    verdict: PlaceVerdict
+    nodes: Sequence[CandidateView]
 
 
 @dataclass(frozen=True, slots=True)
-class SelftestView:
-    """What a node's trial sandbox came to."""
-
-    passed: bool
-    message: str
-    measured: Mapping[str, Any]
-
-    def dump(self) -> dict[str, Any]:
-        """As JSON-ready values."""
-        return asdict(self)
-
-
-@dataclass(frozen=True, slots=True)
-class SessionView:
-    """One visitor's session. What its node does not say is None."""
+class NodeReason:
+    """A node, and why it did not do or say what it was asked for."""
 
     node: str
-    name: str
-    pool: str
-    age_seconds: float | None
-    idle_seconds: float | None
-    busy: bool
-    memory_bytes: float | None
-    ends_in_seconds: float | None
-    ends_reason: str
-
-    def dump(self) -> dict[str, Any]:
-        """As JSON-ready values."""
-        return asdict(self)
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class SessionsView:
-    """The sessions of all nodes that answered, and why each other node did not, by its name."""
+    """The sessions of all nodes that answered, and why each other node did not."""
 
-    sessions: tuple[SessionView, ...]
-    unanswered: Mapping[str, str]
+    sessions: Sequence[VisitorSession]
+    unanswered: Sequence[NodeReason]
+
+
+@dataclass(frozen=True, slots=True)
+class EndedView:
+    """The session that was to end, its node, and whether that changed anything: it may have ended meanwhile."""
+
+    ended: str
+    node: str
+    changed: bool
 
 
 @dataclass(frozen=True, slots=True)
 class AnnouncedView:
-    """The nodes whose pages show what was said, and why each other node's do not, by its name."""
+    """The nodes whose pages show the announcement, and why each other node's do not."""
 
-    nodes: tuple[str, ...]
-    failed: Mapping[str, str]
-
-    def dump(self) -> dict[str, Any]:
-        """As JSON-ready values."""
-        return asdict(self)
-
-
-def parse_sessions(raw: object) -> SessionsView:
-    """Read what `GET /api/sessions` says.
-
-    Raises:
-        ViewError: it is something else.
-    """
-    fields = Fields(raw, "sessions")
-    sessions = (Fields(one, "session").into(SessionView, "node", "name") for one in fields.objects("sessions"))
-    return SessionsView(tuple(sessions), _reasons(fields, "unanswered"))
-
-
-def parse_session_end(raw: object) -> tuple[str, bool]:
-    """Read `{"node", "changed"}`: where it was, and whether it was still there.
-
-    Raises:
-        ViewError: it is something else.
-    """
-    fields = Fields(raw, "session")
-    return fields.text("node", required=True), fields.flag("changed")
-
-
-def parse_announced(raw: object) -> AnnouncedView:
-    """Read what `POST /api/say` came to.
-
-    Raises:
-        ViewError: it is something else.
-    """
-    fields = Fields(raw, "say")
-    return AnnouncedView(fields.texts("nodes"), _reasons(fields, "failed"))
-
-
-def _reasons(fields: Fields, name: str) -> dict[str, str]:
-    nodes = [Fields(each, name) for each in fields.objects(name)]
-    return {each.text("node", required=True): each.text("reason") for each in nodes}
+    nodes: Sequence[str]
+    failed: Sequence[NodeReason]
 
 
 @dataclass(frozen=True, slots=True)
-class FetchView:
-    """How far a node is with an image."""
+class HostView:
+    """A node as tmpnb-redirector's list of hosts has it."""
 
-    there: bool
-    progress: str
-    problem: str
-
-
-def parse_fetch(raw: object) -> FetchView:
-    """Read how far a node is with an image.
-
-    Raises:
-        ViewError: it is something else.
-    """
-    return Fields(raw, "fetch").into(FetchView)
+    host: str
+    name: str
 
 
-def parse_events(raw: object) -> list[EventView]:
-    """Read `{"events": [EVENT]}`.
+@dataclass(frozen=True, slots=True)
+class JoinedView:
+    """The name under which a node is in the fleet."""
 
-    Raises:
-        ViewError: it is something else.
-    """
-    events = raw.get("events") if isinstance(raw, dict) else None
-    if not isinstance(events, list):
-        raise ViewError("events: not a list")
-    return [Fields(event, "event").into(EventView, "id") for event in events]
-
-
-def parse_place(raw: object) -> PlaceView:
-    """Read what `GET /api/place` says.
-
-    Raises:
-        ViewError: it is something else.
-    """
-    fields = Fields(raw, "place")
-    candidates = raw.get("nodes") if isinstance(raw, dict) else None
-    if not isinstance(candidates, list):
-        raise ViewError("place: nodes is not a list")
-    nodes = tuple(Fields(candidate, "place: node").into(CandidateView, "name") for candidate in candidates)
-    return fields.into(PlaceView, "verdict", nodes=nodes)
-
-
-def parse_selftest(raw: object) -> SelftestView:
-    """Read what a selftest came to.
-
-    Raises:
-        ViewError: it is something else.
-    """
-    fields = Fields(raw, "selftest")
-    return fields.into(SelftestView, measured=fields.mapping("measured"))
-
-
-def parse_roll(raw: object) -> str | None:
-    """Read `{"changed", "image_before"}`: the image before, None if nothing changed.
-
-    Raises:
-        ViewError: it is something else.
-    """
-    fields = Fields(raw, "roll")
-    return fields.text("image_before") if fields.flag("changed") else None
+    name: str

@@ -7,7 +7,7 @@ A call that did not get through says which of two things is true: nothing was as
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
@@ -20,19 +20,15 @@ from urllib3.exceptions import HTTPError, LocationValueError, MaxRetryError, New
 
 from redirector.admin_api.answers import (
     AnnouncedView,
+    ChangeView,
+    EndedView,
+    EventsView,
     EventView,
-    FetchView,
+    NodesView,
     PlaceView,
-    SelftestView,
+    RemovedView,
+    RollView,
     SessionsView,
-    parse_announced,
-    parse_events,
-    parse_fetch,
-    parse_place,
-    parse_roll,
-    parse_selftest,
-    parse_session_end,
-    parse_sessions,
 )
 from redirector.admin_api.errors import (
     AdminError,
@@ -41,10 +37,11 @@ from redirector.admin_api.errors import (
     RefusedError,
     UnreachableError,
 )
-from redirector.admin_api.fields import ViewError
-from redirector.admin_api.views import FleetView, NodeView, parse_change, parse_fleet, parse_node, parse_nodes
+from redirector.admin_api.views import FleetView, NodeView
+from redirector.node_client.client import Fetch, Selftest
 from redirector.node_client.http import BOUNDED_POOLS, within_budget
 from tmpnb_common.bounded_reading import Budget, TooLongError
+from tmpnb_common.json_object import JsonError, decode
 from tmpnb_common.wire import TRIAL_SECONDS
 
 CONNECT_SECONDS = 5.0
@@ -97,22 +94,23 @@ class AdminClient:
             return False
         return status == HTTPStatus.OK
 
-    def nodes(self) -> list[NodeView]:
-        return self._parsed(parse_nodes, self._read("/api/nodes"))
+    def nodes(self) -> Sequence[NodeView]:
+        return self._read(NodesView, "/api/nodes").nodes
 
     def node(self, name: str) -> NodeView:
-        return self._parsed(parse_node, self._read(_node_path(name)))
+        return self._read(NodeView, _node_path(name))
 
     def fleet(self) -> FleetView:
-        return self._parsed(parse_fleet, self._read("/api/fleet"))
+        return self._read(FleetView, "/api/fleet")
 
     def add(
         self, url: str, *, name: str = "", control_url: str = "", token: str = "", reason: str = ""
     ) -> tuple[bool, NodeView]:
         """Add a node; False beside it if it was there already."""
-        wanted = {"url": url, "name": name, "control_url": control_url, "token": token, "reason": reason}
-        status, answer = self._change("POST", "/api/nodes", {key: value for key, value in wanted.items() if value})
-        return status == HTTPStatus.CREATED, self._parsed(parse_node, answer)
+        fields = {"url": url, "name": name, "control_url": control_url, "token": token, "reason": reason}
+        body = {key: value for key, value in fields.items() if value}
+        status, node = self._change(NodeView, "POST", "/api/nodes", body)
+        return status == HTTPStatus.CREATED, node
 
     def drain(
         self, name: str, *, reason: str = "", force: bool = False, end_sessions_at: float = 0.0
@@ -128,74 +126,74 @@ class AdminClient:
         return self._set_intent(name, "resume", {"reason": reason})
 
     def remove(self, name: str, *, reason: str = "", force: bool = False) -> None:
-        self._change("DELETE", _node_path(name), {"reason": reason, "force": force})
+        self._change(RemovedView, "DELETE", _node_path(name), {"reason": reason, "force": force})
 
     def events(
         self, *, since: int = 0, limit: int = 100, not_before: float = 0.0, not_after: float = 0.0, node: str = ""
-    ) -> list[EventView]:
+    ) -> Sequence[EventView]:
         """Events after an id, oldest first; without one the newest. `not_before` and `not_after` are times."""
         query: dict[str, object] = {"since": since, "limit": limit, "from": max(0, int(not_before))}
         if not_after:
             query["until"] = int(not_after)
         if node:
             query["node"] = node
-        return self._parsed(parse_events, self._read(f"/api/events?{urlencode(query)}"))
+        return self._read(EventsView, f"/api/events?{urlencode(query)}").events
 
     def place(self, pool: str = "") -> PlaceView:
         """Where the next visitor would go."""
-        return self._parsed(parse_place, self._read(f"/api/place?pool={quote(pool, safe='')}"))
+        return self._read(PlaceView, f"/api/place?pool={quote(pool, safe='')}")
 
     def put_image(self, name: str, pool: str, image: str, *, reason: str = "") -> str | None:
         """Move a node's pool to another image; the image before, or None if it was there already."""
         path = f"{_node_path(name)}/pools/{quote(pool, safe='')}"
-        return self._parsed(parse_roll, self._change("PUT", path, {"image": image, "reason": reason})[1])
+        roll = self._change(RollView, "PUT", path, {"image": image, "reason": reason})[1]
+        return roll.image_before if roll.changed else None
 
     def sessions(self, nodes: Iterable[str] = ()) -> SessionsView:
         """The visitors' sessions on the named nodes, or on all."""
         query = urlencode([("node", name) for name in nodes])
-        return self._parsed(parse_sessions, self._read(f"/api/sessions?{query}"))
+        return self._read(SessionsView, f"/api/sessions?{query}")
 
-    def end_session(self, name: str, *, node: str = "", reason: str = "") -> tuple[str, bool]:
-        """End a session: the node that had it, and False beside it if it had ended meanwhile."""
+    def end_session(self, name: str, *, node: str = "", reason: str = "") -> EndedView:
+        """End a session at once, on the node `node` if it is given."""
         path = f"/api/sessions/{_segment(name, 'unknown_session', 'no session is named')}"
-        return self._parsed(parse_session_end, self._change("DELETE", path, {"node": node, "reason": reason})[1])
+        return self._change(EndedView, "DELETE", path, {"node": node, "reason": reason})[1]
 
     def say(self, text: str, *, seconds: int = 0, nodes: Iterable[str] = ()) -> AnnouncedView:
         """Let the pages of all sessions, or of the named nodes, show a line for so long; an empty one ends that."""
         body = {"text": text, "seconds": seconds, "nodes": list(nodes)}
-        return self._parsed(parse_announced, self._change("POST", "/api/say", body)[1])
+        return self._change(AnnouncedView, "POST", "/api/say", body)[1]
 
-    def fetch_image(self, name: str, pool: str, image: str) -> FetchView:
+    def fetch_image(self, name: str, pool: str, image: str) -> Fetch:
         """Have a node fetch an image, and hear how far that is. Nothing moves, so it may be asked again and again."""
         path = f"{_node_path(name)}/pools/{quote(pool, safe='')}/fetch"
         try:
-            return self._parsed(parse_fetch, self._call("POST", path, {"image": image})[1])
+            return self._call(Fetch, "POST", path, {"image": image})[1]
         except OutcomeUnknownError as problem:
             raise UnreachableError(str(problem)) from problem
 
-    def selftest(self, name: str, pool: str = "") -> SelftestView:
+    def selftest(self, name: str, pool: str = "") -> Selftest:
         """Let a node prove itself. It leaves nothing behind, so a lost answer is no more than an unreachable one."""
         path = f"{_node_path(name)}/selftest"
         try:
-            answer = self._call("POST", path, {"pool": pool}, SELFTEST_SECONDS)[1]
+            return self._call(Selftest, "POST", path, {"pool": pool}, SELFTEST_SECONDS)[1]
         except OutcomeUnknownError as problem:
             raise UnreachableError(str(problem)) from problem
-        return self._parsed(parse_selftest, answer)
 
     def _set_intent(self, name: str, verb: str, body: Mapping[str, object]) -> tuple[bool, NodeView]:
-        _, answer = self._change("POST", f"{_node_path(name)}/{verb}", body)
-        return self._parsed(parse_change, answer)
+        change = self._change(ChangeView, "POST", f"{_node_path(name)}/{verb}", body)[1]
+        return change.changed, change.node
 
-    def _read(self, path: str) -> Any:
+    def _read(self, view: type[View], path: str) -> View:
         """Ask without changing anything: a lost answer is then no more than an unreachable redirector."""
         try:
-            return self._call("GET", path, None)[1]
+            return self._call(view, "GET", path, None)[1]
         except OutcomeUnknownError as problem:
             raise UnreachableError(str(problem)) from problem
 
-    def _change(self, method: str, path: str, body: Mapping[str, object]) -> tuple[int, Any]:
+    def _change(self, view: type[View], method: str, path: str, body: Mapping[str, object]) -> tuple[int, View]:
         try:
-            return self._call(method, path, {**body, "by": self._by} if self._by else body)
+            return self._call(view, method, path, {**body, "by": self._by} if self._by else body)
         except NotARedirectorError as problem:
             if HTTPStatus.BAD_REQUEST <= problem.status < HTTPStatus.INTERNAL_SERVER_ERROR:
                 raise
@@ -203,15 +201,21 @@ class AdminClient:
             raise OutcomeUnknownError(str(problem)) from problem
 
     def _call(
-        self, method: str, path: str, body: Mapping[str, object] | None, seconds: float | None = None
-    ) -> tuple[int, Any]:
+        self,
+        view: type[View],
+        method: str,
+        path: str,
+        body: Mapping[str, object] | None,
+        seconds: float | None = None,
+    ) -> tuple[int, View]:
+        """The status and the answer of a call that went well."""
         status, raw = self._exchange(method, path, body, seconds or self._answer_seconds)
+        if status < HTTPStatus.BAD_REQUEST:
+            return status, self._parsed(view, status, raw)
         try:
             answer = json.loads(raw)
         except (ValueError, RecursionError) as problem:
             raise NotARedirectorError(f"{self.url} answered with status {status} and no JSON", status) from problem
-        if status < HTTPStatus.BAD_REQUEST:
-            return status, answer
         code = answer.get("status") if isinstance(answer, dict) else None
         if not isinstance(code, str) or code == "not_found":
             raise NotARedirectorError(f"{self.url} answered with status {status}: is that a redirector's URL?", status)
@@ -255,12 +259,12 @@ class AdminClient:
             raise OutcomeUnknownError(f"{self.url} sends an endless answer")
         return answer.status_code, read
 
-    def _parsed(self, parse: Callable[[object], View], answer: object) -> View:
+    def _parsed(self, view: type[View], status: int, raw: bytes) -> View:
         try:
-            return parse(answer)
-        except ViewError as problem:
+            return decode(view, raw, "the answer")
+        except JsonError as problem:
             message = f"{self.url} answered, but not as a redirector does ({problem})"
-            raise NotARedirectorError(message, HTTPStatus.OK) from problem
+            raise NotARedirectorError(message, status) from problem
 
 
 class _BoundedAdapter(HTTPAdapter):

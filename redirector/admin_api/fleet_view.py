@@ -1,11 +1,12 @@
-"""The fleet as the admin API and the dashboard show it: what `GET /api/fleet` of docs/http-api.md says. Pure."""
+"""Builds the view of the whole fleet, `GET /api/fleet` of docs/http-api.md, from a snapshot of one moment. Pure."""
 
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
+from dataclasses import asdict
 
 from redirector.admin_api.node_view import state_word
+from redirector.admin_api.views import FleetView, LatelyView, LineView, NotCountedView, PollerView
 from redirector.counters.visitor_counts import by_minute
 from redirector.model.board import alarms
 from redirector.model.nodes import eligibility, pools_of
@@ -19,48 +20,43 @@ STALE_SECONDS = 5.0
 """A board older than this many ticks and seconds is an alarm: when the poller dies, another one follows within 4 s."""
 
 
-def fleet_json(snapshot: FleetSnapshot, settings: Settings, root: str) -> dict[str, Any]:
+def view_of_fleet(snapshot: FleetSnapshot, settings: Settings, root: str) -> FleetView:
     """Numbers and alarms; `root` is the redirector's address as the request named it."""
     nodes, board, now = snapshot.nodes, snapshot.board, snapshot.at
-    silent = {name: seen for name in nodes if not is_current(seen := board.of(name))}
-    stale_after = max(STALE_SECONDS, STALE_BEATS * settings.poll_seconds)
-    lately = by_minute(snapshot.minutes, MINUTES) if snapshot.minutes else []
-    found = alarms(nodes, board, now=now, stale_after=stale_after, wanted=snapshot.wanted)
-    if snapshot.database_problem:
-        found.insert(0, f"{snapshot.database_problem}; visitors are placed by what is known")
-    return {
-        **total(counts_now(node, board.of(name)) for name, node in nodes.items()).dump(),
-        "pools": {name: counts.dump() for name, counts in _by_pool(snapshot).items()},
-        "not_counted": {
-            "nodes": len(silent),
-            "claimed": sum(seen.stats.claimed for seen in silent.values() if seen.stats is not None),
-        },
-        "stats_age_seconds": _oldest(snapshot),
-        "waiting": sum(line.waiting for line in snapshot.waiting.values()),
-        "waiting_room": {
-            pool: {
-                "waiting": line.waiting,
-                "first_seconds": line.first_seconds,
-                "let_in": line.lately.count,
-                "expected_seconds": line.expected_seconds,
-            }
+    silent = [seen for name in nodes if not is_current(seen := board.of(name))]
+    return FleetView(
+        **asdict(total(counts_now(node, board.of(name)) for name, node in nodes.items())),
+        pools=_by_pool(snapshot),
+        not_counted=NotCountedView(
+            nodes=len(silent), claimed=sum(seen.stats.claimed for seen in silent if seen.stats is not None)
+        ),
+        stats_age_seconds=_oldest(snapshot),
+        waiting=sum(line.waiting for line in snapshot.waiting.values()),
+        waiting_room={
+            pool: LineView(line.waiting, line.first_seconds, line.lately.count, line.expected_seconds)
             for pool, line in snapshot.waiting.items()
         },
-        "nodes": Counter(state_word(node, board.of(name)) for name, node in nodes.items()),
-        "alarms": found,
-        "version": VERSION,
-        "entry_url": settings.entry_url or root.rstrip("/"),
-        "visitors": dict(snapshot.counters),
-        "lately": {
-            "minutes": MINUTES,
-            "placed": sum(each.placed for each in lately),
-            "turned_away": sum(each.turned_away for each in lately),
-        },
-        "poller": {
-            "holder": board.holder,
-            "age_seconds": max(0.0, now - board.published_at) if board.version else None,
-        },
-    }
+        nodes=Counter(state_word(node, board.of(name)) for name, node in nodes.items()),
+        alarms=_alarms(snapshot, settings),
+        version=VERSION,
+        entry_url=settings.entry_url or root.rstrip("/"),
+        visitors=snapshot.counters,
+        lately=_lately(snapshot),
+        poller=PollerView(board.holder, max(0.0, now - board.published_at) if board.version else None),
+    )
+
+
+def _alarms(snapshot: FleetSnapshot, settings: Settings) -> list[str]:
+    stale_after = max(STALE_SECONDS, STALE_BEATS * settings.poll_seconds)
+    sentences = alarms(snapshot.nodes, snapshot.board, now=snapshot.at, stale_after=stale_after, wanted=snapshot.wanted)
+    if snapshot.database_problem:
+        return [f"{snapshot.database_problem}; visitors are placed by what is known", *sentences]
+    return sentences
+
+
+def _lately(snapshot: FleetSnapshot) -> LatelyView:
+    minutes = by_minute(snapshot.minutes, MINUTES) if snapshot.minutes else []
+    return LatelyView(MINUTES, sum(each.placed for each in minutes), sum(each.turned_away for each in minutes))
 
 
 def _by_pool(snapshot: FleetSnapshot) -> dict[str, SlotCounts]:

@@ -1,70 +1,79 @@
-"""A node as the admin API shows it: NODE of docs/http-api.md. Pure."""
+"""Builds a node's view, NODE of docs/http-api.md, from the registry's row and what was seen of the node. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from types import MappingProxyType
-from typing import Any
 
+from redirector.admin_api.views import NodeView, PoolView
 from redirector.model.nodes import Node, Seen, drained, eligibility, pending
 from redirector.model.slot_counts import SlotCounts, counts_now, counts_of, is_current
-from tmpnb_common.wire import NodeStats
+from tmpnb_common.wire import NodeStats, PoolStats
 
 NOTHING = NodeStats(available=0, capacity=0)
 
 
-def node_json(
+def view_of_node(
     node: Node,
     seen: Seen,
     now: float,
     images_before: Mapping[str, str] = MappingProxyType({}),
     *,
     unanswered: str = "",
-) -> dict[str, Any]:
+) -> NodeView:
     """All that operators may know of a node: everything but its token.
 
-    `unanswered` is why the node did not answer just now, where it was asked; empty if it did or was not asked.
+    Args:
+        node: its row of the registry.
+        seen: what was observed of it.
+        now: seconds since 1970.
+        images_before: by pool, the image that it was last moved away from.
+        unanswered: why the node did not answer just now, where it was asked; empty if it did or was not asked.
     """
     stats = seen.stats or NOTHING
     place = eligibility(node, seen)
-    counts, current = counts_now(node, seen), is_current(seen)
-    return {
-        "name": node.name,
-        "url": node.url,
-        "control_url": node.control_url,
-        "version": node.version,
-        "node_id": node.node_id,
-        "intent": node.intent,
-        "intent_reason": node.intent_reason,
-        "intent_by": node.intent_by,
-        "intent_since": node.intent_since,
-        "pending": pending(node, seen),
-        "drained": drained(node, seen),
-        "health": seen.health,
-        "reason": place.reason or next((pool.unfit for pool in stats.pools.values() if pool.unfit), ""),
-        "since": seen.since or node.added_at,
-        "eligible": place.order == "first",
-        "health_reason": seen.reason,
-        "unanswered": unanswered,
-        "current": current,
-        **counts.dump(),
-        # The one number that outlives its moment: sessions live on while nobody hears of their node.
-        "claimed": stats.claimed,
-        "last_known": None if current or seen.stats is None else _last_known(stats),
-        "pools": {
-            name: asdict(pool)
-            | (counts_of(pool, takes_visitors=place.order != "never") if current else SlotCounts()).dump()
-            | {"claimed": pool.claimed, "image_before": images_before.get(name, "")}
+    current, takes_visitors = is_current(seen), place.order != "never"
+    # The one number that outlives its moment: sessions live on while nobody hears of their node.
+    counts = replace(counts_now(node, seen), claimed=stats.claimed)
+    return NodeView(
+        name=node.name,
+        url=node.url,
+        control_url=node.control_url,
+        version=node.version,
+        node_id=node.node_id,
+        intent=node.intent,
+        intent_reason=node.intent_reason,
+        intent_by=node.intent_by,
+        intent_since=node.intent_since,
+        pending=pending(node, seen),
+        drained=drained(node, seen),
+        health=seen.health,
+        reason=place.reason or next((pool.unfit for pool in stats.pools.values() if pool.unfit), ""),
+        since=seen.since or node.added_at,
+        eligible=place.order == "first",
+        health_reason=seen.reason,
+        unanswered=unanswered,
+        current=current,
+        **asdict(counts),
+        last_known=None if current or seen.stats is None else _last_known(stats),
+        pools={
+            name: _pool(pool, images_before.get(name, ""), current=current, takes_visitors=takes_visitors)
             for name, pool in stats.pools.items()
         },
-        "software": stats.version,
-        "image": stats.container_image,
-        "stats_age_seconds": max(0.0, now - seen.asked_at) if seen.stats is not None else None,
-        "added_at": node.added_at,
-        "max_age_seconds": stats.max_age_seconds,
-        "end_sessions_at": node.end_sessions_at,
-    }
+        software=stats.version,
+        image=stats.container_image,
+        stats_age_seconds=max(0.0, now - seen.asked_at) if seen.stats is not None else None,
+        added_at=node.added_at,
+        max_age_seconds=stats.max_age_seconds,
+        end_sessions_at=node.end_sessions_at,
+    )
+
+
+def _pool(pool: PoolStats, image_before: str, *, current: bool, takes_visitors: bool) -> PoolView:
+    counts = counts_of(pool, takes_visitors=takes_visitors) if current else SlotCounts()
+    numbers = asdict(pool) | asdict(counts) | {"claimed": pool.claimed}
+    return PoolView(**numbers, image_before=image_before)
 
 
 def _last_known(stats: NodeStats) -> dict[str, int]:

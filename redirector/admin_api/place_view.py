@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from random import Random
-from typing import Any
 
+from redirector.admin_api.answers import CandidateView, PlaceView
 from redirector.model.nodes import eligibility, slots
 from redirector.model.placement import choose, ranking_of, verdict
 from redirector.model.snapshot import FleetSnapshot
 from tmpnb_common.wire import DEFAULT_POOL
 
 
-def place_json(snapshot: FleetSnapshot, pool: str, rng: Random) -> dict[str, Any]:
+def view_of_place(snapshot: FleetSnapshot, pool: str, rng: Random) -> PlaceView:
     """What `GET /api/place` says. Of nodes that are equal any may come next; the one named is one of them."""
     ranking = ranking_of(snapshot.nodes, snapshot.board, pool)
     chosen = choose(ranking, ranking.free, (), (), rng)
@@ -20,15 +20,11 @@ def place_json(snapshot: FleetSnapshot, pool: str, rng: Random) -> dict[str, Any
         word = "unknown_pool"
     else:
         word = "placed" if lucky else verdict(ranking, ranking.free, {})
-    return {
-        "pool": pool,
-        "next": chosen if lucky else None,
-        "verdict": word,
-        "nodes": [_why(snapshot, name, pool, chosen if lucky else None) for name in snapshot.nodes],
-    }
+    following = chosen if lucky else None
+    return PlaceView(pool, following, word, [_why(snapshot, name, pool, following) for name in snapshot.nodes])
 
 
-def _why(snapshot: FleetSnapshot, name: str, pool: str, chosen: str | None) -> dict[str, Any]:
+def _why(snapshot: FleetSnapshot, name: str, pool: str, chosen: str | None) -> CandidateView:
     seen = snapshot.board.of(name)
     place = eligibility(snapshot.nodes[name], seen)
     offered = None if seen.stats is None else slots(seen.stats, pool)
@@ -46,4 +42,4 @@ def _why(snapshot: FleetSnapshot, name: str, pool: str, chosen: str | None) -> d
         reason = "nothing is free" + (f", {coming} may be in a moment" if coming else "")
     else:
         reason = "has fewer free slots, or as many and the dice fell otherwise"
-    return {"name": name, "order": place.order, "available": free, "coming": coming, "reason": reason}
+    return CandidateView(name, place.order, free, coming, reason)

@@ -71,7 +71,7 @@ def events(
 def _say(found: Iterable[EventView], *, as_json: bool) -> None:
     for event in found:
         if as_json:
-            print_json(event.dump(), one_line=True)
+            print_json(event, one_line=True)
         else:
             at = full_time(event.at)
             who = f" by {plain(event.by)}" if event.by else ""

@@ -28,7 +28,7 @@ def place(client: AdminClient, *, explain: bool, pool: str, as_json: bool) -> No
     """Say where the next visitor would go. Takes nothing. Exit code 1 if nowhere."""
     found = client.place(pool)
     if as_json:
-        print_json(found.dump())
+        print_json(found)
     else:
         if found.next:
             click.echo(plain(found.next))

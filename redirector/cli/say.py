@@ -51,13 +51,13 @@ def say(
         raise Stop(problem, Exit.USAGE)
     told = client.say(text, seconds=seconds if text else 0, nodes=nodes)
     if as_json:
-        print_json(told.dump())
+        print_json({"nodes": told.nodes, "failed": {each.node: each.reason for each in told.failed}})
     elif told.nodes:
         shown = ", ".join(map(plain, told.nodes))
         click.echo(f"{shown}: show it until {clock_time(ends, now)}" if text else f"{shown}: show nothing any more")
     else:
         click.echo("there is no node that could show it", err=True)
-    for node, reason in told.failed.items():
-        click.echo(f"Error: {plain(node)}: {plain(reason)}", err=True)
+    for each in told.failed:
+        click.echo(f"Error: {plain(each.node)}: {plain(each.reason)}", err=True)
     if told.failed or not told.nodes:
         sys.exit(Exit.PARTLY if told.nodes else Exit.FAILED)

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Sequence
 
 import click
 
-from redirector.admin_api.answers import SessionView
 from redirector.admin_api.client import AdminClient
 from redirector.cli.fleet.options import json_option, node_option, on_a_fleet, reason_option
 from redirector.cli.terminal.exits import Exit, Stop
 from redirector.cli.terminal.results import Outcome, leave, on_each, say_line, say_nothing
 from redirector.cli.terminal.tables import print_json, print_table
 from redirector.cli.terminal.texts import examples, plain, span
+from redirector.model.sessions import VisitorSession
 
 ORDERS = {
     "age": lambda session: -(session.age_seconds or 0),
@@ -55,13 +55,14 @@ def list_sessions(client: AdminClient, *, nodes: tuple[str, ...], pool: str, sor
     answer = client.sessions(nodes)
     found = sorted((each for each in answer.sessions if pool in ("", each.pool)), key=ORDERS[sort])
     if as_json:
-        print_json([each.dump() for each in found])
+        print_json(found)
     elif found:
         _print(found)
     elif not answer.unanswered:
         click.echo("no sessions", err=True)
-    for node, reason in answer.unanswered.items():
-        click.echo(f"warning: {plain(node)} did not answer, and its sessions are missing: {plain(reason)}", err=True)
+    for each in answer.unanswered:
+        node, reason = plain(each.node), plain(each.reason)
+        click.echo(f"warning: {node} did not answer, and its sessions are missing: {reason}", err=True)
     if answer.unanswered:
         sys.exit(Exit.PARTLY)
 
@@ -84,9 +85,9 @@ def end(client: AdminClient, *, names: tuple[str, ...], reason: str, yes: bool, 
 
     def finish(name: str) -> Outcome:
         node, _, bare = name.rpartition("/")
-        where, changed = client.end_session(bare, node=node, reason=reason)
-        status, message = ("done", "ended") if changed else ("already", "had ended already")
-        return Outcome(name, status, f"{message}, on {where}")
+        answer = client.end_session(bare, node=node, reason=reason)
+        status, message = ("done", "ended") if answer.changed else ("already", "had ended already")
+        return Outcome(name, status, f"{message}, on {answer.node}")
 
     outcomes = on_each(names, finish, say_nothing if as_json else say_line)
     if as_json:
@@ -106,7 +107,7 @@ def _agree(names: Sequence[str]) -> None:
         raise Stop("nothing was ended", Exit.FAILED)
 
 
-def _print(found: Iterable[SessionView]) -> None:
+def _print(found: Iterable[VisitorSession]) -> None:
     print_table(
         ("NODE", "NAME", "POOL", "AGE", "IDLE", "MEMORY", "BUSY", "ENDS"),
         (
@@ -129,7 +130,7 @@ def _span(seconds: float | None) -> str:
     return "?" if seconds is None else span(seconds)
 
 
-def _ends(session: SessionView) -> str:
+def _ends(session: VisitorSession) -> str:
     if session.ends_reason == "ending":
         return "now"
     if session.ends_in_seconds is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 import click
+import msgspec
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
@@ -36,7 +37,7 @@ def status(source: Source, *, watch: bool, every: float, as_json: bool) -> None:
     assert fleet is not None, "the first look shows something or raises"
     if not watch:
         if as_json:
-            print_json(fleet.dump())
+            print_json(_document(fleet))
         else:
             print_fleet(fleet, looking.client.url)
         return
@@ -69,12 +70,18 @@ def _append(looking: Watch, fleet: FleetView, *, as_json: bool) -> None:
     found: FleetView | None = fleet
     while True:
         if found is not None and as_json:
-            print_json(found.dump(), one_line=True)
+            print_json(_document(found), one_line=True)
         elif found is not None and (line := _line(found)) != shown:
             click.echo(f"{clock_now()} {line}")
             shown = line
         looking.pause()
         found = looking.look(AdminClient.fleet)
+
+
+def _document(fleet: FleetView) -> dict[str, object]:
+    """The fleet as the API has it, and of its counters what operators ask for first."""
+    ever = fleet.since_ever
+    return {**msgspec.to_builtins(fleet), "placed": ever.placed, "turned_away": ever.turned_away}
 
 
 def _line(fleet: FleetView) -> str:

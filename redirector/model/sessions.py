@@ -6,7 +6,7 @@ There is never a key in it: a node lists names, and whatever else it may send al
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
@@ -34,10 +34,6 @@ class VisitorSession:
     """By the node's limits, if nothing happens in it until then."""
     ends_reason: str
     """`idle`, `max_age`, `unvisited` for one that nobody has opened, or `ending` for one that ends at this moment."""
-
-    def dump(self) -> dict[str, Any]:
-        """As JSON-ready values."""
-        return asdict(self)
 
 
 def parse_sessions(node: str, raw: object) -> list[VisitorSession]:

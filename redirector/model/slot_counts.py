@@ -55,10 +55,6 @@ class SlotCounts:
         """The sum of each; `over` of one node and `unusable` slots of another are kept apart."""
         return SlotCounts(*(one + two for one, two in zip(asdict(self).values(), asdict(other).values(), strict=True)))
 
-    def dump(self) -> dict[str, int]:
-        """As JSON-ready values."""
-        return asdict(self)
-
 
 def is_current(seen: Seen) -> bool:
     """Whether what a node reported last may be taken for what is.

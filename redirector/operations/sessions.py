@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 
+from redirector.admin_api.answers import AnnouncedView, NodeReason, SessionsView
 from redirector.errors import AmbiguousSessionError, NodeFailedError, UnknownNodeError, UnknownSessionError
 from redirector.model.events import Event
 from redirector.model.nodes import Failure, Node
-from redirector.model.sessions import VisitorSession
 from redirector.node_client.client import AgentClient
 from redirector.node_client.fan_out import FanOut
 from redirector.operations.node_changes import Decision
@@ -16,22 +15,6 @@ from redirector.store.registry import Registry
 
 SECONDS = 4.0
 """For all nodes together. The list of a node with a thousand sandboxes takes a tenth of one."""
-
-
-@dataclass(frozen=True, slots=True)
-class SessionList:
-    """The sessions of all nodes that answered, and why the others did not."""
-
-    sessions: list[VisitorSession]
-    unanswered: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Announced:
-    """The nodes whose pages show the text, and why the others do not."""
-
-    nodes: list[str]
-    failed: Mapping[str, str]
 
 
 class SessionControl:
@@ -43,7 +26,7 @@ class SessionControl:
         self._fan_out = fan_out
         self._clock = clock
 
-    def sessions(self, names: Collection[str] = ()) -> SessionList:
+    def sessions(self, names: Collection[str] = ()) -> SessionsView:
         """The sessions of the named nodes, or of all.
 
         Raises:
@@ -51,7 +34,7 @@ class SessionControl:
         """
         answers = self._fan_out.ask(self._nodes(names), self._client.session_list, SECONDS)
         sessions = [each for answer in answers.values() if not isinstance(answer, Failure) for each in answer]
-        return SessionList(sessions, _reasons(answers))
+        return SessionsView(sessions, _reasons(answers))
 
     def end(self, name: str, node_name: str, decision: Decision) -> tuple[str, bool]:
         """End one session.
@@ -64,10 +47,10 @@ class SessionControl:
             AmbiguousSessionError: several have one of that name, and nobody said which is meant.
             NodeFailedError: its node did not do it.
         """
-        found = self.sessions([node_name] if node_name else [])
-        nodes = sorted({session.node for session in found.sessions if session.name == name})
+        listed = self.sessions([node_name] if node_name else [])
+        nodes = sorted({session.node for session in listed.sessions if session.name == name})
         if not nodes:
-            raise UnknownSessionError(name, sorted(found.unanswered))
+            raise UnknownSessionError(name, sorted(each.node for each in listed.unanswered))
         if len(nodes) > 1:
             raise AmbiguousSessionError(name, nodes)
         node = next(iter(self._nodes(nodes)))
@@ -79,7 +62,7 @@ class SessionControl:
             self._note(Event(self._clock(), "session_ended", node.name, decision.by, reason))
         return node.name, changed
 
-    def say(self, text: str, seconds: int, names: Collection[str], decision: Decision) -> Announced:
+    def say(self, text: str, seconds: int, names: Collection[str], decision: Decision) -> AnnouncedView:
         """Say a line to the pages of all sessions, those that come included, or of the named nodes; empty: say no more.
 
         Raises:
@@ -87,12 +70,11 @@ class SessionControl:
         """
         nodes = self._nodes(names)
         answers = self._fan_out.ask(nodes, lambda node: self._client.say(node, text, seconds), SECONDS)
-        failed = _reasons(answers)
-        told = [node.name for node in nodes if node.name not in failed]
+        told = [node.name for node in nodes if not isinstance(answers.get(node.name), Failure)]
         kind = "say" if text else "say_no_more"
         for name in told if names else [""] * bool(told):
             self._note(Event(self._clock(), kind, name, decision.by, text))
-        return Announced(told, failed)
+        return AnnouncedView(told, _reasons(answers))
 
     def _nodes(self, names: Collection[str]) -> list[Node]:
         nodes = self._registry.all()
@@ -105,5 +87,5 @@ class SessionControl:
             change.note(event)
 
 
-def _reasons(answers: Mapping[str, object]) -> dict[str, str]:
-    return {name: answer.reason for name, answer in answers.items() if isinstance(answer, Failure)}
+def _reasons(answers: Mapping[str, object]) -> list[NodeReason]:
+    return [NodeReason(name, answer.reason) for name, answer in answers.items() if isinstance(answer, Failure)]

@@ -39,7 +39,7 @@ def list_nodes(client: AdminClient, as_json: bool) -> None:
     """List the fleet's nodes. JSON is an array."""
     nodes = client.nodes()
     if as_json:
-        print_json([each.dump() for each in nodes])
+        print_json(nodes)
     elif nodes:
         print_nodes(nodes)
     else:
@@ -58,7 +58,7 @@ def show(client: AdminClient, names: tuple[str, ...], as_json: bool) -> None:
 
     outcomes = on_each(names, hinting(client, look), say_nothing if as_json else _say_node)
     if as_json:
-        print_one_or_all(names, [outcome.node.dump() for outcome in outcomes if outcome.node])
+        print_one_or_all(names, [outcome.node for outcome in outcomes if outcome.node])
     leave(outcomes)
 
 
@@ -94,7 +94,7 @@ def add(
     token = read_secret(token_file) if token_file else ""
     created, added = client.add(node_url, name=name, control_url=control_url, token=token, reason=reason)
     if as_json:
-        print_json(added.dump())
+        print_json(added)
     else:
         click.echo(f"{plain(added.name)}: {'added' if created else 'is in the fleet already'}, {plain(added.url)}")
 

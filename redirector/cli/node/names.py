@@ -22,7 +22,7 @@ def change(names: tuple[str, ...], act: Callable[[str], Outcome], *, as_json: bo
     return outcomes
 
 
-def print_one_or_all(names: tuple[str, ...], dumps: list[dict[str, object]]) -> None:
+def print_one_or_all(names: tuple[str, ...], dumps: Sequence[object]) -> None:
     """An object for one name, an array for several."""
     if len(names) > 1:
         print_json(dumps)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -219,6 +220,6 @@ class _Rotation:
         new = self._both(self._client.nodes())[1]
         return plain(new.name) if new is not None else self._url
 
-    def _both(self, nodes: list[NodeView]) -> tuple[NodeView | None, NodeView | None]:
+    def _both(self, nodes: Sequence[NodeView]) -> tuple[NodeView | None, NodeView | None]:
         old = next((node for node in nodes if node.name == self._old), None)
         return old, next((node for node in nodes if node.url == self._url), None)

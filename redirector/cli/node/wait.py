@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import click
+import msgspec
 
 from redirector.admin_api.client import AdminClient
 from redirector.admin_api.views import NodeView
@@ -82,7 +83,7 @@ def selftest(client: AdminClient, *, names: tuple[str, ...], pool: str, as_json:
 
     def prove(name: str) -> Outcome:
         found = client.selftest(name, pool)
-        measured[name] = {"name": name, **found.dump()}
+        measured[name] = {"name": name, **msgspec.to_builtins(found)}
         if not found.passed:
             return Outcome(name, "selftest_failed", f"its selftest failed: {found.message}", Exit.FAILED)
         return Outcome(name, "done", found.message or "passed")

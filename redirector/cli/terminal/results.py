@@ -31,7 +31,7 @@ class Outcome:
             "name": self.name,
             "status": self.status,
             "message": self.message,
-            "node": self.node.dump() if self.node else None,
+            "node": self.node,
         }
 
 

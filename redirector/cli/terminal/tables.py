@@ -8,14 +8,16 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 
 import click
+import msgspec
 from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from redirector.admin_api.views import FleetView, LineView, NodeView, PoolCountsView, PoolView
+from redirector.admin_api.views import FleetView, LineView, NodeView, PoolView
 from redirector.cli.terminal.texts import ago, plain, span
 from redirector.cli.terminal.times import clock_time
+from redirector.model.slot_counts import SlotCounts
 from tmpnb_common.wire import DEFAULT_POOL
 
 PIPED_WIDTH = 100_000
@@ -29,7 +31,8 @@ COLOURS = {"up": "green", "active": "green", "joining": "cyan", "suspect": "yell
 
 
 def print_json(value: object, *, one_line: bool = False) -> None:
-    click.echo(json.dumps(value, indent=None if one_line else 2))
+    """Print plain values and views, with the field names of the API."""
+    click.echo(json.dumps(msgspec.to_builtins(value), indent=None if one_line else 2))
 
 
 def print_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
@@ -158,20 +161,20 @@ def _fleet_pairs(fleet: FleetView, url: str) -> list[tuple[str, str]]:
     """`url` is where the redirector was asked, which may be an address that only its own host knows."""
     url = fleet.entry_url or url
     nodes = ", ".join(f"{count} {health}" for health, count in fleet.nodes.items() if count) or "none"
-    age = fleet.poller_age_seconds
+    age, ever = fleet.poller.age_seconds, fleet.since_ever
     return [
         ("fleet", url),
         ("dashboard", f"{url}/dashboard"),
         ("version", fleet.version),
         ("visitors", f"{fleet.claimed} now" + _not_counted(fleet)),
-        ("  in all", f"{fleet.placed} placed and {fleet.turned_away} turned away since the fleet began"),
+        ("  in all", f"{ever.placed} placed and {ever.turned_away} turned away since the fleet began"),
         ("  lately", _lately(fleet)),
         *_waiting_pairs(fleet),
         ("slots", slots(fleet)),
         *((f"  pool {name}", slots(pool)) for name, pool in fleet.pools.items() if len(fleet.pools) > 1),
         ("nodes", nodes),
         ("as of", _as_of(fleet)),
-        ("poller", (fleet.poller or "none") + ("" if age is None else f", {span(age)} ago")),
+        ("poller", (fleet.poller.holder or "none") + ("" if age is None else f", {span(age)} ago")),
         *(("alarm", alarm) for alarm in fleet.alarms),
     ]
 
@@ -217,7 +220,7 @@ def _waiting(line: LineView) -> Iterator[str]:
         yield f"who comes now waits about {span(line.expected_seconds)}"
 
 
-def slots(counted: NodeView | FleetView | PoolCountsView) -> str:
+def slots(counted: NodeView | FleetView | SlotCounts) -> str:
     """Slots by use, which add up to what stands first."""
     ending = f", {counted.ending} ending" if counted.ending else ""
     unusable = f", {counted.unusable} not usable" if counted.unusable else ""

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from random import Random
 
-from flask import Blueprint, Response, jsonify, request
+from flask import Blueprint, Response, request
 
-from redirector.admin_api.fleet_view import fleet_json
-from redirector.admin_api.place_view import place_json
+from redirector.admin_api.answers import EventsView, EventView
+from redirector.admin_api.fleet_view import view_of_fleet
+from redirector.admin_api.place_view import view_of_place
 from redirector.errors import BadRequestError, DatabaseAwayError
 from redirector.model.snapshot import FleetSnapshot
 from redirector.operations.snapshots import SnapshotReader
 from redirector.settings.table import Settings
 from redirector.store.journal import Journal
 from redirector.web.admin.auth import Keyholders
-from redirector.web.events_json import events_json
+from redirector.web.bodies import answer
 from tmpnb_common.wire import DEFAULT_POOL
 
 EVENTS_AT_ONCE = 1000
@@ -29,29 +30,29 @@ def blueprint(
 
     @admin.get("/fleet")
     def fleet() -> Response:
-        return jsonify(fleet_json(_known(snapshots.live()), settings, request.url_root))
+        return answer(view_of_fleet(_known(snapshots.live()), settings, request.url_root))
 
     @admin.get("/place")
     def place() -> Response:
-        return jsonify(place_json(_known(snapshots.live()), request.args.get("pool") or DEFAULT_POOL, rng))
+        return answer(view_of_place(_known(snapshots.live()), request.args.get("pool") or DEFAULT_POOL, rng))
 
     @admin.get("/events")
     def events() -> Response:
         since, limit = _number("since", 0, 2**62), _number("limit", 100, EVENTS_AT_ONCE)
-        found = journal.events(
+        rows = journal.events(
             since,
             limit,
             not_before=_number("from", 0, 2**33),
             not_after=_number("until", 0, 2**33),
             node=request.args.get("node", ""),
         )
-        return jsonify({"events": events_json(found)})
+        return answer(EventsView([EventView.of(event) for event in rows]))
 
     return admin
 
 
 def _known(snapshot: FleetSnapshot) -> FleetSnapshot:
-    """A picture that the database vouches for: a program would take an old one for the truth."""
+    """A snapshot that the database vouches for: a program would take an old one for the truth."""
     if snapshot.database_problem:
         raise DatabaseAwayError(snapshot.database_problem)
     return snapshot

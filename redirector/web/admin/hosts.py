@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, jsonify
+from flask import Blueprint, Response
 
+from redirector.admin_api.answers import HostView
 from redirector.admin_api.requests import HostRequest
 from redirector.errors import UnknownNodeError
 from redirector.model.nodes import normalised_url
 from redirector.operations.node_changes import Addition, Control, Decision
 from redirector.web.admin.auth import Keyholders
-from redirector.web.bodies import read_body
+from redirector.web.bodies import answer, read_body
 
 
 def blueprint(control: Control, admins: Keyholders) -> Blueprint:
@@ -22,7 +23,7 @@ def blueprint(control: Control, admins: Keyholders) -> Blueprint:
         body = read_body(HostRequest)
         addition = Addition(normalised_url(body.host), token=body.token)
         node, _ = control.add(addition, Decision(by=admins.operator("/hosts")))
-        return jsonify({"host": node.url, "name": node.name})
+        return answer(HostView(node.url, node.name))
 
     @hosts.delete("/hosts")
     def remove() -> Response:
@@ -32,7 +33,7 @@ def blueprint(control: Control, admins: Keyholders) -> Blueprint:
             if node.url == url:
                 # It asked no questions there either: a host that is taken off the list keeps its sessions.
                 control.remove(node.name, Decision(by=admins.operator("/hosts"), force=True))
-                return jsonify({"host": url, "name": node.name})
+                return answer(HostView(url, node.name))
         raise UnknownNodeError(url)
 
     return hosts

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, jsonify
+from flask import Blueprint, Response
 
+from redirector.admin_api.answers import JoinedView
 from redirector.admin_api.requests import JoinRequest, LeaveRequest
 from redirector.operations.membership import Membership
 from redirector.operations.node_changes import Addition
 from redirector.web.admin.auth import Keyholders
-from redirector.web.bodies import read_body
+from redirector.web.bodies import answer, read_body
 
 
 def blueprint(membership: Membership, joiners: Keyholders) -> Blueprint:
@@ -17,15 +18,14 @@ def blueprint(membership: Membership, joiners: Keyholders) -> Blueprint:
     routes.before_request(joiners.check)
 
     @routes.post("/join")
-    def join() -> tuple[Response, int]:
+    def join() -> Response:
         body = read_body(JoinRequest)
         node, new = membership.join(Addition(body.url, control_url=body.control_url, token=body.token))
-        return jsonify({"name": node.name}), 201 if new else 200
+        return answer(JoinedView(node.name), 201 if new else 200)
 
     @routes.post("/leave")
     def leave() -> Response:
         body = read_body(LeaveRequest)
-        found = membership.leave(body.url, body.token)
-        return jsonify({"name": found.name, "left": found.left, "claimed": found.claimed})
+        return answer(membership.leave(body.url, body.token))
 
     return routes

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
-from flask import Blueprint, Response, jsonify, request
+from flask import Blueprint, Response, request
 
-from redirector.admin_api.node_view import node_json
+from redirector.admin_api.answers import ChangeView, NodesView, RemovedView
+from redirector.admin_api.node_view import view_of_node
 from redirector.admin_api.requests import AddNodeRequest, DecisionRequest, DrainRequest
+from redirector.admin_api.views import NodeView
 from redirector.errors import BadRequestError, UnknownNodeError
 from redirector.operations.images import Upkeep
 from redirector.operations.live_stats import LiveStats
 from redirector.operations.node_changes import Addition, Control, Decision
 from redirector.web.admin.auth import Keyholders
-from redirector.web.bodies import read_body
+from redirector.web.bodies import answer, read_body
 
 DIGITS = 19
 """Of the greatest whole number that a database's row may hold."""
@@ -34,46 +35,45 @@ def blueprint(
         board = live.all(nodes, board)
         before = upkeep.images_before()
         now = clock()
-        return jsonify(
-            {"nodes": [node_json(node, board.of(name), now, before.get(name, {})) for name, node in nodes.items()]}
-        )
+        views = [view_of_node(node, board.of(name), now, before.get(name, {})) for name, node in nodes.items()]
+        return answer(NodesView(views))
 
     @admin.post("")
-    def add_node() -> tuple[Response, int]:
+    def add_node() -> Response:
         body = read_body(AddNodeRequest)
         addition = Addition(body.url, body.name, body.control_url, body.token)
         node, new = control.add(addition, decision_of(body, admins))
-        return jsonify(_one(node.name)), 201 if new else 200
+        return answer(_one(node.name), 201 if new else 200)
 
     @admin.get("/<name>")
     def show_node(name: str) -> Response:
-        return jsonify(_one(name))
+        return answer(_one(name))
 
     @admin.delete("/<name>")
     def remove_node(name: str) -> Response:
         control.remove(name, decision_of(read_body(DecisionRequest), admins))
-        return jsonify({"removed": name})
+        return answer(RemovedView(name))
 
     @admin.post("/<name>/drain")
     def drain(name: str) -> Response:
         body = read_body(DrainRequest)
         decision = replace(decision_of(body, admins), end_sessions_at=body.end_sessions_at)
         _, changed = control.intend(name, "draining", decision)
-        return jsonify({"changed": changed, "node": _one(name)})
+        return answer(ChangeView(changed, _one(name)))
 
     @admin.post("/<name>/resume")
     def resume(name: str) -> Response:
         _, changed = control.intend(name, "active", decision_of(read_body(DecisionRequest), admins))
-        return jsonify({"changed": changed, "node": _one(name)})
+        return answer(ChangeView(changed, _one(name)))
 
-    def _one(name: str) -> dict[str, Any]:
+    def _one(name: str) -> NodeView:
         """As the node says itself: what an operator just did, or is about to do, hangs on it."""
         nodes, board = control.nodes()
         if name not in nodes:
             raise UnknownNodeError(name)
         answered = live.one(nodes[name], board.of(name))
         before = upkeep.images_before().get(name, {})
-        return node_json(nodes[name], answered.seen, clock(), before, unanswered=answered.unanswered)
+        return view_of_node(nodes[name], answered.seen, clock(), before, unanswered=answered.unanswered)
 
     return admin
 

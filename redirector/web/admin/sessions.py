@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from flask import Blueprint, Response, request
 
-from flask import Blueprint, Response, jsonify, request
-
+from redirector.admin_api.answers import EndedView
 from redirector.admin_api.requests import LONGEST_SECONDS, NOTICE_LIMIT, EndSessionRequest, SayRequest
 from redirector.errors import BadRequestError
-from redirector.operations.sessions import Announced, SessionControl, SessionList
+from redirector.operations.sessions import SessionControl
 from redirector.web.admin.auth import Keyholders
 from redirector.web.admin.nodes import decision_of
-from redirector.web.bodies import read_body
+from redirector.web.bodies import answer, read_body
 
 
 def blueprint(sessions: SessionControl, admins: Keyholders) -> Blueprint:
@@ -21,20 +20,20 @@ def blueprint(sessions: SessionControl, admins: Keyholders) -> Blueprint:
 
     @admin.get("/sessions")
     def list_sessions() -> Response:
-        return jsonify(sessions_json(sessions.sessions(request.args.getlist("node"))))
+        return answer(sessions.sessions(request.args.getlist("node")))
 
     @admin.delete("/sessions/<name>")
     def end_session(name: str) -> Response:
         body = read_body(EndSessionRequest)
         node, changed = sessions.end(name, body.node, decision_of(body, admins))
-        return jsonify({"ended": name, "node": node, "changed": changed})
+        return answer(EndedView(name, node, changed))
 
     @admin.post("/say")
     def say() -> Response:
         body = read_body(SayRequest)
         text, seconds = announcement_of(body.text, body.seconds)
         nodes = list(dict.fromkeys(body.nodes))
-        return jsonify(announced_json(sessions.say(text, seconds, nodes, decision_of(body, admins))))
+        return answer(sessions.say(text, seconds, nodes, decision_of(body, admins)))
 
     return admin
 
@@ -47,15 +46,3 @@ def announcement_of(text: str, seconds: int) -> tuple[str, int]:
     if text and not seconds:
         raise BadRequestError(f"seconds has to say for how long: from 1 to {LONGEST_SECONDS}")
     return text, seconds if text else 0
-
-
-def sessions_json(found: SessionList) -> dict[str, object]:
-    return {"sessions": [session.dump() for session in found.sessions], "unanswered": _failures(found.unanswered)}
-
-
-def announced_json(announced: Announced) -> dict[str, object]:
-    return {"nodes": announced.nodes, "failed": _failures(announced.failed)}
-
-
-def _failures(reasons: Mapping[str, str]) -> list[dict[str, str]]:
-    return [{"node": node, "reason": reason} for node, reason in reasons.items()]

@@ -12,14 +12,15 @@ from redirector.errors import BadRequestError
 from redirector.operations.images import Upkeep
 from redirector.operations.node_changes import Addition, Control, Decision
 from redirector.operations.sessions import SessionControl
-from redirector.web.admin.sessions import announced_json, announcement_of
+from redirector.web.admin.sessions import announcement_of
 from redirector.web.dashboard.steps import Steps
 from tmpnb_common.json_object import Line
 from tmpnb_common.wire import DEFAULT_POOL
 
 DIGITS = 15
 
-Answer = Mapping[str, object]
+Answer = object
+"""A view or a mapping, for JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ class Actions:
 
     def say(self, body: ButtonRequest, by: str) -> Answer:
         text, seconds = announcement_of(body.text, body.seconds)
-        return announced_json(self.sessions.say(text, seconds, list(dict.fromkeys(body.nodes)), _decision(body, by)))
+        return self.sessions.say(text, seconds, list(dict.fromkeys(body.nodes)), _decision(body, by))
 
     def _drain(self, name: str, _body: ButtonRequest, decision: Decision) -> Answer:
         return {"changed": self.control.intend(name, "draining", decision)[1]}
@@ -91,20 +92,19 @@ class Actions:
         return {"changed": True}
 
     def _selftest(self, name: str, body: ButtonRequest, _decision: Decision) -> Answer:
-        outcome = self.upkeep.selftest(name, body.pool or DEFAULT_POOL)
-        return {"passed": outcome.passed, "message": outcome.message, "measured": outcome.measured}
+        return self.upkeep.selftest(name, body.pool or DEFAULT_POOL)
 
     def _roll(self, name: str, body: ButtonRequest, decision: Decision) -> Answer:
         image = body.image.strip()
         if not image:
             raise BadRequestError("image is missing: what the pool's sandboxes are to run")
         pool = body.pool or DEFAULT_POOL
-        return self.steps.roll(name, pool, image, decision, tested=body.tested).dump()
+        return self.steps.roll(name, pool, image, decision, tested=body.tested)
 
     def _rotate(self, name: str, body: ButtonRequest, decision: Decision) -> Answer:
         # The row's version changes on the way, by these very steps.
         why = replace(decision, version=None, reason=decision.reason or f"{name} is replaced by {body.url}")
-        return self.steps.rotate(name, _addition(body), why, tested=body.tested, agreed=body.agreed).dump()
+        return self.steps.rotate(name, _addition(body), why, tested=body.tested, agreed=body.agreed)
 
 
 def _addition(body: ButtonRequest) -> Addition:

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from typing import Any, TypedDict
 from urllib.parse import urlsplit
 
-from flask import Blueprint, Response, jsonify, redirect, render_template, request, url_for
+from flask import Blueprint, Response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from redirector.admin_api.fleet_view import fleet_json
+from redirector.admin_api.answers import EventView
+from redirector.admin_api.fleet_view import view_of_fleet
 from redirector.errors import BadRequestError, DatabaseAwayError
 from redirector.model.operators import NAME_LIMIT
 from redirector.model.snapshot import FleetSnapshot
@@ -23,12 +24,10 @@ from redirector.operations.snapshots import SnapshotReader
 from redirector.settings.table import Settings
 from redirector.store.journal import Journal
 from redirector.web.admin.auth import Keyholders, too_many
-from redirector.web.admin.sessions import sessions_json
-from redirector.web.bodies import read_body
+from redirector.web.bodies import answer, read_body
 from redirector.web.dashboard.actions import Actions, ButtonRequest
 from redirector.web.dashboard.cards import cards, charts
 from redirector.web.dashboard.session import Session, opened, same_secret, session_of
-from redirector.web.events_json import events_json
 from redirector.web.failures import failure
 
 MOMENT_DIGITS = 10
@@ -132,10 +131,10 @@ class _Seat:
         if self._session() is None:
             return _logged_out()
         snapshot = self.snapshots.read()
-        return jsonify(
+        return answer(
             {
                 "at": snapshot.at,
-                "fleet": fleet_json(snapshot, self.settings, request.url_root),
+                "fleet": view_of_fleet(snapshot, self.settings, request.url_root),
                 "nodes": cards(snapshot),
                 **_history(self.journal, snapshot, *event_filter(request.args)),
             }
@@ -144,7 +143,7 @@ class _Seat:
     def list_sessions(self) -> Response:
         if self._session() is None:
             return _logged_out()
-        return jsonify(sessions_json(self.actions.sessions.sessions(request.args.getlist("node"))))
+        return answer(self.actions.sessions.sessions(request.args.getlist("node")))
 
     def act_on_node(self, name: str, verb: str) -> Response:
         return self._change(lambda body, by: self.actions.on_node(name, verb, body, by))
@@ -158,7 +157,7 @@ class _Seat:
     def say(self) -> Response:
         return self._change(self.actions.say)
 
-    def _change(self, act: Callable[[ButtonRequest, str], Mapping[str, object]]) -> Response:
+    def _change(self, act: Callable[[ButtonRequest, str], object]) -> Response:
         """Do what changes something, if whoever asks may."""
         session = self._session()
         if session is None:
@@ -167,7 +166,7 @@ class _Seat:
             return failure(403, "forbidden", "This page is out of date; reload it.")
         if not self.admins.may_change(session.signer):
             return failure(403, "read_only", "You have logged in with a token that only reads.")
-        return jsonify(
+        return answer(
             act(read_body(ButtonRequest), self.admins.operator(session.operator or "dashboard", session.signer))
         )
 
@@ -198,11 +197,10 @@ def _history(journal: Journal, snapshot: FleetSnapshot, node: str, start: float,
     if snapshot.database_problem:
         return {"charts": charts({}), "events": []}
     try:
+        events = journal.events(limit=EVENTS_SHOWN, not_before=start, not_after=end, node=node)
         return {
             "charts": charts(snapshot.minutes),
-            "events": events_json(
-                reversed(journal.events(limit=EVENTS_SHOWN, not_before=start, not_after=end, node=node))
-            ),
+            "events": [EventView.of(event) for event in reversed(events)],
         }
     except DatabaseAwayError:
         return {"charts": charts({}), "events": []}

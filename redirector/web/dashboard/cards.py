@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from redirector.admin_api.node_view import view_of_node
 from redirector.counters.visitor_counts import by_minute
-from redirector.model.nodes import Health, Node, Seen, drained, eligibility, pending
+from redirector.model.nodes import Health, Node, Seen, drained, eligibility
 from redirector.model.slot_counts import counts_of, is_current
 from redirector.model.snapshot import MINUTES, FleetSnapshot
 from tmpnb_common.wire import NodeStats
@@ -14,28 +15,25 @@ from tmpnb_common.wire import NodeStats
 
 def node_card(node: Node, seen: Seen, now: float) -> dict[str, Any]:
     """One node as its card shows it."""
-    stats = seen.stats
+    stats, view = seen.stats, view_of_node(node, seen, now)
     return {
         "name": node.name,
         "url": node.url,
         "version": node.version,
         "state": _state(node, seen),
         "reason": eligibility(node, seen).reason,
-        "since": node.intent_since if node.intent == "draining" else seen.since or node.added_at,
+        "since": node.intent_since if node.intent == "draining" else view.since,
         "by": node.intent_by,
-        "pending": pending(node, seen),
+        "pending": view.pending,
         "slots": slot_grid(node, seen),
-        "claimed": stats.claimed if stats is not None else 0,
+        "claimed": view.claimed,
         "problems": _problems(stats),
-        "image": stats.container_image if stats is not None else "",
-        "pools": {
-            name: {"image": pool.image, "problem": pool.problem}
-            for name, pool in (stats.pools if stats else {}).items()
-        },
-        "current": is_current(seen),
-        "software": stats.version if stats is not None else "",
-        "age": max(0.0, now - seen.asked_at) if stats is not None else None,
-        "last_end": _last_end(node, stats),
+        "image": view.image,
+        "pools": {name: {"image": pool.image, "problem": pool.problem} for name, pool in view.pools.items()},
+        "current": view.current,
+        "software": view.software,
+        "age": view.stats_age_seconds,
+        "last_end": view.last_end,
         "end_sessions_at": node.end_sessions_at,
     }
 
@@ -91,12 +89,3 @@ def _problems(stats: NodeStats | None) -> list[str]:
         return []
     problems = [f"{name}: {why}" for name, pool in stats.pools.items() for why in (pool.problem, pool.unfit) if why]
     return [*problems, stats.unremovable] if stats.unremovable else problems
-
-
-def _last_end(node: Node, stats: NodeStats | None) -> float | None:
-    """By when the last session of a draining node has ended, by the node's own limit."""
-    if node.intent != "draining" or stats is None or not stats.claimed:
-        return None
-    by_age = node.intent_since + stats.max_age_seconds if stats.max_age_seconds else None
-    ends = [moment for moment in (by_age, node.end_sessions_at or None) if moment is not None]
-    return min(ends) if ends else None

@@ -6,11 +6,11 @@ page that was closed in between goes on from where it stands.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
-from redirector.admin_api.node_view import node_json
-from redirector.admin_api.views import NodeView, parse_node
+from redirector.admin_api.node_view import view_of_node
+from redirector.admin_api.views import NodeView
 from redirector.errors import AlreadyMemberError, BadRequestError, NodeFailedError, UnknownNodeError, UnknownPoolError
 from redirector.model.events import Event
 from redirector.model.nodes import normalised_url
@@ -33,10 +33,6 @@ class Step:
     done: bool = False
     tested: bool = False
     """The selftest has passed; the page brings that along with the next request."""
-
-    def dump(self) -> Mapping[str, object]:
-        """As JSON-ready values."""
-        return asdict(self)
 
 
 class Steps:
@@ -132,7 +128,7 @@ class Steps:
     def _nodes(self) -> dict[str, NodeView]:
         nodes, board = self._control.nodes()
         board, now = self._live.all(nodes, board), self._clock()
-        return {name: parse_node(node_json(node, board.of(name), now)) for name, node in nodes.items()}
+        return {name: view_of_node(node, board.of(name), now) for name, node in nodes.items()}
 
 
 def _wait_until_warm(new: NodeView, old_name: str) -> Step:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, abort
 
-from redirector.admin_api.fleet_view import fleet_json
+from redirector.admin_api.fleet_view import view_of_fleet
 from redirector.operations.snapshots import SnapshotReader
 from redirector.settings.table import Settings
 from redirector.web.pages import page
@@ -13,7 +13,7 @@ EVERY_SECONDS = 10
 """How often the page asks again."""
 
 RECENT_SECONDS = 2.0
-"""All who look within this get the same picture, so that a crowd of them costs the database nothing."""
+"""All who look within this get the same snapshot, so that a crowd of them costs the database nothing."""
 
 
 def blueprint(snapshots: SnapshotReader, settings: Settings) -> Blueprint:
@@ -24,16 +24,16 @@ def blueprint(snapshots: SnapshotReader, settings: Settings) -> Blueprint:
     def status() -> Response:
         if not settings.status_page:
             abort(404)
-        fleet = fleet_json(snapshots.recent(RECENT_SECONDS), settings, "")
-        free, busy = fleet["available"], fleet["claimed"]
-        coming = fleet["starting"] + fleet["startable"]
+        fleet = view_of_fleet(snapshots.recent(RECENT_SECONDS), settings, "")
+        free, busy = fleet.available, fleet.claimed
+        coming = fleet.starting + fleet.startable
         shown = page(
             "status.html",
             200,
             free=free,
             busy=busy,
-            waiting=fleet["waiting"],
-            sentence=sentence(free, coming, fleet["waiting"]),
+            waiting=fleet.waiting,
+            sentence=sentence(free, coming, fleet.waiting),
             seconds=EVERY_SECONDS,
         )
         shown.headers["Refresh"] = str(EVERY_SECONDS)

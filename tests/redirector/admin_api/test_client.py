@@ -3,10 +3,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from redirector.admin_api.client import AdminClient, checked_url
 from redirector.admin_api.errors import NotARedirectorError, OutcomeUnknownError, RefusedError, UnreachableError
+from redirector.admin_api.views import PollerView
 from tests.redirector.cli.fake_redirector import TOKEN, Answer, FakeRedirector, node
 from tests.support.base_ports import free_ports
 
@@ -29,14 +31,14 @@ def test_nodes_come_as_objects_with_every_field(client: AdminClient) -> None:
     assert first.pools["default"].available == 4
 
 
-def test_a_dumped_node_has_the_fields_of_the_contract(client: AdminClient) -> None:
-    assert client.node("n1").dump() == node("n1")
+def test_a_node_has_exactly_the_fields_of_the_contract(client: AdminClient) -> None:
+    assert msgspec.to_builtins(client.node("n1")) == node("n1")
 
 
 def test_the_fleet_comes_with_its_counts_and_poller(client: AdminClient) -> None:
     fleet = client.fleet()
     assert (fleet.available, fleet.capacity, fleet.claimed) == (8, 8, 2)
-    assert fleet.dump()["poller"] == {"holder": "here:1", "age_seconds": 0.5}
+    assert fleet.poller == PollerView("here:1", 0.5)
 
 
 def test_adding_says_whether_the_node_is_new(client: AdminClient) -> None:

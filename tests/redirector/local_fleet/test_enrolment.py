@@ -2,7 +2,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from redirector.admin_api.views import NodeView, parse_node
+import msgspec
+
+from redirector.admin_api.views import NodeView
 from redirector.local_fleet.enrolment import Enrol, Forget, Warmth, steps, warmth
 from tests.redirector.cli.fake_redirector import node
 
@@ -10,7 +12,7 @@ N1, N2 = "http://127.0.0.1:8101", "http://127.0.0.1:8102"
 
 
 def view(name: str, port: int, **changes: Any) -> NodeView:
-    return parse_node(node(name, port, **changes))
+    return msgspec.convert(node(name, port, **changes), NodeView)
 
 
 def test_all_nodes_of_a_first_run_are_enrolled() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -147,4 +148,4 @@ ENTRY = st.fixed_dictionaries(
 def test_whatever_a_node_lists_becomes_sessions_that_can_be_shown(raw: object) -> None:
     for session in parse_sessions("n1", raw):
         assert len(session.name) < 34, "longer names could be keys"
-        json.dumps(session.dump(), allow_nan=False)
+        json.dumps(asdict(session), allow_nan=False)

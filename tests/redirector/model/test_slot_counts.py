@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redirector.admin_api.fleet_view import fleet_json
-from redirector.admin_api.node_view import node_json
+from redirector.admin_api.fleet_view import view_of_fleet
+from redirector.admin_api.node_view import view_of_node
 from redirector.counters.prometheus import Sample, exposition
 from redirector.model.board import Board
 from redirector.model.nodes import DOWN_AFTER, Health, Node
@@ -24,7 +25,7 @@ Fleet = tuple[dict[str, Node], Board]
 
 
 def fleet_numbers(fleet: Fleet) -> dict[str, Any]:
-    return fleet_json(FleetSnapshot(1000.0, *fleet), SETTINGS, "http://entry")
+    return asdict(view_of_fleet(FleetSnapshot(1000.0, *fleet), SETTINGS, "http://entry"))
 
 
 @given(any_fleets())
@@ -33,7 +34,7 @@ def test_every_slot_of_the_fleet_is_in_exactly_one_state(fleet: Fleet) -> None:
     shown = fleet_numbers(fleet)
     assert sum(shown[state] for state in STATES) == shown["capacity"] + shown["over"]
     for name, node in nodes.items():
-        counts = counts_now(node, board.of(name)).dump()
+        counts = asdict(counts_now(node, board.of(name)))
         assert sum(counts[state] for state in STATES) == counts["capacity"] + counts["over"]
         assert all(count >= 0 for count in counts.values())
 
@@ -41,7 +42,10 @@ def test_every_slot_of_the_fleet_is_in_exactly_one_state(fleet: Fleet) -> None:
 @given(any_fleets())
 def test_the_fleets_numbers_are_the_sums_of_its_nodes_whose_numbers_are_current(fleet: Fleet) -> None:
     nodes, board = fleet
-    shown, each = fleet_numbers(fleet), [node_json(node, board.of(name), 1000.0) for name, node in nodes.items()]
+    shown, each = (
+        fleet_numbers(fleet),
+        [asdict(view_of_node(node, board.of(name), 1000.0)) for name, node in nodes.items()],
+    )
     for word in (*STATES, "capacity", "over"):
         assert shown[word] == sum(node[word] for node in each if node["current"])
     left_out = [node for node in each if not node["current"]]
@@ -55,7 +59,7 @@ def test_old_numbers_count_nowhere_as_current(fleet: Fleet) -> None:
     for name, node in nodes.items():
         if is_current(board.of(name)):
             continue
-        shown = node_json(node, board.of(name), 1000.0)
+        shown = asdict(view_of_node(node, board.of(name), 1000.0))
         for numbers in (shown, *shown["pools"].values()):
             assert {numbers[word] for word in (*STATES, "capacity") if word != "claimed"} == {0}
         assert not {"ready", "starting", "free"} & node_card(node, board.of(name), 1000.0)["slots"].keys()
@@ -67,7 +71,7 @@ def test_old_numbers_count_nowhere_as_current(fleet: Fleet) -> None:
 def test_a_node_that_takes_no_visitors_offers_no_slot_in_any_pool(fleet: Fleet) -> None:
     nodes, board = fleet
     for name, node in nodes.items():
-        shown = node_json(node, board.of(name), 1000.0)
+        shown = asdict(view_of_node(node, board.of(name), 1000.0))
         if shown["reason"].startswith(("draining", "down", "joining")):
             assert not any(pool["available"] or pool["startable"] for pool in (shown, *shown["pools"].values()))
 
@@ -85,7 +89,7 @@ def test_more_sandboxes_than_slots_are_said_to_be_more() -> None:
 
 def test_a_node_that_is_down_says_why_and_what_was() -> None:
     known = seen(Health.DOWN, stats(2, 4, claimed=2), reason="connection refused", failures=3, asked_at=960.0)
-    shown = node_json(a_node(intent="draining", intent_reason="disk"), known, 1000.0)
+    shown = asdict(view_of_node(a_node(intent="draining", intent_reason="disk"), known, 1000.0))
     assert (shown["reason"], shown["health_reason"]) == ("draining: disk", "connection refused")
     assert (shown["capacity"], shown["available"], shown["claimed"], shown["current"]) == (0, 0, 2, False)
     assert shown["last_known"] == {"available": 2, "capacity": 4, "starting": 0, "startable": 0, "claimed": 2}

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
-from redirector.admin_api.views import NodeView, parse_node
+from redirector.admin_api.views import NodeView
 from redirector.model.events import Event
 from redirector.plans.rolling import Move, arrived, plan, replaced, stuck
 from redirector.plans.rotation import Situation, addition_reason, next_step, was_added_for, was_removed
@@ -17,7 +18,7 @@ from tests.redirector.cli.fake_redirector import node
 def view(name: str = "n1", *, image: str = "old", before: str = "", problem: str = "", **changes: Any) -> NodeView:
     pool = {"available": 4, "capacity": 4, "claimed": 0, "problem": problem, "image": image, "image_before": before}
     pool["stale"] = changes.pop("stale", 0)
-    return parse_node(node(name, **{"pools": {"default": pool}, **changes}))
+    return msgspec.convert(node(name, **{"pools": {"default": pool}, **changes}), NodeView)
 
 
 DRAINING: dict[str, Any] = {"intent": "draining", "eligible": False}

@@ -13,9 +13,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
-from redirector.admin_api.views import parse_node
+from redirector.admin_api.views import NodeView
 from redirector.cli.node.draining import _Line, progress
 from redirector.cli.node.names import hint
 from redirector.cli.terminal.times import moment_of
@@ -186,10 +187,10 @@ def test_a_time_that_was(text: str, ago: timedelta) -> None:
 
 def test_the_line_says_by_when_the_last_session_has_ended() -> None:
     raw = node("n3", intent="draining", claimed=3, intent_since=1000.0, max_age_seconds=600)
-    line = progress([parse_node(raw)], 1000.0)
+    line = progress([msgspec.convert(raw, NodeView)], 1000.0)
     assert line.startswith("n3: 3 sessions left, over by ")
-    assert parse_node(raw | {"end_sessions_at": 1300.0}).last_end == 1300.0
-    assert parse_node(raw | {"max_age_seconds": 0}).last_end is None
+    assert msgspec.convert(raw | {"end_sessions_at": 1300.0}, NodeView).last_end == 1300.0
+    assert msgspec.convert(raw | {"max_age_seconds": 0}, NodeView).last_end is None
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from werkzeug.test import TestResponse
 
-from redirector.admin_api.views import parse_change, parse_fleet, parse_nodes
+from redirector.admin_api.answers import ChangeView, NodesView
+from redirector.admin_api.views import FleetView
 from tests.support.fleet_node import FakeNode, Mood
 from tests.support.fleet_nodes import FakeNodes
 from tests.support.fleet_worker import SteppedWorker, stepped_worker
@@ -204,9 +206,10 @@ def test_the_fleet_adds_up(nodes: FakeNodes, fleet: SteppedWorker) -> None:
 
 def test_the_operators_tools_can_read_all_of_it(nodes: FakeNodes, fleet: SteppedWorker) -> None:
     fleet.add(nodes.add("n1"), nodes.add("old", protocol=0))
-    assert [node.name for node in parse_nodes(fleet.admin("GET", "/api/nodes").get_json())] == ["n1", "old"]
-    assert parse_change(fleet.admin("POST", "/api/nodes/old/drain").get_json())[0]
-    assert parse_fleet(fleet.admin("GET", "/api/fleet").get_json()).capacity == 10
+    listed = msgspec.json.decode(fleet.admin("GET", "/api/nodes").data, type=NodesView)
+    assert [node.name for node in listed.nodes] == ["n1", "old"]
+    assert msgspec.json.decode(fleet.admin("POST", "/api/nodes/old/drain").data, type=ChangeView).changed
+    assert msgspec.json.decode(fleet.admin("GET", "/api/fleet").data, type=FleetView).capacity == 10
 
 
 def test_with_the_database_away_operators_get_a_clear_error(nodes: FakeNodes, fleet: SteppedWorker) -> None:
