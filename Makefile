@@ -3,7 +3,7 @@ VENV := .venv
 PYTHON ?= python3
 ARGS ?=
 
-.PHONY: up nginx test test-deploy lint types bench chaos docs clean
+.PHONY: up nginx test test-fast test-deploy lint types bench chaos docs clean
 .DEFAULT_GOAL := up
 
 # The main job: a redirector and two nodes with real Jupyter servers, on loopback. The shell gives way to the program,
@@ -19,6 +19,10 @@ test: nginx $(VENV)/.test
 	$(VENV)/bin/python -m pytest -n 3 --dist loadgroup --durations 30 --cov --cov-report= -m "not deploy" $(ARGS)
 	$(VENV)/bin/coverage report
 
+# For the one who changes a line: what starts no program, no engine and no browser.
+test-fast: $(VENV)/.test
+	$(VENV)/bin/python -m pytest -q -n 2 --dist loadgroup -m "not (live or docker or browser or e2e or deploy or postgres)" $(ARGS)
+
 # What is shipped in deploy/, as it is meant to be used: images, compose files, units, TLS. Needs a Docker Engine.
 test-deploy: $(VENV)/.test
 	$(VENV)/bin/python -m pytest -m deploy tests/deploy $(ARGS)
@@ -28,8 +32,7 @@ lint: $(VENV)/.test
 	$(VENV)/bin/ruff format --check .
 
 types: $(VENV)/.test
-	$(VENV)/bin/mypy
-	$(VENV)/bin/mypy tests
+	$(VENV)/bin/mypy redirector node_agent tmpnb_common tests
 
 bench: nginx $(VENV)/.test
 	$(VENV)/bin/python -m tests.bench $(ARGS)

@@ -10,6 +10,19 @@ GROUPS = ("docker", "browser", "e2e")
 """Tests that bear one of these marks run one after the other, with the others of their kind. All others stay with
 those of their file, which share its fixtures."""
 
+STARTERS = frozenset(
+    f"tests.support.{name}"
+    for name in ("live_entry", "live_fleet", "live_node", "node_nginx", "postgres", "redirector_front", "served")
+)
+"""Modules that start programs. Tests in whose module a name of theirs stands are marked `live`."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_itemcollected(item: pytest.Item) -> None:
+    names = vars(item.module).values() if isinstance(item, pytest.Function) else ()
+    if not STARTERS.isdisjoint(getattr(value, "__module__", None) or "" for value in names):
+        item.add_marker(pytest.mark.live)
+
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
