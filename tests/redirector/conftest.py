@@ -10,7 +10,7 @@ import pytest
 from redirector.node_client.client import AgentClient
 from redirector.node_client.http import BoundedHttp
 from tests.support.fleet_nodes import FakeNodes, fake_nodes
-from tests.support.fleet_worker import SteppedWorker, stepped_worker
+from tests.support.fleet_worker import LONG, SHORT, SteppedWorker, stepped_worker
 
 
 @pytest.fixture
@@ -27,6 +27,8 @@ def client() -> Iterator[AgentClient]:
 
 
 @pytest.fixture
-def fleet(tmp_path: Path) -> Iterator[SteppedWorker]:
-    with stepped_worker(tmp_path) as fleet:
+def fleet(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[SteppedWorker]:
+    """A worker that waits long for nodes, as on a busy machine it has to, unless the test is about their silence."""
+    patience = SHORT if request.node.get_closest_marker("silence") else LONG
+    with stepped_worker(tmp_path, **patience) as fleet:
         yield fleet

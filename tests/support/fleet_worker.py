@@ -23,6 +23,10 @@ from tests.support.fleet_node import FakeNode
 
 ADMIN_TOKEN = "an-admin-token-for-tests"
 
+LONG = {"TMPNB_POLL_TIMEOUT_SECONDS": "5", "TMPNB_CLAIM_TIMEOUT_SECONDS": "5"}
+SHORT = {"TMPNB_POLL_TIMEOUT_SECONDS": "0.6", "TMPNB_CLAIM_TIMEOUT_SECONDS": "0.6"}
+"""How long a worker waits for nodes: long where they answer, however busy the machine is; short where they do not."""
+
 
 class SteppedWorker:
     """A worker with a database of its own or a shared one."""
@@ -35,8 +39,7 @@ class SteppedWorker:
                 "TMPNB_STATE": str(state),
                 "TMPNB_ADMIN_TOKEN": ADMIN_TOKEN,
                 "TMPNB_POLL_SECONDS": "1",
-                "TMPNB_POLL_TIMEOUT_SECONDS": "0.6",
-                "TMPNB_CLAIM_TIMEOUT_SECONDS": "0.6",
+                **LONG,
                 **environ,
             }
         )

@@ -61,6 +61,7 @@ def test_a_visitor_whom_a_node_would_send_elsewhere_gets_a_sandbox_at_the_next_n
     assert hostile.spawns()
 
 
+@pytest.mark.silence
 def test_a_claim_whose_answer_no_parser_takes_costs_its_visitor_nothing(
     fleet: SteppedWorker, pair: tuple[FakeNode, FakeNode]
 ) -> None:
@@ -114,6 +115,7 @@ def test_a_generation_beyond_all_counting_does_not_become_the_fleets(
     assert fleet.seen(honest).health is Health.UP
 
 
+@pytest.mark.silence
 @pytest.mark.parametrize("names", [[None], [7], ["\ud800"], ["../../pool"], []])
 def test_sandboxes_without_a_name_are_passed_over_when_a_drain_ends_them(
     fleet: SteppedWorker, pair: tuple[FakeNode, FakeNode], names: list[object]

@@ -38,6 +38,7 @@ def test_a_node_is_up_after_its_first_good_poll(nodes: FakeNodes, fleet: Stepped
     assert fleet.worker.fleet_state.pool().free_slots.free == {"n1": 4}
 
 
+@pytest.mark.silence
 @pytest.mark.parametrize("mood", ["hanging", "trickling", "endless", "garbled", "failing", "mute", "alien", "odd"])
 def test_a_sick_node_hurts_no_other(nodes: FakeNodes, fleet: SteppedWorker, mood: Mood) -> None:
     sick, well = nodes.add("sick"), nodes.add("well", ready=3)
@@ -53,6 +54,7 @@ def test_a_sick_node_hurts_no_other(nodes: FakeNodes, fleet: SteppedWorker, mood
     assert fleet.seen(sick).health is Health.DOWN
 
 
+@pytest.mark.silence
 def test_what_answers_is_published_while_another_node_hangs(nodes: FakeNodes, fleet: SteppedWorker) -> None:
     hung, well = nodes.add("hung"), nodes.add("well", ready=3)
     fleet.add(hung, well)
@@ -63,6 +65,7 @@ def test_what_answers_is_published_while_another_node_hangs(nodes: FakeNodes, fl
     assert fleet.board.version >= before + 2, "once for those that answered, once for the one that did not"
 
 
+@pytest.mark.silence
 def test_a_node_that_is_down_is_asked_less_often(nodes: FakeNodes, fleet: SteppedWorker) -> None:
     node = nodes.add("n1")
     fleet.add(node)
@@ -95,6 +98,7 @@ def test_another_machine_behind_the_address_gets_no_visitor(nodes: FakeNodes, fl
     assert node.spawns() == []
 
 
+@pytest.mark.silence
 def test_most_nodes_silent_at_once_keeps_the_last_picture_and_raises_the_alarm(
     nodes: FakeNodes, fleet: SteppedWorker
 ) -> None:
@@ -147,6 +151,7 @@ def test_changes_of_health_become_events_and_states_do_not(nodes: FakeNodes, fle
     assert kinds(fleet) == [("node_added", "n1"), ("node_up", "n1"), ("node_suspect", "n1"), ("node_down", "n1")]
 
 
+@pytest.mark.silence
 def test_what_visitors_met_at_another_worker_reaches_all(
     nodes: FakeNodes, fleet: SteppedWorker, second: SteppedWorker
 ) -> None:
@@ -299,6 +304,7 @@ def test_a_node_that_is_back_is_known_before_the_next_beat(nodes: FakeNodes, fle
     wait_until(is_up, 5, "its return")
 
 
+@pytest.mark.silence
 def test_a_node_that_stays_away_is_judged_by_beats_alone(nodes: FakeNodes, fleet: SteppedWorker) -> None:
     node = nodes.add("n1")
     fleet.add(node)

@@ -185,6 +185,7 @@ def test_a_handover_is_no_gap_in_polling_and_a_night_is_one() -> None:
     assert watched_since(Board(1, published_at=100.0), 50.0) == 50.0, "a clock was set back"
 
 
+@pytest.mark.silence
 @pytest.mark.parametrize("passed", [True, False], ids=["its hour has passed", "its hour comes later"])
 def test_a_registry_from_a_backup_ends_no_session_of_a_node_that_was_resumed_since(
     fleet: SteppedWorker, nodes: FakeNodes, passed: bool

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.redirector.web.admin.test_admin import is_error
 from tests.support.fleet_nodes import FakeNodes
 from tests.support.fleet_worker import SteppedWorker
@@ -52,6 +54,7 @@ def test_another_node_at_the_address_tells_nothing_about_this_one(nodes: FakeNod
     assert fleet.admin("GET", "/api/fleet").get_json()["claimed"] == 2
 
 
+@pytest.mark.silence
 def test_a_silent_node_is_not_waited_for_beyond_its_time(nodes: FakeNodes, fleet: SteppedWorker) -> None:
     n1, n2 = nodes.add("n1"), nodes.add("n2", claimed=1, ready=4)
     fleet.add(n1, n2)

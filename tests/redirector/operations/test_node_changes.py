@@ -100,6 +100,7 @@ def test_taken_names_are_counted_on(nodes: FakeNodes, control: Control) -> None:
     assert control.add(addition(node), ANN)[0].name == f"{made}-3"
 
 
+@pytest.mark.silence
 @pytest.mark.parametrize(
     ("mood", "code"),
     [

@@ -58,6 +58,7 @@ def lapse(fleet: SteppedWorker, ticket: str) -> None:
         connection.execute(text("UPDATE tickets SET live_until = live_until - 20 WHERE ticket = :t"), {"t": ticket})
 
 
+@pytest.mark.silence
 @pytest.mark.usefixtures("full_node")
 def test_who_finds_all_in_use_gets_a_place_and_is_told_when_to_ask_again(fleet: SteppedWorker) -> None:
     first, second = come(fleet), come(fleet)
@@ -161,6 +162,7 @@ def test_the_same_ticket_gets_the_same_sandbox_again_if_the_answer_was_lost(
     assert full_node.claimed == 1
 
 
+@pytest.mark.silence
 def test_whoever_cannot_find_their_sandbox_since_its_node_hangs_gets_another_and_gives_the_first_back(
     nodes: FakeNodes, fleet: SteppedWorker, full_node: FakeNode
 ) -> None:
@@ -296,6 +298,7 @@ def test_who_came_while_the_database_was_away_joins_the_queue_once_it_is_back(
     assert ask(fleet, joined).status_code == 200
 
 
+@pytest.mark.silence
 def test_while_no_node_answers_those_who_wait_keep_their_place(
     nodes: FakeNodes, fleet: SteppedWorker, full_node: FakeNode
 ) -> None:
@@ -310,6 +313,7 @@ def test_while_no_node_answers_those_who_wait_keep_their_place(
     assert ask(fleet, place).status_code == 200
 
 
+@pytest.mark.silence
 def test_with_every_node_down_newcomers_wait_too(nodes: FakeNodes, fleet: SteppedWorker, full_node: FakeNode) -> None:
     nodes.die(full_node)
     fleet.tick(4)

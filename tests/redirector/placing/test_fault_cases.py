@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from redirector.model.nodes import Health
 from redirector.operations.node_changes import Decision
 from redirector.placing.placer import NotPlaced, Placed
@@ -27,6 +29,7 @@ def test_the_drain_of_an_empty_node_ends_at_once(nodes: FakeNodes, fleet: Steppe
     assert drained(fleet, "n1")
 
 
+@pytest.mark.silence
 def test_claims_that_are_under_way_when_a_drain_begins_end_in_a_sandbox(nodes: FakeNodes, fleet: SteppedWorker) -> None:
     leaving = nodes.add("leaving", ready=50, capacity=50, claim_seconds=0.15)
     fleet.add(leaving, nodes.add("staying", ready=20, capacity=20))
@@ -66,6 +69,7 @@ def test_a_redirector_that_starts_again_goes_on_draining(nodes: FakeNodes, fleet
     assert node.spawns() == []
 
 
+@pytest.mark.silence
 def test_when_no_node_answers_in_time_it_is_trouble_and_not_full(nodes: FakeNodes, fleet: SteppedWorker) -> None:
     hung = [nodes.add(f"n{number}", ready=3) for number in range(2)]
     fleet.add(*hung)
@@ -76,6 +80,7 @@ def test_when_no_node_answers_in_time_it_is_trouble_and_not_full(nodes: FakeNode
     assert result.status == "trouble"
 
 
+@pytest.mark.silence
 def test_an_answer_that_was_late_and_asked_for_again_is_one_sandbox(nodes: FakeNodes, fleet: SteppedWorker) -> None:
     node = nodes.add("n1", ready=5, claim_seconds=0.9)
     fleet.add(node)
@@ -90,6 +95,7 @@ def test_an_answer_that_was_late_and_asked_for_again_is_one_sandbox(nodes: FakeN
     assert len({asked.body["ticket"] for asked in node.spawns()}) == 1
 
 
+@pytest.mark.silence
 def test_many_who_come_at_once_to_a_node_that_hangs_all_get_a_sandbox_elsewhere(
     nodes: FakeNodes, fleet: SteppedWorker
 ) -> None:

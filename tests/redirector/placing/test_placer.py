@@ -68,6 +68,7 @@ def test_a_dead_node_costs_no_visitor_and_is_out_of_use_at_once(nodes: FakeNodes
     assert fleet.seen(dead).health is Health.SUSPECT
 
 
+@pytest.mark.silence
 @pytest.mark.parametrize(
     ("mood", "count"), [("hanging", 1), ("trickling", 1), ("hanging", 4), ("hanging", 8)], ids=lambda value: f"{value}"
 )
@@ -86,6 +87,7 @@ def test_while_another_node_has_room_nobody_waits_for_one_that_is_late(
     assert all("a claim failed: no answer" in fleet.seen(node).reason for node in hung), "and everybody hears of it"
 
 
+@pytest.mark.silence
 def test_where_nothing_else_has_room_a_late_node_is_asked_again_with_the_same_ticket(
     nodes: FakeNodes, fleet: SteppedWorker
 ) -> None:
@@ -98,6 +100,7 @@ def test_where_nothing_else_has_room_a_late_node_is_asked_again_with_the_same_ti
     assert late.claimed == 1
 
 
+@pytest.mark.silence
 def test_where_all_nodes_are_slow_everybody_gets_a_sandbox_and_no_more_than_one(
     nodes: FakeNodes, fleet: SteppedWorker
 ) -> None:
@@ -116,6 +119,7 @@ def _settled(fleet: SteppedWorker) -> int:
     return sum(seen.stats.claimed for seen in fleet.board.seen.values() if seen.stats is not None)
 
 
+@pytest.mark.silence
 @pytest.mark.parametrize("order", ["carried out before", "carried out after"])
 def test_what_a_late_node_hands_out_to_nobody_is_taken_back(nodes: FakeNodes, fleet: SteppedWorker, order: str) -> None:
     late = nodes.add("late", ready=9, capacity=9)
@@ -131,6 +135,7 @@ def test_what_a_late_node_hands_out_to_nobody_is_taken_back(nodes: FakeNodes, fl
     assert (late.ready, late.claimed) == (9, 0)
 
 
+@pytest.mark.silence
 def test_what_a_node_was_not_told_since_it_was_away_it_is_told_again(nodes: FakeNodes, fleet: SteppedWorker) -> None:
     late = nodes.add("late", ready=9, capacity=9)
     fleet.add(late, nodes.add("n1", ready=2))
@@ -150,6 +155,7 @@ def test_what_a_node_was_not_told_since_it_was_away_it_is_told_again(nodes: Fake
     wait_until(is_told, 10, "the news")
 
 
+@pytest.mark.silence
 def test_an_original_tmpnb_is_told_nothing_that_it_does_not_know(nodes: FakeNodes, fleet: SteppedWorker) -> None:
     old = nodes.add("old", protocol=0, ready=9, capacity=9)
     fleet.add(old, nodes.add("n1", ready=2))
@@ -160,6 +166,7 @@ def test_an_original_tmpnb_is_told_nothing_that_it_does_not_know(nodes: FakeNode
     assert len(old.spawns()) == 1, "it would hand out another one"
 
 
+@pytest.mark.silence
 @pytest.mark.parametrize("mood", ["garbled", "endless", "failing", "mute", "elsewhere"])
 def test_an_odd_answer_to_a_claim_leads_to_the_next_node(nodes: FakeNodes, fleet: SteppedWorker, mood: Mood) -> None:
     odd = nodes.add("odd", ready=9, capacity=9)
@@ -168,6 +175,7 @@ def test_an_odd_answer_to_a_claim_leads_to_the_next_node(nodes: FakeNodes, fleet
     assert placed(fleet.worker.placer.place()).node == "n1"
 
 
+@pytest.mark.silence
 def test_a_suspect_is_used_when_nothing_else_is_free_and_proves_itself(nodes: FakeNodes, fleet: SteppedWorker) -> None:
     suspect = nodes.add("doubted", ready=2)
     fleet.add(suspect, nodes.add("n1", ready=1))
@@ -258,6 +266,7 @@ def test_a_full_fleet_is_not_asked_to_its_last_node_for_one_visitor(nodes: FakeN
     assert (result.status, result.tries) == ("full", HOPELESS_TRIES + 1), "the first try, and some more in hope"
 
 
+@pytest.mark.silence
 def test_a_node_that_owes_answers_is_passed_by_before_its_time_out(nodes: FakeNodes, fleet: SteppedWorker) -> None:
     hung = nodes.add("hung", ready=50, capacity=50)
     fleet.add(hung, nodes.add("n1", ready=5))
@@ -340,6 +349,7 @@ def test_a_wish_that_makes_no_sense_is_not_carried_to_every_node(nodes: FakeNode
     assert sum(len(node.spawns()) for node in puzzled) == 2
 
 
+@pytest.mark.silence
 def test_of_several_who_share_a_call_one_with_an_odd_wish_spoils_it_for_nobody(
     nodes: FakeNodes, fleet: SteppedWorker
 ) -> None:

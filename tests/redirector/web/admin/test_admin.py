@@ -149,6 +149,7 @@ def test_duplicates_say_what_is_there(nodes: FakeNodes, fleet: SteppedWorker) ->
     assert answer.get_json()["url"] == node.url
 
 
+@pytest.mark.silence
 @pytest.mark.parametrize(
     ("mood", "token", "code"),
     [("garbled", "a-node-token-for-tests", "not_a_node"), ("well", "wrong", "bad_token")],

@@ -68,6 +68,7 @@ def test_while_the_sandbox_ends_they_get_a_new_one_already(fleet: SteppedWorker,
     assert node.claimed == 2
 
 
+@pytest.mark.silence
 def test_when_its_node_does_not_answer_they_get_a_new_one_elsewhere(
     nodes: FakeNodes, fleet: SteppedWorker, node: FakeNode
 ) -> None:
