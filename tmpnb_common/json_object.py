@@ -53,6 +53,10 @@ Line = Annotated[
 Ticket = Annotated[
     str, Meta(max_length=128, pattern=TICKET_PATTERN, description="22 to 128 characters of A-Z a-z 0-9 _ -")
 ]
+MaybeTicket = Annotated[
+    str,
+    Meta(max_length=128, pattern=r"^([A-Za-z0-9_-]{22,128})?$(?!\n)", description="a ticket that was given out"),
+]
 InnerPath = Annotated[
     str, Meta(max_length=PATH_LIMIT, description=f"a path of at most {PATH_LIMIT} characters inside a sandbox")
 ]

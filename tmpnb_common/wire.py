@@ -1,7 +1,7 @@
-"""The format that nodes and redirectors speak: parsed once, at the edge, into frozen objects. Standard library only.
+"""The format that nodes and redirectors speak: parsed once, at the edge, into frozen objects.
 
 Field names are tmpnb's where tmpnb had one. Readers ignore fields they do not know; a required field that is missing
-or of the wrong type is a `WireError`. An original tmpnb node sends four keys only: everything else has a default that
+or of the wrong type is a `JsonError`. An original tmpnb node sends four keys only: everything else has a default that
 says so.
 """
 
@@ -9,9 +9,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal, TypeGuard
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any, Literal
 
+import msgspec
+from msgspec import Meta
+
+from tmpnb_common.json_object import Count, InnerPath, JsonError, MaybeTicket, Text, Ticket, decode
 from tmpnb_common.landing import MOST_PREFIXES, PREFIX
 
 PROTOCOL = 1
@@ -19,12 +23,6 @@ PROTOCOL = 1
 
 DEFAULT_POOL = "default"
 """The pool of whoever names none; every node has it."""
-
-TEXT_LIMIT = 4096
-"""Longest text, in characters, that a field may hold."""
-
-COUNT_LIMIT = 2**53
-"""No count is as large: what follows the largest one has to fit into a database, and every JSON reader knows it."""
 
 TICKETS_AT_ONCE = 16
 """Most tickets in one claim call: by then the call itself costs little beside them."""
@@ -42,29 +40,31 @@ NodeState = Literal["active", "draining"]
 RefusalStatus = Literal["full", "starting", "draining", "forbidden", "unknown_pool", "bad_request", "abandoned"]
 
 
-class WireError(ValueError):
-    """What the other side sent is not of this format."""
+LandingPrefix = Annotated[str, Meta(pattern=f"^{PREFIX.pattern}$(?!\\n)", description="a short first part of a path")]
+LandingPrefixes = Annotated[
+    tuple[LandingPrefix, ...], Meta(max_length=MOST_PREFIXES, description="a list of a few short first parts of paths")
+]
 
 
 @dataclass(frozen=True, slots=True)
 class PoolStats:
     """One pool's slots, in sandboxes."""
 
-    available: int
-    capacity: int
-    starting: int = 0
-    startable: int = 0
-    claimed: int = 0
-    image: str = ""
-    problem: str = ""
+    available: Count
+    capacity: Count
+    starting: Count = 0
+    startable: Count = 0
+    claimed: Count = 0
+    image: Text = ""
+    problem: Text = ""
     """Why sandboxes of this pool do not start, in words; empty while they do."""
-    unfit: str = ""
+    unfit: Text = ""
     """Why visitors should rather go elsewhere, in words: its sandboxes start and do not serve. Empty: none known."""
-    stale: int = 0
+    stale: Count = 0
     """Of the ready ones those of an image that the pool has left: they go as their successors come."""
-    ending: int = 0
+    ending: Count = 0
     """Out of use and not removed yet: they take up slots until they are."""
-    fetching: str = ""
+    fetching: Text = ""
     """How far the pool's image, which is not there yet, has been fetched, in words; empty once it is there."""
 
 
@@ -76,44 +76,56 @@ class NodeStats:
     `protocol` 0 is an original tmpnb node, which knows neither tickets nor control calls.
     """
 
-    available: int
-    capacity: int
-    version: str = ""
-    container_image: str = ""
-    protocol: int = 0
-    node_id: str = ""
-    boot_id: str = ""
-    name: str = ""
-    seq: int = 0
+    available: Count
+    capacity: Count
+    version: Text = ""
+    container_image: Text = ""
+    protocol: Count = 0
+    node_id: Text = ""
+    boot_id: Text = ""
+    name: Text = ""
+    seq: Count = 0
     state: NodeState = "active"
-    generation: int = 0
-    starting: int = 0
-    startable: int = 0
-    claimed: int = 0
-    ending: int = 0
-    claims_total: int = 0
-    refused_total: int = 0
-    max_age_seconds: int = 0
+    generation: Count = 0
+    starting: Count = 0
+    startable: Count = 0
+    claimed: Count = 0
+    ending: Count = 0
+    claims_total: Count = 0
+    refused_total: Count = 0
+    max_age_seconds: Count = 0
     """After this age a session ends at the latest; 0: unknown or no limit."""
-    unremovable: str = ""
+    unremovable: Text = ""
     """What has been in the way of removals for minutes, so that slots stay taken; empty while nothing has."""
-    pools: Mapping[str, PoolStats] = field(default_factory=dict)
-    landing_prefixes: tuple[str, ...] = ()
+    pools: Mapping[Text, PoolStats] = field(default_factory=dict)
+    landing_prefixes: LandingPrefixes = ()
     """First parts of addresses at which visitors may come in, beyond those that everybody knows."""
 
     def dump(self) -> dict[str, Any]:
         """As JSON-ready values, tmpnb's four keys first."""
-        return asdict(self) | {"landing_prefixes": list(self.landing_prefixes)}
+        fields: dict[str, Any] = msgspec.to_builtins(self)
+        return fields
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimRequest:
+    """What one visitor wants of a node: one of the `tickets` in the body of `POST /api/spawn`."""
+
+    ticket: Ticket
+    path: InnerPath = ""
+    """The path and query inside the sandbox; empty for the pool's landing page."""
+    attempt: MaybeTicket = ""
+    """The search that this claim belongs to: what it got is given back by this, whenever the node gets to it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
     """A sandbox that was handed out."""
 
-    url: str
+    url: Text
     """A path below the node's public URL, or absolute where every sandbox has an origin of its own."""
-    name: str = ""
-    available: int | None = None
+    name: Text = ""
+    available: Count | None = None
     """The node's free slots after this claim; None from an original tmpnb."""
 
 
@@ -124,193 +136,121 @@ class Refusal:
     """
 
     status: RefusalStatus
-    message: str = ""
+    message: Text = ""
 
 
-def parse_stats(raw: object) -> NodeStats:
+@dataclass(frozen=True, slots=True)
+class _Redirector:
+    """What tells a redirector's stats from an original node's."""
+
+    hosts: Any = msgspec.UNSET
+
+
+def parse_stats(body: bytes) -> NodeStats:
     """Read a node's stats.
 
     Raises:
-        WireError: it is no node's, or a field has the wrong type or a negative count.
+        JsonError: they are no node's, or a field has the wrong type or a negative count.
     """
-    reader = _Reader(raw, "stats")
-    if reader.has("hosts"):
-        # A redirector that placed on another one, or on itself, would count its own slots and ask itself in a circle.
-        raise WireError("stats: these are a redirector's, which is no node")
-    protocol = reader.count("protocol", 0)
-    state = reader.text("state", "active")
-    if state not in ("active", "draining"):
-        raise WireError(f"stats: state is {state!r:.40}, neither active nor draining")
-    pools = {}
-    for name, pool in reader.mapping("pools").items():
-        if not _is_text(name):
-            raise WireError("stats: the name of a pool is not a short text")
-        pool_reader = _Reader(pool, f"stats: pool {name!r:.40}")
-        pools[name] = PoolStats(
-            available=pool_reader.count("available"),
-            capacity=pool_reader.count("capacity"),
-            starting=pool_reader.count("starting", 0),
-            startable=pool_reader.count("startable", 0),
-            claimed=pool_reader.count("claimed", 0),
-            image=pool_reader.text("image", ""),
-            problem=pool_reader.text("problem", ""),
-            unfit=pool_reader.text("unfit", ""),
-            stale=pool_reader.count("stale", 0),
-            ending=pool_reader.count("ending", 0),
-            fetching=pool_reader.text("fetching", ""),
-        )
-    available, capacity = reader.count("available"), reader.count("capacity")
-    return NodeStats(
-        available=available,
-        capacity=capacity,
-        version=reader.text("version", ""),
-        container_image=reader.text("container_image", ""),
-        protocol=protocol,
+    stats = decode(NodeStats, body, "stats")
+    if stats.protocol:
         # A node that speaks this protocol always says who it is: the fleet relies on it to notice another machine.
-        node_id=reader.text("node_id") if protocol else "",
-        boot_id=reader.text("boot_id") if protocol else "",
-        name=reader.text("name", ""),
-        seq=reader.count("seq", 0),
-        state="draining" if state == "draining" else "active",
-        generation=reader.count("generation", 0),
-        starting=reader.count("starting", 0),
-        startable=reader.count("startable", 0),
-        claimed=reader.count("claimed", max(0, capacity - available) if not protocol else 0),
-        claims_total=reader.count("claims_total", 0),
-        refused_total=reader.count("refused_total", 0),
-        max_age_seconds=reader.count("max_age_seconds", 0),
-        ending=reader.count("ending", 0),
-        unremovable=reader.text("unremovable", ""),
-        pools=pools,
-        landing_prefixes=_landing_prefixes(reader),
-    )
+        for name in ("node_id", "boot_id"):
+            if not getattr(stats, name):
+                raise JsonError(f"stats: {name} is missing")
+        return stats
+    if decode(_Redirector, body, "stats").hosts is not msgspec.UNSET:
+        # A redirector that placed on another one, or on itself, would count its own slots and ask itself in a circle.
+        raise JsonError("stats: these are a redirector's, which is no node")
+    claimed = stats.claimed or max(0, stats.capacity - stats.available)
+    return replace(stats, node_id="", boot_id="", claimed=claimed)
 
 
-def _landing_prefixes(reader: _Reader) -> tuple[str, ...]:
-    prefixes = reader.sequence("landing_prefixes") if reader.has("landing_prefixes") else []
-    if len(prefixes) > MOST_PREFIXES or not all(isinstance(each, str) and PREFIX.fullmatch(each) for each in prefixes):
-        raise WireError("stats: landing_prefixes are not a few short first parts of paths")
-    return tuple(prefixes)
-
-
-def parse_claim(raw: object) -> Claim:
-    """Read a successful answer to `POST /api/spawn`.
+def parse_claim(body: bytes) -> Claim:
+    """Read the answer to a claim without tickets, as an original tmpnb gives it.
 
     Raises:
-        WireError: there is no usable URL in it.
+        JsonError: there is no usable URL in the answer.
     """
-    reader = _Reader(raw, "claim")
-    url = reader.text("url")
+    return _checked(decode(Claim, body, "claim"))
+
+
+def _checked(claim: Claim) -> Claim:
+    url = claim.url
     if not url.startswith(("/", "http://", "https://")) or url.startswith("//") or "\\" in url or not url.isprintable():
-        raise WireError(f"claim: url {url!r:.60} is neither a path nor an http address")
-    return Claim(
-        url=url,
-        name=reader.text("name", ""),
-        available=reader.count("available") if reader.has("available") else None,
-    )
+        raise JsonError(f"claim: url {url!r:.60} is neither a path nor an http address")
+    return claim
 
 
-def parse_claims(raw: object, count: int) -> list[Claim | Refusal]:
+@dataclass(frozen=True, slots=True)
+class ClaimOutcome:
+    """What became of one ticket: `url` and `name` of a sandbox, or `status` and `message` of a refusal."""
+
+    url: Text = ""
+    name: Text = ""
+    status: RefusalStatus | None = None
+    message: Text = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimOutcomes:
+    """The answer to a claim with tickets: what became of each, in their order."""
+
+    claims: tuple[ClaimOutcome, ...]
+    available: Count
+    """The pool's free slots after all of them."""
+
+
+def parse_claims(body: bytes, count: int) -> list[Claim | Refusal]:
     """Read the answer to a claim with `count` tickets: what became of each, in their order.
 
     Raises:
-        WireError: it is none, or of another number of tickets.
+        JsonError: it is none, or of another number of tickets.
     """
-    reader = _Reader(raw, "claims")
-    outcomes = reader.sequence("claims")
-    if len(outcomes) != count:
-        raise WireError(f"claims: {len(outcomes)} outcomes for {count} tickets")
-    available = reader.count("available")
-    return [_outcome(outcome, available) for outcome in outcomes]
+    answer = decode(ClaimOutcomes, body, "claims")
+    if len(answer.claims) != count:
+        raise JsonError(f"claims: {len(answer.claims)} outcomes for {count} tickets")
+    return [_outcome(outcome, answer.available) for outcome in answer.claims]
 
 
-def _outcome(raw: object, available: int) -> Claim | Refusal:
-    reader = _Reader(raw, "claims: an outcome")
-    if reader.has("url"):
-        return replace(parse_claim(raw), available=available)
-    match reader.text("status"):
-        case "full" | "starting" | "draining" | "forbidden" | "unknown_pool" | "bad_request" | "abandoned" as status:
-            return Refusal(status, reader.text("message", ""))
-        case status:
-            raise WireError(f"claims: an outcome is {status!r:.40}")
+def _outcome(outcome: ClaimOutcome, available: int) -> Claim | Refusal:
+    if outcome.url:
+        return _checked(Claim(outcome.url, outcome.name, available))
+    if outcome.status is None:
+        raise JsonError("claims: an outcome has neither a url nor a status")
+    return Refusal(outcome.status, outcome.message)
 
 
-def parse_refusal(status_code: int, raw: object) -> Refusal:
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    status: Text = ""
+    message: Text = ""
+
+
+def parse_refusal(status_code: int, body: bytes) -> Refusal:
     """Read a refused claim.
 
     Raises:
-        WireError: the answer is no refusal that this format knows, so the node is unwell rather than full.
+        JsonError: the answer is no refusal that this format knows, so the node is unwell rather than full.
     """
-    reader = _Reader(raw, f"refused claim with status {status_code}")
-    message = reader.text("message", "")
-    match status_code, reader.text("status", ""):
+    refused = decode(_Refused, body, f"refused claim with status {status_code}")
+    match status_code, refused.status:
         case 429, "starting":
-            return Refusal("starting", message)
+            return Refusal("starting", refused.message)
         case 429, _:
-            return Refusal("full", message)
+            return Refusal("full", refused.message)
         case 409, "draining" | "abandoned" as status:
-            return Refusal(status, message)
+            return Refusal(status, refused.message)
         case 403, _:
-            return Refusal("forbidden", message)
+            return Refusal("forbidden", refused.message)
         case 404, "unknown_pool":
-            return Refusal("unknown_pool", message)
+            return Refusal("unknown_pool", refused.message)
         case 400 | 413, "bad_request":
-            return Refusal("bad_request", message)
+            return Refusal("bad_request", refused.message)
         case _, status:
-            raise WireError(f"claim answered {status_code} {status!r:.40}")
+            raise JsonError(f"claim answered {status_code} {status!r:.40}")
 
 
 def ticket_mark(ticket: str) -> str:
     """A ticket's short form for logs, the same at redirector and node: it tells visitors apart and opens nothing."""
     return hashlib.sha256(ticket.encode()).hexdigest()[:8]
-
-
-class _Reader:
-    """Typed access to one JSON object, with errors that name the field."""
-
-    def __init__(self, raw: object, what: str) -> None:
-        if not isinstance(raw, dict):
-            raise WireError(f"{what}: not a JSON object")
-        self._raw: dict[Any, Any] = raw
-        self._what = what
-
-    def has(self, name: str) -> bool:
-        return name in self._raw
-
-    def count(self, name: str, default: int | None = None) -> int:
-        value = self._raw.get(name, default)
-        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < COUNT_LIMIT:
-            raise WireError(f"{self._what}: {name} is missing or not a count")
-        return value
-
-    def text(self, name: str, default: str | None = None) -> str:
-        value: Any = self._raw.get(name, default)
-        if not _is_text(value):
-            raise WireError(f"{self._what}: {name} is missing or not a short text")
-        return value
-
-    def sequence(self, name: str) -> list[Any]:
-        value = self._raw.get(name)
-        if not isinstance(value, list):
-            raise WireError(f"{self._what}: {name} is missing or not a list")
-        return value
-
-    def mapping(self, name: str) -> dict[Any, Any]:
-        value = self._raw.get(name, {})
-        if not isinstance(value, dict):
-            raise WireError(f"{self._what}: {name} is not an object")
-        return value
-
-
-def _is_text(value: object) -> TypeGuard[str]:
-    """Whether it is a text that databases, logs and pages take: JSON also holds halves of characters and zero bytes."""
-    if not isinstance(value, str) or len(value) > TEXT_LIMIT or "\0" in value:
-        return False
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-"""The pool that serves those who name none."""

@@ -6,10 +6,11 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+
+import msgspec
 
 from redirector.model.nodes import Health, Node, Seen, WantedImage
-from tmpnb_common.wire import NodeStats, PoolStats, WireError, parse_stats
+from tmpnb_common.json_object import JsonError, decode
 
 PARTITION_AT_LEAST = 2
 """One silent node is a silent node, also where it is half of the fleet."""
@@ -105,35 +106,25 @@ class BoardWriter:
         """The document of a version: one JSON object, a line for every node."""
         written = {}
         for name, seen in board.seen.items():
-            known = self._written.get(name)
+            entry = self._written.get(name)
             # The same object, not an equal one: `Seen` is never changed in place, and comparing would cost more.
-            written[name] = known if known is not None and known[0] is seen else (seen, _entry_text(name, seen))
+            written[name] = entry if entry is not None and entry[0] is seen else (seen, _entry_text(name, seen))
         self._written = written
         return "{" + ",\n".join(text for _, text in written.values()) + "}"
 
 
 def _entry_text(name: str, seen: Seen) -> str:
-    """What `dataclasses.asdict` would give, for a tenth of its price."""
-    entry = {field: getattr(seen, field) for field in Seen.__dataclass_fields__}
-    if seen.stats is not None:
-        entry["stats"] = {field: getattr(seen.stats, field) for field in NodeStats.__dataclass_fields__}
-        entry["stats"]["pools"] = {
-            pool: {field: getattr(slots, field) for field in PoolStats.__dataclass_fields__}
-            for pool, slots in seen.stats.pools.items()
-        }
-    return f"{json.dumps(name)}:{json.dumps(entry, separators=(',', ':'))}"
+    return f"{json.dumps(name)}:{msgspec.json.encode(seen).decode()}"
 
 
 def parse_seen(document: str) -> dict[str, Seen]:
     """Read a document back. What another version of this program wrote and we cannot read counts as never seen."""
-    raw = json.loads(document)
-    return {name: seen for name, entry in raw.items() if (seen := _parse_entry(entry)) is not None}
+    entries = decode(dict[str, msgspec.Raw], document, "the board")
+    return {name: seen for name, entry in entries.items() if (seen := _parse_entry(entry)) is not None}
 
 
-def _parse_entry(entry: dict[str, Any]) -> Seen | None:
-    known = {name: entry[name] for name in Seen.__dataclass_fields__ if name in entry}
+def _parse_entry(entry: msgspec.Raw) -> Seen | None:
     try:
-        stats = None if known.get("stats") is None else parse_stats(known["stats"])
-        return Seen(**{**known, "health": Health(known.get("health", Health.JOINING)), "stats": stats})
-    except (WireError, ValueError):
+        return decode(Seen, bytes(entry))
+    except JsonError:
         return None

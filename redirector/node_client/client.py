@@ -20,12 +20,12 @@ from redirector.model.sessions import VisitorSession, parse_sessions
 from redirector.node_client.http import Answer, BoundedHttp, Request
 from redirector.node_client.node_metrics import Families, NodeMetricsError, parse_metrics
 from redirector.node_client.resolver import is_address
+from tmpnb_common.json_object import JsonError, decode
 from tmpnb_common.wire import (
     TRIAL_SECONDS,
     Claim,
     NodeStats,
     Refusal,
-    WireError,
     parse_claim,
     parse_claims,
     parse_refusal,
@@ -133,10 +133,10 @@ class AgentClient:
             return answer
         try:
             if answer.status != HTTPStatus.OK:
-                return parse_refusal(answer.status, _json(answer))
-            claim = parse_claim(_json(answer))
+                return parse_refusal(answer.status, answer.body)
+            claim = parse_claim(answer.body)
             url = sandbox_url(node, claim.url)
-        except WireError as error:
+        except JsonError as error:
             return Failure(FailureKind.PROTOCOL_ERROR, str(error))
         if not protocol:
             stem, _, own_query = url.partition("?")
@@ -154,15 +154,15 @@ class AgentClient:
             return [answer] * len(wishes)
         try:
             if answer.status != HTTPStatus.OK:
-                return [parse_refusal(answer.status, _json(answer))] * len(wishes)
-            found = parse_claims(_json(answer), len(wishes))
+                return [parse_refusal(answer.status, answer.body)] * len(wishes)
+            found = parse_claims(answer.body, len(wishes))
             return [
                 Claim(_with_query(sandbox_url(node, one.url), query), one.name, one.available)
                 if isinstance(one, Claim)
                 else one
                 for one, (_, query) in zip(found, parts, strict=True)
             ]
-        except WireError as error:
+        except JsonError as error:
             return [Failure(FailureKind.PROTOCOL_ERROR, str(error))] * len(wishes)
 
     def _spawn(self, node: Node, asked: Mapping[str, object], seconds: float, *, repeatable: bool) -> Answer | Failure:
@@ -365,7 +365,7 @@ def sandbox_url(node: Node, url: str) -> str:
     Invariant: scheme and port are those at which visitors reach the node, so that no node sends them anywhere else.
 
     Raises:
-        WireError: the node points anywhere else, or to what is no address.
+        JsonError: the node points anywhere else, or to what is no address.
     """
     shown = f"claim: url {url!r:.60}"
     try:
@@ -373,19 +373,19 @@ def sandbox_url(node: Node, url: str) -> str:
         path = unquote(parts.path)
         port, own_port = _port(parts), _port(own)
     except ValueError:
-        raise WireError(f"{shown} is no address") from None
+        raise JsonError(f"{shown} is no address") from None
     if not url.isascii() or " " in url or "\\" in path or any(part in (".", "..") for part in path.split("/")):
-        raise WireError(f"{shown} is no address")
+        raise JsonError(f"{shown} is no address")
     if url.startswith("/") and not parts.netloc:
         return f"{node.url}{url}"
     host, own_host = parts.hostname or "", own.hostname or ""
     below = host.removesuffix(f".{own_host}") if host.endswith(f".{own_host}") and not is_address(own_host) else ""
     if host != own_host and not _LABELS.fullmatch(below):
-        raise WireError(f"claim: url leads to {host!r:.60}, which is not the node's own host")
+        raise JsonError(f"claim: url leads to {host!r:.60}, which is not the node's own host")
     if "@" in parts.netloc:
-        raise WireError(f"{shown} holds a user name")
+        raise JsonError(f"{shown} holds a user name")
     if (parts.scheme, port) != (own.scheme, own_port):
-        raise WireError(f"{shown} has another scheme or port than the node's own {own.scheme}, {own_port}")
+        raise JsonError(f"{shown} has another scheme or port than the node's own {own.scheme}, {own_port}")
     return url
 
 
@@ -426,25 +426,17 @@ def _stats(answer: Answer) -> NodeStats | Failure:
     if answer.status != HTTPStatus.OK:
         return Failure(FailureKind.PROTOCOL_ERROR, f"it answered {answer.status} instead of its stats")
     try:
-        return parse_stats(_json(answer))
-    except WireError as error:
+        return parse_stats(answer.body)
+    except JsonError as error:
         return Failure(FailureKind.PROTOCOL_ERROR, str(error))
-
-
-def _json(answer: Answer) -> object:
-    try:
-        return json.loads(answer.body)
-    except (ValueError, RecursionError):
-        raise WireError("its answer is not JSON") from None
 
 
 def _object(answer: Answer) -> dict[str, Any]:
     """The JSON object of an answer; an empty one where there is none."""
     try:
-        found = _json(answer)
-    except WireError:
+        return decode(dict[str, Any], answer.body)
+    except JsonError:
         return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _said(answer: Answer) -> str:

@@ -7,7 +7,7 @@ from redirector.memory.outbox import Outbox
 from redirector.model.nodes import Health
 from redirector.model.visitor_cookie import KnownSandbox
 from redirector.node_client.client import AgentClient, sandbox_url
-from tmpnb_common.wire import WireError
+from tmpnb_common.json_object import JsonError
 
 
 class Homecoming:
@@ -25,7 +25,7 @@ class Homecoming:
             return None
         try:
             base = sandbox_url(node, home.base)
-        except WireError:
+        except JsonError:
             return None
         if self._client.lives(node, home.name) is not True:
             return None

@@ -1,4 +1,4 @@
-"""The wire format: what one side writes the other reads; what a stranger sends is at worst a `WireError`."""
+"""The wire format: what one side writes the other reads; what a stranger sends is at worst a `JsonError`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from node_agent.web import MAX_BODY
+from tests.support.wire_bytes import packed
+from tmpnb_common.json_object import JsonError
 from tmpnb_common.paths import PATH_LIMIT, as_written, path_problem
 from tmpnb_common.wire import (
     TICKETS_AT_ONCE,
@@ -18,7 +20,6 @@ from tmpnb_common.wire import (
     NodeStats,
     PoolStats,
     Refusal,
-    WireError,
     parse_claim,
     parse_claims,
     parse_refusal,
@@ -27,6 +28,7 @@ from tmpnb_common.wire import (
 
 COUNTS = st.integers(0, 2**40)
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=50)
+NAMES = TEXTS.filter(bool)
 POOLS = st.builds(PoolStats, COUNTS, COUNTS, COUNTS, COUNTS, COUNTS, TEXTS, TEXTS)
 NODES = st.builds(
     NodeStats,
@@ -35,8 +37,8 @@ NODES = st.builds(
     version=TEXTS,
     container_image=TEXTS,
     protocol=st.just(1),
-    node_id=TEXTS,
-    boot_id=TEXTS,
+    node_id=NAMES,
+    boot_id=NAMES,
     name=TEXTS,
     seq=COUNTS,
     state=st.sampled_from(["active", "draining"]),
@@ -59,26 +61,26 @@ TMPNB = {"available": 3, "capacity": 5, "version": "0.2.0", "container_image": "
 
 
 def test_stats_of_a_redirector_are_no_nodes_so_that_none_places_on_itself() -> None:
-    with pytest.raises(WireError, match="redirector"):
-        parse_stats({"available": 3, "capacity": 5, "hosts": {"http://n1": {}}, "version": "0.1.0"})
+    with pytest.raises(JsonError, match="redirector"):
+        parse_stats(packed({"available": 3, "capacity": 5, "hosts": {"http://n1": {}}, "version": "0.1.0"}))
 
 
 @given(NODES)
 def test_stats_come_back_as_they_were_written(stats: NodeStats) -> None:
-    assert parse_stats(json.loads(json.dumps(stats.dump()))) == stats
+    assert parse_stats(packed(stats.dump())) == stats
 
 
 @given(JSON)
 def test_any_other_json_is_a_wire_error_or_stats(raw: object) -> None:
-    with contextlib.suppress(WireError):
-        assert isinstance(parse_stats(raw), NodeStats)
+    with contextlib.suppress(JsonError):
+        assert isinstance(parse_stats(packed(raw)), NodeStats)
 
 
 @given(st.dictionaries(st.sampled_from(sorted(OURS)), JSON))
 def test_a_field_of_another_type_is_a_wire_error_or_fits(wrong: dict[str, Any]) -> None:
     try:
-        parsed = parse_stats({**OURS, **wrong})
-    except WireError:
+        parsed = parse_stats(packed({**OURS, **wrong}))
+    except JsonError:
         return
     assert isinstance(parsed.available, int)
     assert isinstance(parsed.node_id, str)
@@ -86,14 +88,14 @@ def test_a_field_of_another_type_is_a_wire_error_or_fits(wrong: dict[str, Any]) 
 
 
 def test_an_original_tmpnb_node_is_read_as_protocol_0() -> None:
-    stats = parse_stats(TMPNB)
+    stats = parse_stats(packed(TMPNB))
     assert (stats.protocol, stats.available, stats.capacity, stats.claimed) == (0, 3, 5, 2)
     assert stats.container_image == "jupyter/demo"
     assert stats.state == "active"
 
 
 def test_fields_that_a_reader_does_not_know_are_ignored() -> None:
-    assert parse_stats({**OURS, "weather": "fine"}) == parse_stats(OURS)
+    assert parse_stats(packed({**OURS, "weather": "fine"})) == parse_stats(packed(OURS))
 
 
 @pytest.mark.parametrize(
@@ -114,29 +116,29 @@ def test_fields_that_a_reader_does_not_know_are_ignored() -> None:
     ],
 )
 def test_a_required_field_that_is_odd_fails_the_whole(change: dict[str, Any]) -> None:
-    with pytest.raises(WireError):
-        parse_stats({**OURS, **change})
+    with pytest.raises(JsonError):
+        parse_stats(packed({**OURS, **change}))
 
 
 @pytest.mark.parametrize("missing", ["available", "capacity", "node_id", "boot_id"])
 def test_a_required_field_that_is_missing_fails_the_whole(missing: str) -> None:
     raw = {name: value for name, value in OURS.items() if name != missing}
-    with pytest.raises(WireError, match=missing):
-        parse_stats(raw)
+    with pytest.raises(JsonError, match=missing):
+        parse_stats(packed(raw))
 
 
 def test_a_claim_says_where_the_sandbox_is() -> None:
-    assert parse_claim({"url": "/user/k/lab", "name": "k", "available": 4}) == Claim("/user/k/lab", "k", 4)
-    assert parse_claim({"url": "/user/abc/"}) == Claim("/user/abc/")
-    assert parse_claim({"url": "https://k.example.org/lab"}).url == "https://k.example.org/lab"
+    assert parse_claim(packed({"url": "/user/k/lab", "name": "k", "available": 4})) == Claim("/user/k/lab", "k", 4)
+    assert parse_claim(packed({"url": "/user/abc/"})) == Claim("/user/abc/")
+    assert parse_claim(packed({"url": "https://k.example.org/lab"})).url == "https://k.example.org/lab"
 
 
 @pytest.mark.parametrize(
     "url", ["", "user/k", "//elsewhere.example/", "javascript:alert(1)", "/a\r\nSet-Cookie: x", "/\\elsewhere", 7, None]
 )
 def test_a_claim_without_a_usable_url_is_a_wire_error(url: object) -> None:
-    with pytest.raises(WireError):
-        parse_claim({"url": url})
+    with pytest.raises(JsonError):
+        parse_claim(packed({"url": url}))
 
 
 def test_a_claim_with_several_tickets_says_what_became_of_each() -> None:
@@ -145,7 +147,7 @@ def test_a_claim_with_several_tickets_says_what_became_of_each() -> None:
         {"status": "starting", "message": "soon"},
         {"status": "bad_request", "message": "what?"},
     ]
-    found = parse_claims({"claims": outcomes, "available": 4}, 3)
+    found = parse_claims(packed({"claims": outcomes, "available": 4}), 3)
     assert found == [Claim("/user/k/lab", "k", 4), Refusal("starting", "soon"), Refusal("bad_request", "what?")]
 
 
@@ -162,8 +164,8 @@ def test_a_claim_with_several_tickets_says_what_became_of_each() -> None:
     ],
 )
 def test_an_odd_answer_to_several_tickets_fails_the_whole(raw: object) -> None:
-    with pytest.raises(WireError):
-        parse_claims(raw, 1)
+    with pytest.raises(JsonError):
+        parse_claims(packed(raw), 1)
 
 
 @pytest.mark.parametrize(
@@ -180,7 +182,7 @@ def test_an_odd_answer_to_several_tickets_fails_the_whole(raw: object) -> None:
     ],
 )
 def test_a_refusal_keeps_its_reason(status_code: int, raw: object, expected: str) -> None:
-    assert parse_refusal(status_code, raw) == Refusal(expected)  # type: ignore[arg-type]  # compared, not built
+    assert parse_refusal(status_code, packed(raw)) == Refusal(expected)  # type: ignore[arg-type]  # compared, not built
 
 
 @pytest.mark.parametrize(
@@ -188,8 +190,8 @@ def test_a_refusal_keeps_its_reason(status_code: int, raw: object, expected: str
     [(500, {}), (404, {}), (400, {}), (200, {"status": "full"}), (409, {"status": "full"}), (429, [])],
 )
 def test_any_other_answer_is_no_refusal_but_a_wire_error(status_code: int, raw: object) -> None:
-    with pytest.raises(WireError):
-        parse_refusal(status_code, raw)
+    with pytest.raises(JsonError):
+        parse_refusal(status_code, packed(raw))
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from tests.support.wire_bytes import packed
+from tmpnb_common.json_object import JsonError
 from tmpnb_common.landing import MOST_PREFIXES, PREFIXES, path_inside, prefixes_beyond
-from tmpnb_common.wire import NodeStats, WireError, parse_stats
+from tmpnb_common.wire import NodeStats, parse_stats
 
 
 @pytest.mark.parametrize("prefix", sorted(PREFIXES))
@@ -28,13 +30,13 @@ def test_a_node_tells_what_its_settings_name_and_where_its_pools_land_beyond_wha
 
 def test_they_travel_in_the_stats() -> None:
     stats = NodeStats(1, 1, landing_prefixes=("app", "course"))
-    assert parse_stats(stats.dump() | {"landing_prefixes": ["app", "course"]}) == stats
-    assert parse_stats({"available": 1, "capacity": 1}).landing_prefixes == ()
+    assert parse_stats(packed(stats.dump() | {"landing_prefixes": ["app", "course"]})) == stats
+    assert parse_stats(packed({"available": 1, "capacity": 1})).landing_prefixes == ()
 
 
 @pytest.mark.parametrize(
     "said", ["app", {"app": 1}, [1], ["a/b"], ["a" * 50], [""], [["app"]], [str(n) for n in range(65)], ["a\n"]]
 )
 def test_prefixes_that_make_no_sense_make_a_bad_answer(said: object) -> None:
-    with pytest.raises(WireError):
-        parse_stats({"available": 1, "capacity": 1, "landing_prefixes": said})
+    with pytest.raises(JsonError):
+        parse_stats(packed({"available": 1, "capacity": 1, "landing_prefixes": said}))

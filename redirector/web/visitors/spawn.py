@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
 
 from flask import Response, jsonify, request
-from msgspec import Meta
 
 from redirector.errors import BadRequestError
 from redirector.placing.admission import Admission
@@ -15,12 +13,8 @@ from redirector.placing.placer import Placed
 from redirector.web.failures import failure
 from redirector.web.visitors.answers import refused_json, waiting_json
 from redirector.web.visitors.landing import is_inner_path
-from tmpnb_common.json_object import Line
+from tmpnb_common.json_object import Line, MaybeTicket
 from tmpnb_common.wire import DEFAULT_POOL
-
-MaybeTicket = Annotated[
-    str, Meta(max_length=128, pattern=r"^([A-Za-z0-9_-]{22,128})?$(?!\n)", description="one that this API gave out")
-]
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from node_agent.web import create_app
 from node_agent.web.node import Node
 from tests.support.node_pools import Bench, one_bench
 from tests.support.node_web import AUTH, TOKEN, make_node
+from tests.support.wire_bytes import packed
 from tmpnb_common.keys import is_key
 from tmpnb_common.wire import (
     ATTEMPTS_AT_ONCE,
@@ -60,7 +61,7 @@ def said(answer: TestResponse) -> Any:
 
 
 def stats(client: FlaskClient) -> NodeStats:
-    return parse_stats(said(client.get("/stats")))
+    return parse_stats(packed(said(client.get("/stats"))))
 
 
 # Stats
@@ -72,7 +73,7 @@ def test_stats_are_what_the_wire_format_says_in_all_places_of_tmpnb(client: Flas
     assert answer.status_code == 200
     assert answer.headers["Cache-Control"] == "no-store"
     assert list(said(answer))[:4] == ["available", "capacity", "version", "container_image"]
-    read = parse_stats(said(answer))
+    read = parse_stats(packed(said(answer)))
     assert (read.available, read.capacity, read.claimed, read.name) == (3, 3, 0, "n1")
     assert (read.node_id, read.boot_id, read.version, read.container_image) == (
         "the-node",
@@ -93,7 +94,7 @@ def test_each_answer_has_a_higher_number_than_the_one_before(client: FlaskClient
 def test_a_claim_gets_a_url_a_name_and_what_is_left(client: FlaskClient) -> None:
     answer = client.post("/api/spawn")
     assert answer.status_code == 200
-    claim = parse_claim(said(answer))
+    claim = parse_claim(packed(said(answer)))
     _, user, key, landing = claim.url.split("/")
     assert (user, landing) == ("user", "lab")
     assert is_key(key)
@@ -161,14 +162,14 @@ def test_a_full_node_says_full_with_a_time_to_come_back(client: FlaskClient) -> 
     for _ in range(3):
         assert client.post("/api/spawn").status_code == 200
     answer = client.post("/api/spawn")
-    assert parse_refusal(answer.status_code, said(answer)).status == "full"
+    assert parse_refusal(answer.status_code, packed(said(answer))).status == "full"
     assert int(answer.headers["Retry-After"]) > 0
     assert stats(client).refused_total == 1
 
 
 def test_an_unknown_pool_is_a_404_that_says_so(client: FlaskClient) -> None:
     answer = client.post("/api/spawn", json={"pool": "gpu"})
-    assert parse_refusal(answer.status_code, said(answer)).status == "unknown_pool"
+    assert parse_refusal(answer.status_code, packed(said(answer))).status == "unknown_pool"
 
 
 def test_a_ticket_repeats_a_claim_only_with_the_nodes_token(client: FlaskClient) -> None:
@@ -179,7 +180,7 @@ def test_a_ticket_repeats_a_claim_only_with_the_nodes_token(client: FlaskClient)
 
 def test_a_node_of_a_fleet_serves_only_who_has_its_token(fleet_client: FlaskClient) -> None:
     answer = fleet_client.post("/api/spawn")
-    assert parse_refusal(answer.status_code, said(answer)).status == "forbidden"
+    assert parse_refusal(answer.status_code, packed(said(answer))).status == "forbidden"
     assert fleet_client.post("/api/spawn", headers={"Authorization": f"token {TOKEN}"}).status_code == 200
     assert fleet_client.get("/").status_code == 403
     assert stats(fleet_client).claims_total == 1
@@ -322,7 +323,7 @@ def test_the_nodes_own_operator_drains_and_resumes_it(client: FlaskClient) -> No
     assert said(answer) == {"state": "draining", "generation": 0}
     assert (stats(client).state, stats(client).available) == ("draining", 0)
     refusal = client.post("/api/spawn")
-    assert parse_refusal(refusal.status_code, said(refusal)).status == "draining"
+    assert parse_refusal(refusal.status_code, packed(said(refusal))).status == "draining"
     assert said(client.put("/api/state", json={"state": "active"}, headers=AUTH))["state"] == "active"
     assert stats(client).available == 3
 
@@ -436,7 +437,7 @@ def several(client: FlaskClient, *tickets: str, **more: object) -> TestResponse:
 
 def test_one_call_with_several_tickets_claims_a_sandbox_for_each_with_its_own_path(client: FlaskClient) -> None:
     tickets = [f"{TICKET}-{number}" for number in range(2)]
-    first, second = parse_claims(said(several(client, *tickets)), 2)
+    first, second = parse_claims(packed(said(several(client, *tickets))), 2)
     assert isinstance(first, Claim)
     assert isinstance(second, Claim)
     assert first.name != second.name
@@ -445,7 +446,7 @@ def test_one_call_with_several_tickets_claims_a_sandbox_for_each_with_its_own_pa
 
 
 def test_of_more_tickets_than_slots_the_last_are_refused_and_the_first_are_not(client: FlaskClient) -> None:
-    outcomes = parse_claims(said(several(client, *(f"{TICKET}-{number}" for number in range(5)))), 5)
+    outcomes = parse_claims(packed(said(several(client, *(f"{TICKET}-{number}" for number in range(5))))), 5)
     assert [isinstance(outcome, Claim) for outcome in outcomes] == [True, True, True, False, False]
     assert isinstance(outcomes[-1], Refusal)
     assert outcomes[-1].status == "full"
@@ -458,7 +459,7 @@ def test_a_call_with_several_tickets_can_be_repeated(client: FlaskClient) -> Non
 
 
 def test_an_unknown_pool_refuses_every_ticket(client: FlaskClient) -> None:
-    (outcome,) = parse_claims(said(several(client, TICKET, pool="gpu")), 1)
+    (outcome,) = parse_claims(packed(said(several(client, TICKET, pool="gpu"))), 1)
     assert isinstance(outcome, Refusal)
     assert outcome.status == "unknown_pool"
 
@@ -469,7 +470,7 @@ def test_an_unknown_pool_refuses_every_ticket(client: FlaskClient) -> None:
 def test_one_ticket_that_makes_no_sense_is_refused_and_the_others_are_not(client: FlaskClient, odd: object) -> None:
     wishes = [{"ticket": f"{TICKET}-0"}, odd, {"ticket": f"{TICKET}-1"}]
     answer = client.post("/api/spawn", json={"tickets": wishes}, headers=AUTH)
-    first, second, third = parse_claims(said(answer), 3)
+    first, second, third = parse_claims(packed(said(answer)), 3)
     assert isinstance(first, Claim)
     assert isinstance(second, Refusal)
     assert second.status == "bad_request"

@@ -9,7 +9,9 @@ from redirector.node_client.client import AgentClient, Wish, sandbox_url
 from tests.support.fleet_node import FakeNode, Mood
 from tests.support.fleet_nodes import FakeNodes
 from tests.support.fleet_values import a_node
-from tmpnb_common.wire import Claim, NodeStats, Refusal, WireError, parse_claim
+from tests.support.wire_bytes import packed
+from tmpnb_common.json_object import JsonError
+from tmpnb_common.wire import Claim, NodeStats, Refusal, parse_claim
 
 WISH = Wish(ticket="t" * 24)
 
@@ -213,8 +215,8 @@ def test_a_sandbox_url_may_have_an_origin_below_the_nodes_own_host() -> None:
     ],
 )
 def test_a_claim_that_leads_anywhere_but_to_the_node_is_a_failed_claim(base: str, url: str) -> None:
-    with pytest.raises(WireError):
-        sandbox_url(a_node(url=base), parse_claim({"url": url}).url)
+    with pytest.raises(JsonError):
+        sandbox_url(a_node(url=base), parse_claim(packed({"url": url})).url)
 
 
 def test_an_absolute_sandbox_url_may_name_the_port_that_goes_without_saying() -> None:
@@ -222,13 +224,13 @@ def test_an_absolute_sandbox_url_may_name_the_port_that_goes_without_saying() ->
     assert sandbox_url(node, "https://k.n1.example.org:443/lab") == "https://k.n1.example.org:443/lab"
     node = a_node(url="http://127.0.0.1:8101")
     assert sandbox_url(node, "http://127.0.0.1:8101/user/k/") == "http://127.0.0.1:8101/user/k/"
-    with pytest.raises(WireError):
+    with pytest.raises(JsonError):
         sandbox_url(node, "http://k.127.0.0.1:8101/user/k/")
 
 
 def test_a_node_cannot_send_visitors_to_another_host(nodes: FakeNodes, client: AgentClient) -> None:
     for host in ("evil.example", "evil-n1.example.org", "n1.example.org.evil.example"):
-        with pytest.raises(WireError):
+        with pytest.raises(JsonError):
             sandbox_url(a_node(url="https://n1.example.org"), f"https://{host}/user/k/lab")
     node = nodes.add("n1", origin="https://evil.example")
     answer = client.claim(row(node), WISH, protocol=1)
