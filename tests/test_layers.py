@@ -28,6 +28,8 @@ FLOORS = {
             "secret_files",
             "version",
         ],
+        ["bounded_http"],
+        ["bounded_session"],
         ["json_object"],
         ["wire", "settings"],
     ],
@@ -82,8 +84,15 @@ ONLY_IN = {
     "websocket": {"node_agent.jupyter.kernel_session"},
     "sqlalchemy": {"redirector.store"},
     "alembic": {"redirector.store"},
-    "requests": {"redirector.admin_api.client"},
-    "urllib3": {"redirector.node_client.http", "redirector.admin_api.client", "node_agent.runtimes.docker.engine"},
+    "requests": {"redirector.admin_api.client", "tmpnb_common.bounded_session"},
+    "urllib3": {
+        "redirector.node_client.http",
+        "redirector.admin_api.client",
+        "node_agent.membership.joining",
+        "node_agent.runtimes.docker.engine",
+        "tmpnb_common.bounded_http",
+        "tmpnb_common.bounded_session",
+    },
 }
 """The rooms and modules that may import a library."""
 

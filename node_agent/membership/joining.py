@@ -6,21 +6,21 @@ redirect is followed: a token goes to the entry URL and nowhere else.
 
 from __future__ import annotations
 
-import http.client
 import json
 import logging
 import os
 import signal
-import socket
 import ssl
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
-from urllib.parse import urlsplit
 
-from tmpnb_common.bounded_reading import BoundedResponse, Budget, TooLongError
+from urllib3.exceptions import HTTPError
+
+from tmpnb_common.bounded_reading import TooLongError
+from tmpnb_common.bounded_session import bounded_session, exchange
 from tmpnb_common.log_lines import fields
 
 log = logging.getLogger("membership")
@@ -39,7 +39,7 @@ GONE = 404
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class Answer:
     """What the redirector answered; status 0 if nothing came."""
 
     status: int
@@ -47,7 +47,8 @@ class Said:
     problem: str
 
     @property
-    def well(self) -> bool:
+    def ok(self) -> bool:
+        """Whether the redirector did as asked."""
         return self.status in (200, 201)
 
 
@@ -65,64 +66,59 @@ class Membership:
         """Register, however long that takes. Doing so again, as after a restart, keeps the node's name."""
         pause, problem = 0.0, ""
         while not stop.wait(pause):
-            said = self._call("join", {"url": self.url, "control_url": self.control_url, "token": self.node_token})
-            if said.well:
-                log.info("joined", extra=fields(fleet=self.entry_url, name=str(said.body.get("name", ""))))
+            answer = self._call("join", {"url": self.url, "control_url": self.control_url, "token": self.node_token})
+            if answer.ok:
+                log.info("joined", extra=fields(fleet=self.entry_url, name=str(answer.body.get("name", ""))))
                 return
-            if said.problem != problem:
+            if answer.problem != problem:
                 # Once for each reason: the same one every half a minute would bury the rest of the log.
-                log.warning("not joined yet", extra=fields(fleet=self.entry_url, reason=said.problem))
-                problem = said.problem
+                log.warning("not joined yet", extra=fields(fleet=self.entry_url, reason=answer.problem))
+                problem = answer.problem
             pause = min(LONGEST_PAUSE, 2 * pause or FIRST_PAUSE)
 
     def leave(self, stop: threading.Event) -> None:
         """Let the fleet drain this node, wait for its sessions to end, and be taken off the fleet's list."""
         unanswered = 0
         while unanswered < LEAVE_TRIES:
-            said = self._call("leave", {"url": self.url, "token": self.node_token})
-            if said.status == GONE or (said.well and said.body.get("left") is True):
+            answer = self._call("leave", {"url": self.url, "token": self.node_token})
+            if answer.status == GONE or (answer.ok and answer.body.get("left") is True):
                 log.info("left", extra=fields(fleet=self.entry_url))
                 return
-            if said.well:
+            if answer.ok:
                 unanswered = 0
-                log.info("leaving", extra=fields(fleet=self.entry_url, sessions=said.body.get("claimed")))
+                log.info("leaving", extra=fields(fleet=self.entry_url, sessions=answer.body.get("claimed")))
             else:
                 unanswered += 1
-                log.warning("cannot leave yet", extra=fields(fleet=self.entry_url, reason=said.problem))
+                log.warning("cannot leave yet", extra=fields(fleet=self.entry_url, reason=answer.problem))
             if stop.wait(LEAVE_PAUSE):
                 return
 
-    def _call(self, verb: str, body: Mapping[str, str]) -> Said:
-        headers = {"Authorization": f"Bearer {self.join_token}", "Content-Type": "application/json"}
+    def _call(self, verb: str, body: Mapping[str, str]) -> Answer:
+        session = bounded_session(self.join_token)
+        # Neither a proxy nor a bundle of the environment: the fleet is reached, and trusted, as this host does it.
+        session.trust_env = False
+        session.verify = _trusted_here()
+        url, timeout = f"{self.entry_url}/api/{verb}", (CALL_SECONDS, CALL_SECONDS)
         try:
-            status, raw = _post(f"{self.entry_url}/api/{verb}", json.dumps(body).encode(), headers)
-        except (OSError, TooLongError) as error:
-            return Said(0, {}, f"no answer ({error})")
+            response, raw = exchange(session, "POST", url, body, timeout=timeout, limit=ANSWER_LIMIT)
+        except (OSError, HTTPError, TooLongError) as error:
+            return Answer(0, {}, f"no answer ({_first_cause(error)})")
         except Exception as error:  # noqa: BLE001  # a stranger's answer: parsers raise whatever they come upon
-            return Said(0, {}, f"no answer (what came is no HTTP: {type(error).__name__})")
-        return _said(status, raw)
+            return Answer(0, {}, f"no answer (what came is no HTTP: {type(error).__name__})")
+        return _parsed(response.status_code, raw)
 
 
-def _post(url: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, bytes]:
-    """One request; a redirect is an answer like any other."""
-    budget = Budget(CALL_SECONDS, ANSWER_LIMIT)
-    parts = urlsplit(url)
-    connection = (
-        http.client.HTTPSConnection(parts.netloc, timeout=CALL_SECONDS, context=ssl.create_default_context())
-        if parts.scheme == "https"
-        else http.client.HTTPConnection(parts.netloc, timeout=CALL_SECONDS)
-    )
+def _trusted_here() -> str | bool:
+    """Where this host keeps the certificates of the authorities that it trusts."""
+    paths = ssl.get_default_verify_paths()
+    return paths.cafile or paths.capath or True
 
-    def respond(sock: socket.socket, **options: Any) -> BoundedResponse:
-        return BoundedResponse(budget, sock, **options)
 
-    connection.response_class = respond  # type: ignore[assignment]  # it is only ever called
-    try:
-        connection.request("POST", parts.path, body=body, headers={"Connection": "close", **headers})
-        answer = connection.getresponse()
-        return answer.status, answer.read(ANSWER_LIMIT)
-    finally:
-        connection.close()
+def _first_cause(error: BaseException) -> BaseException:
+    """What happened, beneath what libraries make of it."""
+    while (cause := error.__cause__ or error.__context__) is not None:
+        error = cause
+    return error
 
 
 class Departure:
@@ -149,11 +145,11 @@ class Departure:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _said(status: int, raw: bytes) -> Said:
+def _parsed(status: int, raw: bytes) -> Answer:
     try:
         body = json.loads(raw)
     except (ValueError, RecursionError):
         body = None
     if not isinstance(body, dict):
-        return Said(0, {}, f"it answered {status} and no JSON object")
-    return Said(status, body, f"{status} {body.get('message') or body.get('status') or ''}".strip())
+        return Answer(0, {}, f"it answered {status} and no JSON object")
+    return Answer(status, body, f"{status} {body.get('message') or body.get('status') or ''}".strip())

@@ -9,13 +9,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
-from typing import Any, TypeVar
+from typing import TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
 import requests
-from requests.adapters import HTTPAdapter
-from requests.auth import AuthBase
-from urllib3 import ProxyManager
 from urllib3.exceptions import HTTPError, LocationValueError, MaxRetryError, NewConnectionError, ProxyError
 
 from redirector.admin_api.answers import (
@@ -39,8 +36,8 @@ from redirector.admin_api.errors import (
 )
 from redirector.admin_api.views import FleetView, NodeView
 from redirector.node_client.client import Fetch, Selftest
-from redirector.node_client.http import BOUNDED_POOLS, within_budget
-from tmpnb_common.bounded_reading import Budget, TooLongError
+from tmpnb_common.bounded_reading import TooLongError
+from tmpnb_common.bounded_session import bounded_session, exchange
 from tmpnb_common.json_object import JsonError, decode
 from tmpnb_common.wire import TRIAL_SECONDS
 
@@ -75,14 +72,7 @@ class AdminClient:
         self.url = checked_url(url)
         self._by = by
         self._answer_seconds = answer_seconds
-        self._session = requests.Session()
-        # An Authorization of our own also keeps `requests` from sending what ~/.netrc has for that host.
-        self._session.auth = _Bearer(token)
-        self._session.headers["Connection"] = "close"
-        # What is compressed says nothing of what it unpacks to.
-        self._session.headers["Accept-Encoding"] = "identity"
-        self._session.mount("http://", _BoundedAdapter())
-        self._session.mount("https://", _BoundedAdapter())
+        self._session = bounded_session(token)
         # A proxy of the environment is meant for the way out, never for this machine.
         self._session.trust_env = urlsplit(self.url).hostname not in LOOPBACK
 
@@ -223,19 +213,9 @@ class AdminClient:
 
     def _exchange(self, method: str, path: str, body: Mapping[str, object] | None, seconds: float) -> tuple[int, bytes]:
         try:
-            with (
-                within_budget(Budget(CONNECT_SECONDS + seconds, BODY_LIMIT)),
-                self._session.request(
-                    method,
-                    f"{self.url}{path}",
-                    json=body,
-                    timeout=(CONNECT_SECONDS, seconds),
-                    # Followed to another origin, a redirect would carry the token there.
-                    allow_redirects=False,
-                    stream=True,
-                ) as answer,
-            ):
-                read = answer.raw.read(BODY_LIMIT + 1, decode_content=False)
+            answer, raw = exchange(
+                self._session, method, f"{self.url}{path}", body, timeout=(CONNECT_SECONDS, seconds), limit=BODY_LIMIT
+            )
         except requests.exceptions.SSLError as problem:
             raise UnreachableError(
                 f"the certificate or TLS of {self.url} cannot be trusted; "
@@ -255,9 +235,7 @@ class AdminClient:
             raise OutcomeUnknownError(message) from problem
         if answer.is_redirect:
             raise UnreachableError(f"{self.url} redirects elsewhere; name the redirector's own URL")
-        if len(read) > BODY_LIMIT:
-            raise OutcomeUnknownError(f"{self.url} sends an endless answer")
-        return answer.status_code, read
+        return answer.status_code, raw
 
     def _parsed(self, view: type[View], status: int, raw: bytes) -> View:
         try:
@@ -265,32 +243,6 @@ class AdminClient:
         except JsonError as problem:
             message = f"{self.url} answered, but not as a redirector does ({problem})"
             raise NotARedirectorError(message, status) from problem
-
-
-class _BoundedAdapter(HTTPAdapter):
-    """Reads answers within the budget of the call."""
-
-    def init_poolmanager(self, *args: Any, **options: Any) -> None:
-        super().init_poolmanager(*args, **options)
-        self.poolmanager.pool_classes_by_scheme = BOUNDED_POOLS
-
-    def proxy_manager_for(self, proxy: str, **options: Any) -> ProxyManager:
-        manager: ProxyManager = super().proxy_manager_for(proxy, **options)
-        if not proxy.lower().startswith("socks"):
-            manager.pool_classes_by_scheme = BOUNDED_POOLS
-        return manager
-
-
-class _Bearer(AuthBase):
-    """Keeps the token out of every place that shows headers or URLs."""
-
-    def __init__(self, token: str) -> None:
-        self._token = token
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        if self._token:
-            request.headers["Authorization"] = f"Bearer {self._token}"
-        return request
 
 
 def checked_url(url: str) -> str:

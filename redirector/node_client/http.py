@@ -10,15 +10,12 @@ import http.client
 import socket
 import ssl
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import urllib3
 from urllib3 import BaseHTTPResponse
-from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import (
     LocationParseError,
@@ -30,7 +27,8 @@ from urllib3.util.connection import create_connection
 
 from redirector.model.nodes import Failure, FailureKind
 from redirector.node_client.resolver import NameLookup
-from tmpnb_common.bounded_reading import BoundedResponse, Budget, TooLongError
+from tmpnb_common.bounded_http import PlainConnection, TlsConnection, within_budget
+from tmpnb_common.bounded_reading import Budget, TooLongError
 
 POOLS = 4096
 """Hosts to which connections are kept open: more than a fleet has nodes."""
@@ -43,9 +41,6 @@ CONNECTION_SECONDS = 30.0
 
 NAMES = NameLookup()
 """One for the whole process: what one caller learns serves all."""
-
-_BUDGET: ContextVar[Budget] = ContextVar("budget")
-"""Of the exchange that goes on in this thread: connections are pooled, and outlive it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,16 +123,6 @@ class BoundedHttp:
         self._pools.clear()
 
 
-@contextmanager
-def within_budget(budget: Budget) -> Iterator[None]:
-    """Within it, answers that this thread reads over connections of `BOUNDED_POOLS` keep to that budget."""
-    token = _BUDGET.set(budget)
-    try:
-        yield
-    finally:
-        _BUDGET.reset(token)
-
-
 def explain(error: BaseException, limit: int, seconds: float) -> Failure:
     """Put a failed call into an operator's words, by the first cause that says something."""
     cause: BaseException | None = error
@@ -164,13 +149,6 @@ _WORDS: tuple[tuple[tuple[type[BaseException], ...], FailureKind, str], ...] = (
 """From the particular to the general. urllib3 wraps what happened in errors of its own, which say less."""
 
 
-class _Response(BoundedResponse):
-    """An answer within the budget of the exchange that goes on in this thread."""
-
-    def __init__(self, sock: socket.socket, *args: Any, **options: Any) -> None:
-        super().__init__(_BUDGET.get(), sock, *args, **options)
-
-
 def _connected(connection: HTTPConnection) -> socket.socket:
     """Connect within the connection's time-out, the lookup of its name included."""
     timeout = connection.timeout
@@ -188,27 +166,7 @@ def _connected(connection: HTTPConnection) -> socket.socket:
     raise failure
 
 
-class _PlainConnection(HTTPConnection):
-    response_class = _Response
-
-
-class _TlsConnection(HTTPSConnection):
-    response_class = _Response
-
-
-class _PlainPool(HTTPConnectionPool):
-    ConnectionCls = _PlainConnection
-
-
-class _TlsPool(HTTPSConnectionPool):
-    ConnectionCls = _TlsConnection
-
-
-BOUNDED_POOLS = {"http": _PlainPool, "https": _TlsPool}
-"""By scheme, for a pool manager: they bound what is read, and connect as urllib3 does."""
-
-
-class _PromptPlainConnection(_PlainConnection):
+class _PromptPlainConnection(PlainConnection):
     """Looks names up in bounded time, and anew when it is old."""
 
     _opened = 0.0
@@ -222,7 +180,7 @@ class _PromptPlainConnection(_PlainConnection):
         return super().is_connected and not _is_old(self._opened)
 
 
-class _PromptTlsConnection(_TlsConnection):
+class _PromptTlsConnection(TlsConnection):
     """Likewise, behind TLS."""
 
     _opened = 0.0
