@@ -18,6 +18,7 @@ FLOORS = {
         [
             "bounded_reading",
             "durable",
+            "fetch_metadata",
             "file_lock",
             "keys",
             "landing",

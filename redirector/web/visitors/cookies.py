@@ -9,6 +9,7 @@ from flask import Response, request
 
 from redirector.model.visitor_cookie import LASTS_SECONDS, Seal, Visitor
 from redirector.settings.table import Settings
+from tmpnb_common.fetch_metadata import FRAMES
 
 NAME = "tmpnb"
 
@@ -34,7 +35,7 @@ class Cookies:
         if seal is None:
             return
         # In a frame on another site: a cookie of its own for each such site, or none at all. Browsers want TLS for it.
-        # Where the waiting room's script asks, only the cookie that it sends along knows of the frame.
+        # Where a page of ours leads on, or its script asks, only the cookie that is sent along knows of the frame.
         framed = tls and (visitor.framed or _in_foreign_frame())
         response.set_cookie(
             _name(tls=tls),
@@ -46,6 +47,12 @@ class Cookies:
             samesite="None" if framed else "Lax",
             partitioned=framed,
         )
+
+    def note_frame(self, response: Response) -> Response:
+        """Remember that they come in a frame on another site, of which browsers tell at its first request alone."""
+        if _in_foreign_frame():
+            self.write(response, self.read())
+        return response
 
     def _sealing(self) -> Seal | None:
         if self._seal is None and (keys := self._keys()):
@@ -63,8 +70,4 @@ def _name(*, tls: bool) -> str:
 
 def _in_foreign_frame() -> bool:
     headers = request.headers
-    return headers.get("Sec-Fetch-Site") == "cross-site" and headers.get("Sec-Fetch-Dest") in (
-        "iframe",
-        "frame",
-        "object",
-    )
+    return headers.get("Sec-Fetch-Site") == "cross-site" and headers.get("Sec-Fetch-Dest") in FRAMES

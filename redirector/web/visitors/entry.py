@@ -16,12 +16,13 @@ from redirector.placing.outcomes import AdmissionRequest, Outcome, Refused, Wait
 from redirector.placing.placer import Placed
 from redirector.placing.returning import Homecoming
 from redirector.web.failures import SENTENCES, failure, prefers_page
-from redirector.web.pages import ALONE, page_with_way_in
+from redirector.web.pages import ALONE, page, page_with_way_in
 from redirector.web.visitors.answers import PLAIN_SECONDS, refused_json, refused_page, waiting_json, waiting_page
 from redirector.web.visitors.bots import PURPOSES, is_bot, prefetches
 from redirector.web.visitors.cookies import Cookies
 from redirector.web.visitors.landing import inner_path
 from redirector.web.visitors.spawn import ready
+from tmpnb_common.fetch_metadata import purpose
 from tmpnb_common.json_object import TICKET
 from tmpnb_common.landing import path_inside
 from tmpnb_common.paths import PATH_LIMIT, as_written, path_problem
@@ -36,6 +37,7 @@ OURS = ("pool", "fresh")
 """Parts of the query that are meant for the redirector; the pool at the entry itself only."""
 
 METHODS = ["GET", "POST"]
+FETCH_METADATA = ("HTTP_SEC_FETCH_MODE", "HTTP_SEC_FETCH_DEST", "HTTP_SEC_FETCH_SITE")
 BUTTON = "person"
 """In what the button sends that people have who look like a program."""
 
@@ -85,12 +87,25 @@ class Front:
             return Response(status=200)
         if prefetches(request.environ.get(name, "") for name in PURPOSES):
             return failure(503, "prefetch", "A sandbox is for someone who comes, not for a prefetch.")
+        elsewhere = self._not_in_a_window()
+        if elsewhere is not None:
+            return elsewhere
         if request.method == "POST":
             # Only the button of the page below sends that, which no program presses.
             return None if BUTTON in request.form else failure(405, "method_not_allowed", SENTENCES[405])
         if is_bot(request.headers.get("User-Agent", "")) and self.cookies.read() == Visitor():
             return page_with_way_in("preview.html", 200)
         return None
+
+    def _not_in_a_window(self) -> Response | None:
+        match purpose(*(request.environ.get(name, "") for name in FETCH_METADATA)):
+            case "part" if not _is_waiting_pages_own():
+                return failure(403, "no_visit", "A sandbox is for someone who comes, not for a part of a page.")
+            case "frame":
+                # Browsers judge who may frame this page before it can lead on, and before anything is taken.
+                return self.cookies.note_frame(page("frame.html", 200))
+            case _:
+                return None
 
     def receive(self, wanted: Wanted, visitor: Visitor, ticket: str) -> Response:
         """Somebody comes, or asks how their ticket stands. A ticket that nobody knows any more is as good as none."""
@@ -151,6 +166,11 @@ def _told(outcome: Outcome, wanted: Wanted, *, keeps: bool) -> Response:
             return waiting_json(outcome, following, keeps=keeps) if program else waiting_page(outcome, following)
         case Refused():
             return refused_json(outcome) if program else refused_page(outcome)
+
+
+def _is_waiting_pages_own() -> bool:
+    """The waiting room's script asks how its ticket stands."""
+    return request.endpoint == "entry.wait" and request.headers.get("Sec-Fetch-Site") == "same-origin"
 
 
 def _go(url: str) -> Response:

@@ -17,9 +17,11 @@ from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.browser.node.conftest import LabNode, lab
 from tests.support.chromium import chromium, run_first_cell
+from tests.support.live_entry import live_entry
 from tests.support.live_node import claim
 from tests.support.node_fakes import Request, UnixServer
 from tests.support.other_site import Site
+from tests.support.waiting import wait_until
 
 BARE = b"<!doctype html><title>A page without a head, to which nginx adds nothing</title><body></body>"
 HTML = [("Content-Type", "text/html")]
@@ -154,6 +156,16 @@ def victim(node: LabNode, browser: BrowserContext) -> Page:
     return page
 
 
+@pytest.fixture(scope="module")
+def entry(node: LabNode) -> Iterator[str]:
+    """The fleet's entry URL, on the node's own site."""
+    with live_entry() as entry:
+        body = {"url": node.url, "name": "n1", "token": node.node.token}
+        assert entry.admin("POST", "/api/nodes", json=body).ok
+        wait_until(lambda: entry.eligible("n1"), 60, "the node to be in use")
+        yield entry.url
+
+
 @pytest.fixture
 def attacker(hostile: Hostile, browser: BrowserContext) -> Iterator[Page]:
     page = browser.new_page()
@@ -272,3 +284,78 @@ def test_the_page_that_comes_next_in_a_tab_learns_nothing_of_the_one_before(
     ].join()""")
     page.close()
     assert before not in learned
+
+
+FRAME_HISTORY = """async (entry) => {
+  const frame = document.createElement("iframe");
+  const shown = (address) => new Promise((done) => { frame.onload = done; frame.src = address; });
+  document.body.append(frame);
+  await shown("about:blank");
+  await shown(entry);
+  await shown("about:blank");
+  const { navigation } = frame.contentWindow;
+  const learned = [...navigation.entries().map((each) => each.url), navigation.activation?.from?.url];
+  frame.remove();
+  return learned.join();
+}"""
+"""What a hostile page reads in the history of a frame after the entry was in it."""
+
+
+def test_the_history_of_a_frame_does_not_tell_where_the_entry_leads_its_reader(
+    node: LabNode, entry: str, attacker: Page, browser: BrowserContext
+) -> None:
+    node.await_room(1)
+    at_home = browser.new_page()
+    at_home.goto(f"{entry}/lab")
+
+    learned = attacker.evaluate(FRAME_HISTORY, f"{entry}/lab")
+
+    assert key_of(at_home) not in learned
+    at_home.close()
+
+
+def test_an_entry_in_a_hostile_frame_takes_no_sandbox_for_its_reader(node: LabNode, entry: str, attacker: Page) -> None:
+    node.await_room(1)
+    attacker.context.clear_cookies()
+    claimed = node.node.stats()["claimed"]
+
+    learned = attacker.evaluate(FRAME_HISTORY, entry)
+
+    assert "/user/" not in learned.replace(attacker.url, "")
+    assert node.node.stats()["claimed"] == claimed
+    assert attacker.context.cookies(entry) == []
+
+
+STYLES = {
+    "a link": "Object.assign(document.createElement('link'), { rel: 'stylesheet', href: sheet })",
+    "an import": "Object.assign(document.createElement('style'), { textContent: `@import url(${sheet})` })",
+}
+
+
+@pytest.mark.parametrize("way", STYLES)
+def test_a_report_on_a_stylesheet_does_not_tell_where_the_entry_leads_its_reader(
+    node: LabNode, entry: str, attacker: Page, browser: BrowserContext, way: str
+) -> None:
+    node.await_room(1)
+    at_home = browser.new_page()
+    at_home.goto(f"{entry}/lab")
+    learned = attacker.evaluate(
+        """async (address) => {
+          const heard = [];
+          addEventListener("securitypolicyviolation", (event) => heard.push(event.blockedURI));
+          const policy = { httpEquiv: "Content-Security-Policy", content: "font-src 'none'" };
+          document.head.append(Object.assign(document.createElement("meta"), policy));
+          const styled = new Promise((done) => {
+            const style = ((sheet) => STYLE)(address);
+            style.onload = style.onerror = done;
+            document.head.append(style);
+          });
+          await styled;
+          await document.fonts.load("1em 'Glyphicons Halflings'").catch(() => {});
+          await new Promise((done) => setTimeout(done));
+          return heard.join();
+        }""".replace("STYLE", STYLES[way]),
+        f"{entry}/fresh/static/style/bootstrap.min.css",
+    )
+    assert key_of(at_home) not in learned
+    at_home.close()

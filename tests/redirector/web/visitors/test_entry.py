@@ -216,3 +216,45 @@ def test_a_place_that_only_a_former_sandbox_had_is_waited_for_as_well(nodes: Fak
     fleet.tick(2)
     answer = fleet.visit(room["next"], headers={"Accept": "application/json"})
     assert answer.get_json()["url"].endswith("/odd/app?x=1")
+
+
+PARTS = [
+    {"Sec-Fetch-Mode": mode, "Sec-Fetch-Dest": destination, "Sec-Fetch-Site": site}
+    for mode, destination in (("no-cors", "image"), ("no-cors", "style"), ("cors", "empty"), ("same-origin", "empty"))
+    for site in ("cross-site", "same-site")
+]
+FRAME = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "iframe", "Sec-Fetch-Site": "same-site"}
+
+
+@pytest.mark.parametrize("path", ["/", "/lab", "/fresh/static/style.css", f"/wait/{'t' * 22}/lab"])
+@pytest.mark.parametrize("headers", PARTS)
+def test_a_part_of_a_page_takes_nothing_and_is_led_nowhere(
+    nodes: FakeNodes, fleet: SteppedWorker, path: str, headers: dict[str, str]
+) -> None:
+    node = nodes.add("n1")
+    fleet.add(node)
+    fleet.visit("/lab")  # the browser has a sandbox that it could be led back to
+    taken = len(node.spawns())
+    answer = fleet.visit(path, headers=headers)
+    assert answer.status_code == 403
+    assert "Location" not in answer.headers
+    assert "Set-Cookie" not in answer.headers
+    assert len(node.spawns()) == taken
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("path", ["/", "/lab", f"/wait/{'t' * 22}/lab"])
+def test_in_a_frame_a_page_that_may_be_shown_comes_before_the_sandbox(
+    nodes: FakeNodes, fleet: SteppedWorker, path: str, method: str
+) -> None:
+    node = nodes.add("n1")
+    fleet.add(node)
+    answer = fleet.web.open(path, method=method, headers=FRAME, data={"person": "1"} if method == "POST" else None)
+    assert answer.status_code == 200
+    assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"]
+    assert "Set-Cookie" not in answer.headers
+    assert node.spawns() == []
+
+    shown = fleet.visit(path, headers=FRAME | {"Sec-Fetch-Site": "same-origin"})
+    assert shown.status_code == 302
+    assert len(node.spawns()) == 1
