@@ -8,8 +8,10 @@ from collections.abc import Iterable
 import click
 
 from redirector.admin_api.answers import EventView
+from redirector.admin_api.client import AdminClient
 from redirector.cli.fleet.options import Source, beside_a_fleet, every_option, json_option, node_names
 from redirector.cli.fleet.watch import Watch
+from redirector.cli.node.names import hint
 from redirector.cli.terminal.exits import Exit, Stop
 from redirector.cli.terminal.tables import print_json
 from redirector.cli.terminal.texts import examples, plain
@@ -47,6 +49,8 @@ def events(
     looking = Watch(source, every=every)
     if follow and until is not None:
         raise Stop("--follow goes on for ever, and --until ends", Exit.USAGE)
+    if since is not None and until is not None and since >= until:
+        raise Stop("--since has to be before --until", Exit.USAGE)
     for word, moment in (("since", since), ("until", until)):
         if moment is not None:
             click.echo(f"{word} {clock_time(moment, time.time())}", err=True)
@@ -54,9 +58,12 @@ def events(
     start, end = since or 0.0, until or 0.0
     found = looking.look(lambda client: client.events(limit=wanted, not_before=start, not_after=end, node=node)) or []
     _say(found, as_json=as_json)
+    if node and not found:
+        _refuse_unknown(looking.client, node)
     if not follow:
         if not found:
-            click.echo("nothing has happened" + (" since then" if since else " yet"), err=True)
+            where = f" on {plain(node)}" if node else ""
+            click.echo(f"nothing has happened{where}{' then' if since or until else ' yet'}", err=True)
         return
     last = found[-1].id if found else 0
     try:
@@ -66,6 +73,17 @@ def events(
             last = news[-1].id if news else last
     except KeyboardInterrupt:
         return
+
+
+def _refuse_unknown(client: AdminClient, name: str) -> None:
+    """Refuse a name that no node has or had. Those that were removed are in the history alone.
+
+    Raises:
+        Stop: there is none.
+    """
+    names = [node.name for node in client.nodes()]
+    if name not in names and not client.events(limit=1, node=name):
+        raise Stop(f"{plain(name)}: {hint(name, names)}", Exit.FAILED)
 
 
 def _say(found: Iterable[EventView], *, as_json: bool) -> None:

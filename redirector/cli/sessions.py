@@ -80,8 +80,9 @@ def end(client: AdminClient, *, names: tuple[str, ...], reason: str, yes: bool, 
 
     NAME is as `tmpnb sessions` lists it, with the node before it (n1/k3v5q2za) where two nodes have one of that name.
     """
+    names = tuple(dict.fromkeys(names))
     if not yes:
-        _agree(names)
+        _agree(client, names)
 
     def finish(name: str) -> Outcome:
         node, _, bare = name.rpartition("/")
@@ -95,16 +96,30 @@ def end(client: AdminClient, *, names: tuple[str, ...], reason: str, yes: bool, 
     leave(outcomes)
 
 
-def _agree(names: Sequence[str]) -> None:
-    """Ask before people lose what they work on.
+def _agree(client: AdminClient, names: Sequence[str]) -> None:
+    """Ask before people lose what they work on, if any of the names is a session's.
 
     Raises:
         Stop: there is nobody to ask, or they said no.
     """
+    answer = client.sessions()
+    there = [each for each in answer.sessions if {each.name, f"{each.node}/{each.name}"} & set(names)]
+    if not there and not answer.unanswered:
+        return  # Nobody loses anything: each name is refused by itself.
     if not sys.stdin.isatty():
         raise Stop("this ends people's sessions: confirm it with --yes", Exit.USAGE)
-    if not click.confirm(f"End {', '.join(map(plain, names))} now?", err=True):
+    if not click.confirm(question(there), err=True):
         raise Stop("nothing was ended", Exit.FAILED)
+
+
+def question(sessions: Sequence[VisitorSession]) -> str:
+    """What is asked before sessions are ended: a line for each that is known, and the question."""
+    lines = [
+        f"{plain(each.node)}/{plain(each.name)}: {_span(each.age_seconds)} old, {_memory(each.memory_bytes)}"
+        + (", busy" if each.busy else "")
+        for each in sessions
+    ]
+    return "\n".join([*lines, f"End these {len(lines)} sessions now?" if lines[1:] else "End it now?"])
 
 
 def _print(found: Iterable[VisitorSession]) -> None:
@@ -117,7 +132,7 @@ def _print(found: Iterable[VisitorSession]) -> None:
                 each.pool or "?",
                 _span(each.age_seconds),
                 _span(each.idle_seconds),
-                "?" if each.memory_bytes is None else f"{each.memory_bytes / 2**20:.0f} MiB",
+                _memory(each.memory_bytes),
                 "yes" if each.busy else "-",
                 _ends(each),
             )
@@ -128,6 +143,10 @@ def _print(found: Iterable[VisitorSession]) -> None:
 
 def _span(seconds: float | None) -> str:
     return "?" if seconds is None else span(seconds)
+
+
+def _memory(count: int | None) -> str:
+    return "?" if count is None else f"{count / 2**20:.0f} MiB"
 
 
 def _ends(session: VisitorSession) -> str:

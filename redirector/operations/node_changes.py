@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 
 from redirector.errors import (
     BadRequestError,
@@ -176,7 +177,7 @@ class Control:
                 )
             )
             kind = "resume" if intent == "active" else "drain_with_end" if ends else "drain"
-            change.note(Event(self._clock(), kind, name, decision.by, decision.reason))
+            change.note(Event(self._clock(), kind, name, decision.by, _reason(decision.reason, ends)))
         stats = board.of(name).stats
         self._tell(node, stats.protocol if stats is not None else 0)
         return node, True
@@ -262,6 +263,14 @@ def _free_name(nodes: Mapping[str, Node], url: str, own_name: str) -> str:
     while f"{stem}-{number}" in nodes:
         number += 1
     return f"{stem}-{number}"
+
+
+def _reason(reason: str, ends_at: float) -> str:
+    """A drain's reason for the history, with the hour at which it ends sessions."""
+    if not ends_at:
+        return reason
+    hour = f"sessions end at {datetime.fromtimestamp(ends_at, UTC):%Y-%m-%d %H:%M} UTC"
+    return f"{hour}: {reason}" if reason else hour
 
 
 def _found(change: Change, name: str) -> Node:

@@ -76,7 +76,10 @@ def drain(
     def keep_out(name: str) -> Outcome:
         changed, node = client.drain(name, reason=reason, force=force, end_sessions_at=ends_at or 0.0)
         unheard = f" (it does not answer: {node.unanswered})" if node.unanswered else ""
-        ends = f"; they end at {clock_time(node.end_sessions_at, time.time())}" if node.end_sessions_at else ""
+        there = node.claimed or not node.current
+        ends = (
+            f"; they end at {clock_time(node.end_sessions_at, time.time())}" if node.end_sessions_at and there else ""
+        )
         left = f"draining, {sessions_left(node)}{unheard}{ends}"
         status, message = ("done", left) if changed else ("already", f"already {left}")
         return Outcome(name, status, message, node=node)

@@ -43,10 +43,12 @@ from redirector.plans.rotation import warm
 def wait(source: Source, *, names: tuple[str, ...], wanted: str, timeout: float | None, every: float) -> None:
     """Wait until all the named nodes are in a state. Exit code 4 if the time is up before."""
     watch = Watch(source, every=every, timeout=timeout)
-    there = [node.name for node in watch.look(AdminClient.nodes) or []]
+    nodes = {node.name: node for node in watch.look(AdminClient.nodes) or []}
     for name in names:
-        if name not in there:
-            raise Stop(f"{plain(name)}: {hint(name, there)}", Exit.FAILED)
+        if name not in nodes:
+            raise Stop(f"{plain(name)}: {hint(name, list(nodes))}", Exit.FAILED)
+        if wanted == "drained" and nodes[name].intent != "draining":
+            raise Stop(f"{plain(name)} is not draining: tmpnb node drain {plain(name)} begins that", Exit.FAILED)
     left = watch_drain(watch, names) if wanted == "drained" else _until(watch, names, wanted)
     if left:
         raise Stop(f"not {wanted} in time: {', '.join(map(plain, left))}", Exit.SESSIONS_LEFT)

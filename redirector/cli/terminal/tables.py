@@ -112,6 +112,7 @@ def print_node(node: NodeView, now: float) -> None:
             ("  by", node.intent_by),
             ("  reason", node.intent_reason),
             ("  ends by", "" if node.last_end is None else clock_time(node.last_end, now)),
+            ("  sessions end", clock_time(node.end_sessions_at, now) if node.end_sessions_at else ""),
             ("  pending", "the node has not reported this intent yet" if node.pending else ""),
             ("health", node.health),
             ("  since", ago(node.since, now)),

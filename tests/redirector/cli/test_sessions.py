@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from redirector.cli import main
+from redirector.cli.sessions import question
+from redirector.model.sessions import VisitorSession
 from tests.support.fleet_node import FakeNode
 from tests.support.fleet_nodes import fake_nodes
 from tests.support.seat import ADMIN_TOKEN, Seat, seat
@@ -81,6 +84,33 @@ def test_ending_asks_first_and_says_what_became_of_each(tmpnb: Run, two: tuple[F
     assert (done.exit_code, done.stdout) == (0, "aaaaaaaa: ended, on n1\n")
     history = tmpnb("events").stdout
     assert "by ann: aaaaaaaa: it mines" in history
+
+
+def test_ending_looks_before_it_asks(tmpnb: Run) -> None:
+    unknown = tmpnb("sessions", "end", "zzzzzzzz")
+    assert unknown.exit_code == 1
+    assert "it has ended, or never was" in unknown.stderr
+    assert tmpnb("sessions", "end", "zzzzzzzz", "n1/aaaaaaaa").exit_code == 2
+
+
+def test_the_question_before_an_end_shows_what_is_known_of_each_session() -> None:
+    known = VisitorSession("n1", "aaaaaaaa", "default", 7300.0, 65.0, True, 2**27, 3000.0, "idle")
+    unknown = replace(known, name="b", age_seconds=None, memory_bytes=None, busy=False)
+    assert question([known]) == "n1/aaaaaaaa: 2 h old, 128 MiB, busy\nEnd it now?"
+    assert question([known, unknown]).splitlines()[1:] == ["n1/b: ? old, ?", "End these 2 sessions now?"]
+
+
+def test_events_of_a_node_that_never_was_are_no_empty_history(tmpnb: Run) -> None:
+    refused = tmpnb("events", "--node", "nope")
+    assert refused.exit_code == 1
+    assert "nope: no such node; there are: n1, n2" in refused.stderr
+    quiet = tmpnb("events", "--node", "n1", "--until", "2020-01-01")
+    assert (quiet.exit_code, quiet.stderr.splitlines()[-1]) == (0, "nothing has happened on n1 then")
+
+
+def test_an_interval_that_ends_before_it_begins_is_a_mistake(tmpnb: Run) -> None:
+    assert tmpnb("events", "--since", "5m", "--until", "10m").exit_code == 2
+    assert tmpnb("events", "--since", "10m", "--until", "5m").exit_code == 0
 
 
 def test_unknown_ambiguous_and_ended_names_get_a_clear_word(tmpnb: Run, two: tuple[FakeNode, FakeNode]) -> None:

@@ -129,6 +129,14 @@ def test_a_drain_with_an_hour_ends_the_sessions_that_are_left_then(fleet: Steppe
     assert "sessions_ended" in kinds
 
 
+def test_the_history_names_the_hour_at_which_a_drain_ends_sessions(fleet: SteppedWorker, nodes: FakeNodes) -> None:
+    fleet.add(nodes.add("n1"), nodes.add("n2"))
+    fleet.admin("POST", "/api/nodes/n1/drain", json={"end_sessions_at": 4102488000, "reason": "disk"})
+    last = fleet.admin("GET", "/api/events").get_json()["events"][-1]
+    assert (last["kind"], last["reason"]) == ("drain_with_end", "sessions end at 2100-01-01 12:00 UTC: disk")
+    assert fleet.admin("GET", "/api/nodes/n1").get_json()["intent_reason"] == "disk"
+
+
 @pytest.mark.parametrize("past", [1_000_000, 1, pytest.param(-3600, id="an hour ago")])
 def test_a_drain_with_an_hour_that_is_past_is_refused_and_ends_nothing(
     fleet: SteppedWorker, nodes: FakeNodes, past: float

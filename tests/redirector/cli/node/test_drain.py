@@ -237,6 +237,18 @@ def test_waiting_for_a_state_that_does_not_come_is_exit_code_4(tmpnb: Tmpnb, fak
     assert tmpnb("node", "wait", "nobody", *QUICK).exit_code == 1
 
 
+def test_waiting_for_the_end_of_a_drain_that_nobody_began_says_so(tmpnb: Tmpnb, fake: FakeRedirector) -> None:
+    fake.nodes["n1"] |= {"intent_by": "root"}
+    done = tmpnb("node", "wait", "n1", "--for", "drained", *QUICK)
+    assert done.exit_code == 1
+    assert done.stderr == "Error: n1 is not draining: tmpnb node drain n1 begins that\n"
+
+
+def test_a_drain_of_an_empty_node_speaks_of_no_end_of_its_sessions(tmpnb: Tmpnb) -> None:
+    assert tmpnb("node", "drain", "n1", "--end-sessions-at", "2h", "--yes").stdout == "n1: draining, no sessions left\n"
+    assert "sessions end" in tmpnb("node", "show", "n1").stdout
+
+
 def test_a_selftest_says_what_was_measured(tmpnb: Tmpnb, fake: FakeRedirector) -> None:
     done = tmpnb("node", "selftest", "n1")
     assert done.exit_code == 0
