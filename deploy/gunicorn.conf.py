@@ -1,8 +1,9 @@
 """How gunicorn serves the redirector behind nginx: numbers for a public entry, each with its reason.
 
 `tmpnb serve` reads this file when TMPNB_GUNICORN_CONF names it. What stands here wins over the settings; workers and
-threads stay with TMPNB_WORKERS and TMPNB_THREADS. HUP reads it again and replaces the workers without losing a visitor;
-settings and a new version of the program take a restart, since gunicorn has loaded both before it forks.
+threads stay with TMPNB_WORKERS and TMPNB_THREADS, time-outs and limits of requests as `tmpnb serve` has them. HUP reads
+it again and replaces the workers without losing a visitor; settings and a new version of the program take a restart,
+since gunicorn has loaded both before it forks.
 """
 
 # nginx comes through the socket, which needs neither ports nor addresses and is not to be reached from outside;
@@ -17,19 +18,5 @@ backlog = 2048
 # into one that we are closing.
 keepalive = 75
 
-# Longer than TMPNB_PLACE_SECONDS (8): whoever was let in gets an answer before a worker stops. Shorter than the 30 s
-# after which Docker and systemd use force.
-graceful_timeout = 15
-
-# A worker that has told its master nothing for so long hangs. It tells while its threads wait, so a selftest of a node
-# may take minutes all the same.
-timeout = 60
-
 # Workers say that they live by touching a file; on a disk that is busy they would seem dead. This is memory.
 worker_tmp_dir = "/dev/shm"  # noqa: S108 - gunicorn makes its file there safely
-
-# What nginx lets through (large_client_header_buffers) has to fit here: the longest path that goes on to a node is
-# 4,000 bytes, and links from journals carry long queries.
-limit_request_line = 8190
-limit_request_fields = 64
-limit_request_field_size = 32768

@@ -32,10 +32,14 @@ HEADERS, HEADER_LIMIT = 64, 32_768
 """Most headers, and bytes of one: eight cookies of the largest size, such as other sites on the same domain may set."""
 
 GRACEFUL_SECONDS = 15
-"""For requests under way when a worker is told to stop: longer than a visitor may wait for a place."""
+"""For requests under way when a worker is told to stop: longer than a visitor may wait for a place, and shorter than
+the 30 s after which Docker and systemd use force.
+"""
 
 HUNG_SECONDS = 60
-"""A worker that has not answered its master for this long is replaced."""
+"""A worker that has not told its master that it lives for this long is replaced. It tells while its threads wait, so a
+selftest of a node may take minutes all the same.
+"""
 
 
 class _Logger(Logger):

@@ -20,6 +20,7 @@ FLOORS = {
             "durable",
             "fetch_metadata",
             "file_lock",
+            "host",
             "keys",
             "landing",
             "lazy_group",

@@ -9,9 +9,7 @@ import ctypes
 import errno
 import logging
 import os
-import shutil
 import signal
-import socket
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -23,6 +21,7 @@ from node_agent.directories import RunDirectory
 from node_agent.errors import HostError
 from node_agent.proxy.listeners import NO_LISTENERS, Listeners
 from node_agent.settings.table import environment
+from tmpnb_common import host
 
 log = logging.getLogger("proxy")
 
@@ -154,22 +153,22 @@ class Proxy:
         if self._listeners.include(*self._listen):
             return
         for attempt in range(int(PORT_SECONDS / LOOK_SECONDS) + 1):
-            problem = port_problem(*self._listen)
+            problem = host.port_problem(*self._listen)
             if problem != errno.EADDRINUSE or self._stop.is_set():
                 break
             if attempt == 0:
                 log.info("waiting for port %d to become free", self._listen[1])
             self._stop.wait(LOOK_SECONDS)
-        host, port = self._listen
+        address, port = self._listen
         match problem:
             case 0:
                 return
             case errno.EADDRINUSE:
-                raise HostError(f"port {port} on {host} is taken by another program")
+                raise HostError(f"port {port} on {address} is taken by another program")
             case errno.EACCES:
                 raise HostError(f"this user may not listen on port {port}: choose one above 1023, or start as root")
             case _:
-                raise HostError(f"cannot listen on {host} port {port}: {errno.errorcode.get(problem, problem)}")
+                raise HostError(f"cannot listen on {address} port {port}: {errno.errorcode.get(problem, problem)}")
 
     def _watch(self, master: subprocess.Popen[bytes]) -> None:
         while not self._stop.wait(LOOK_SECONDS):
@@ -199,24 +198,10 @@ def find_nginx() -> str:
     Raises:
         HostError: nowhere.
     """
-    found = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/sbin")
-    if found is None:
+    nginx = host.find_nginx()
+    if nginx is None:
         raise HostError("nginx is not installed. On Debian and Ubuntu: apt-get install nginx-light")
-    return found
-
-
-def port_problem(host: str, port: int) -> int:
-    """The error number of listening there; 0 when nothing is in the way."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except socket.gaierror:
-            return errno.EADDRNOTAVAIL
-        except OSError as error:
-            return error.errno or errno.EIO
-    return 0
+    return nginx
 
 
 @contextmanager

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import Any
 
 from flask import request
 
 from node_agent.membership.identity import Identity
 from node_agent.web.answers import BadRequest, Forbidden
+from tmpnb_common.json_object import TICKET
 from tmpnb_common.paths import PATH_LIMIT, path_problem
 from tmpnb_common.wire import ATTEMPTS_AT_ONCE, TICKETS_AT_ONCE
-
-TICKET = re.compile(r"[A-Za-z0-9_-]{22,128}")
 
 
 def token() -> str | None:

@@ -12,7 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from redirector.local_fleet.plan import ChildPlan
-from redirector.local_fleet.processes import ChildRecord, start_time
+from redirector.local_fleet.processes import ChildRecord
+from tmpnb_common.processes import start_of
 
 FIRST_PATIENCE_SECONDS = 0.2
 LONGEST_PATIENCE_SECONDS = 30.0
@@ -56,7 +57,7 @@ class Child:
 
     def start(self) -> None:
         self._process = launch(self.plan)
-        self._record = ChildRecord(self.plan.name, self._process.pid, start_time(self._process.pid))
+        self._record = ChildRecord(self.plan.name, self._process.pid, start_of(self._process.pid))
         self._changed_at = self._clock()
 
     def found_dead(self) -> str | None:

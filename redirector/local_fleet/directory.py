@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from redirector.local_fleet.errors import NotStartedError
+from tmpnb_common import durable, secret_files
 
 NODE_NAME = re.compile(r"n[1-9][0-9]*")
 
@@ -85,12 +86,9 @@ class StateDirectory:
         if not self.admin_token.exists():
             write_durably(self.admin_token, f"{secrets.token_urlsafe(32)}\n")
         try:
-            token = self.admin_token.read_text().strip()
-        except (OSError, UnicodeDecodeError) as problem:
-            raise NotStartedError(f"the admin token in {self.admin_token} cannot be read") from problem
-        if not token:
-            raise NotStartedError(f"{self.admin_token} is empty; remove it and a new token is made")
-        return token
+            return secret_files.read(self.admin_token)[0]
+        except secret_files.SecretFileError as problem:
+            raise NotStartedError(f"{self.admin_token} {problem}; remove it and a new token is made") from problem
 
     def publish(self, url: str) -> None:
         write_durably(self.fleet, json.dumps({"url": url}) + "\n")
@@ -109,19 +107,15 @@ class StateDirectory:
 
 
 def write_durably(path: Path, text: str) -> None:
-    """Replace a file as a whole, readable by its owner alone, and on disk when this returns."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with open(descriptor, "w") as file:  # noqa: PTH123 - a descriptor, for the mode it was made with
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
+    """Replace a file as a whole, readable by its owner alone, and on disk when this returns.
+
+    Raises:
+        NotStartedError: the disk did not take it.
+    """
     try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+        durable.write_text(path, text, mode=0o600)
+    except durable.FileError as problem:
+        raise NotStartedError(str(problem)) from problem
 
 
 def _probe(folder: Path) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import errno
 import importlib.util
 import os
-import shutil
-import socket
 import stat
 import subprocess
 from collections.abc import Iterable, Mapping
@@ -15,7 +13,8 @@ from pathlib import Path
 import psutil
 
 from redirector.local_fleet.errors import NotStartedError
-from redirector.local_fleet.plan import HOST, SBIN, NodePlan
+from redirector.local_fleet.plan import HOST, NodePlan
+from tmpnb_common.host import find_nginx, port_problem
 
 
 def check_programs(programs: Path, environ: Mapping[str, str], *, runtime: str = "process") -> None:
@@ -27,7 +26,7 @@ def check_programs(programs: Path, environ: Mapping[str, str], *, runtime: str =
     for program in ("tmpnb", "tmpnb-agent"):
         if not os.access(programs / program, os.X_OK):
             raise NotStartedError(f"the program {program} is missing in {programs}; install tmpnb-fleet again")
-    if not shutil.which("nginx", path=f"{environ.get('PATH', '')}:{SBIN}"):
+    if not find_nginx(environ.get("PATH", "")):
         raise NotStartedError("nginx is missing; install it: sudo apt-get install nginx-light")
     if runtime == "process" and not importlib.util.find_spec("jupyterlab"):
         raise NotStartedError("JupyterLab is missing; install it: pip install 'tmpnb-fleet[sandbox]'")
@@ -40,9 +39,9 @@ def check_engine(node: NodePlan) -> None:
         NotStartedError: sandboxes cannot run as that node wants them; says why.
     """
     command = [node.agent.argv[0], "config", "check", "--engine"]
-    asked = subprocess.run(command, env=dict(node.agent.environ), capture_output=True, text=True, check=False)
-    if asked.returncode:
-        raise NotStartedError(asked.stderr.strip().removeprefix("tmpnb-agent: "))
+    check = subprocess.run(command, env=dict(node.agent.environ), capture_output=True, text=True, check=False)
+    if check.returncode:
+        raise NotStartedError(check.stderr.strip().removeprefix("tmpnb-agent: "))
 
 
 def check_ports(ports: Iterable[int]) -> None:
@@ -52,15 +51,9 @@ def check_ports(ports: Iterable[int]) -> None:
         NotStartedError: one cannot; says who has it, if that may be known.
     """
     for port in ports:
-        with socket.socket() as trial:
-            # As the servers do: what is left of closed connections is no obstacle.
-            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                trial.bind((HOST, port))
-                trial.listen()
-            except OSError as problem:
-                why = f"is in use{_holder(port)}" if problem.errno == errno.EADDRINUSE else "may not be used"
-                raise NotStartedError(f"port {port} {why}; choose others with --port") from problem
+        if problem := port_problem(HOST, port):
+            why = f"is in use{_holder(port)}" if problem == errno.EADDRINUSE else "may not be used"
+            raise NotStartedError(f"port {port} {why}; choose others with --port")
 
 
 def make_run_root(run_root: Path, uid: int) -> None:
@@ -73,8 +66,8 @@ def make_run_root(run_root: Path, uid: int) -> None:
     mode = 0o711 if uid == 0 else 0o700
     try:
         run_root.mkdir(mode=mode, exist_ok=True)
-        found = run_root.lstat()
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid != uid:
+        status = run_root.lstat()
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid != uid:
             raise NotStartedError(f"{run_root} belongs to somebody else")
         run_root.chmod(mode)
     except OSError as problem:

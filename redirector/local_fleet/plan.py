@@ -10,6 +10,7 @@ from pathlib import Path
 
 from redirector.local_fleet.directory import StateDirectory
 from redirector.local_fleet.errors import NotStartedError
+from tmpnb_common.host import SBIN
 
 HOST = "127.0.0.1"
 NOTEBOOK_IMAGE = "tmpnb-notebook"
@@ -28,9 +29,6 @@ MARK = "TMPNB_UP_STATE"
 
 OWN_SETTINGS = ("TMPNB_URL", "TMPNB_TOKEN", "TMPNB_TOKEN_FILE", "TMPNB_ADMIN_TOKEN", "TMPNB_DATABASE_URL", MARK)
 """Variables for operators' commands or for another fleet, which the fleet's own processes are not to see."""
-
-SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
-"""Where Debian has nginx, and where an unprivileged user's PATH does not look."""
 
 
 @dataclass(frozen=True, slots=True)

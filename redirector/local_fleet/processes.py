@@ -12,8 +12,7 @@ import psutil
 
 from redirector.local_fleet.directory import write_durably
 from redirector.local_fleet.plan import MARK
-
-BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+from tmpnb_common.processes import start_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +22,7 @@ class ChildRecord:
     name: str
     pid: int
     started: str
-    """As `start_time` says it."""
+    """As `processes.start_of` says it."""
 
 
 def write_records(path: Path, records: Iterable[ChildRecord]) -> None:
@@ -64,7 +63,7 @@ class Census:
 
     def _owns(self, process: psutil.Process, recorded: dict[int, str]) -> bool:
         try:
-            if process.pid in recorded and start_time(process.pid) == recorded[process.pid]:
+            if process.pid in recorded and start_of(process.pid) == recorded[process.pid]:
                 return True
             environ = _environ(process)
             if environ.get(MARK) == self._state or environ.get("HOME", "").startswith(self._homes):
@@ -89,18 +88,6 @@ def kill(processes: Iterable[psutil.Process]) -> None:
             continue
 
 
-def start_time(pid: int) -> str:
-    """When a process started: the boot of this machine, and the clock ticks since then; empty where there is none.
-
-    Not a time of day, which moves with every correction of the machine's clock.
-    """
-    try:
-        ticks = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[19]
-    except (FileNotFoundError, ProcessLookupError):
-        return ""
-    return f"{BOOT_ID.read_text().strip()}/{ticks}"
-
-
 def _environ(process: psutil.Process) -> dict[str, str]:
     try:
         return process.environ()
@@ -117,4 +104,4 @@ def _session(pid: int) -> int | None:
 
 def _number_is_still_its(pid: int, started: str) -> bool:
     """Whether a session of this number must be the recorded child's: its leader is gone, or is that child itself."""
-    return start_time(pid) in ("", started)
+    return start_of(pid) in ("", started)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import signal
 import socket
@@ -16,7 +15,7 @@ import pytest
 
 from node_agent.errors import HostError
 from node_agent.proxy.listeners import Listeners
-from node_agent.proxy.process import Proxy, find_nginx, port_problem
+from node_agent.proxy.process import Proxy, find_nginx
 from tests.support.base_ports import free_ports
 from tests.support.waiting import wait_until
 
@@ -191,13 +190,6 @@ def test_an_address_of_another_machine_is_an_error_in_words(run_dir: Path) -> No
     proxy = Proxy(find_nginx(), run_dir, ("192.0.2.1", 80), Script())
     with pytest.raises(HostError, match=r"cannot listen on 192\.0\.2\.1 port 80: EADDRNOTAVAIL"):
         proxy.run()
-
-
-def test_a_port_is_free_taken_or_not_here(port: int) -> None:
-    assert port_problem("127.0.0.1", port) == 0
-    assert port_problem("no-such-host.invalid", port) == errno.EADDRNOTAVAIL
-    with socket.create_server(("127.0.0.1", port)):
-        assert port_problem("127.0.0.1", port) == errno.EADDRINUSE
 
 
 def test_the_access_log_reaches_a_stdout_that_nginx_could_not_open_itself(run_dir: Path, port: int) -> None:

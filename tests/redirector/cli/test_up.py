@@ -86,7 +86,7 @@ def test_a_port_in_use_is_refused_before_anything_starts(here: Path, offset: int
 
 
 def test_nginx_missing_is_refused_with_the_way_to_get_it(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("redirector.local_fleet.machine.SBIN", "")
+    monkeypatch.setattr("tmpnb_common.host.SBIN", "")
     monkeypatch.setenv("PATH", str(here))
     assert_refused(up("--port", str(base_port())), "apt-get install nginx-light", here)
 

@@ -22,11 +22,12 @@ from redirector.local_fleet.errors import NotStartedError, StartFailedError
 from redirector.local_fleet.fleet import LocalFleet
 from redirector.local_fleet.narrator import Announcement
 from redirector.local_fleet.plan import MARK, Place, Wish, drawn_up, node_plan
-from redirector.local_fleet.processes import Census, ChildRecord, is_alive, read_records, start_time, write_records
+from redirector.local_fleet.processes import Census, ChildRecord, is_alive, read_records, write_records
 from redirector.local_fleet.stop_request import StopAsked, StopRequest
 from tests.redirector.cli.fake_redirector import node
 from tests.support.base_ports import base_port
 from tests.support.waiting import wait_until
+from tmpnb_common.processes import start_of
 
 ROOT = Path(__file__).parents[3]
 
@@ -227,7 +228,7 @@ def test_what_a_killed_run_left_is_ended_by_the_next(bench: Bench) -> None:
         subprocess.Popen(["/bin/sleep", "600"], env=environ, start_new_session=True)
         for environ in ({MARK: str(bench.directory.root)}, {})
     )
-    started = start_time(recorded.pid)
+    started = start_of(recorded.pid)
     write_records(bench.directory.children, [ChildRecord("n7 proxy", recorded.pid, started)])
     bench.run()
     assert not is_alive(psutil.Process(marked.pid))
@@ -255,7 +256,7 @@ def test_a_node_that_moves_to_another_port_keeps_draining(bench: Bench) -> None:
 
 def test_pools_that_do_not_get_warm_end_the_run_with_the_reason(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("redirector.local_fleet.fleet.STANDSTILL_SECONDS", 0.5)
-    pools = {"default": {"problem": "no space left"}}
+    pools = {"default": {"available": 0, "capacity": 1, "problem": "no space left"}}
     bench.register(node("n1", bench.port + 101, available=0, pools=pools))
     fleet = bench.fleet()
     fleet.check()

@@ -26,11 +26,11 @@ from redirector.local_fleet.processes import (
     is_alive,
     kill,
     read_records,
-    start_time,
     write_records,
 )
 from redirector.local_fleet.stop_request import StopAsked, StopRequest
 from tests.support.waiting import wait_until
+from tmpnb_common.processes import start_of
 
 
 @pytest.fixture
@@ -352,8 +352,8 @@ def test_the_census_finds_marked_and_recorded_processes_and_their_sessions_and_n
     assert orphaned.stdout is not None
     worker = int(orphaned.stdout.readline())
     records = [
-        ChildRecord("recorded", recorded.pid, start_time(recorded.pid)),
-        ChildRecord("orphaned", orphaned.pid, start_time(orphaned.pid)),
+        ChildRecord("recorded", recorded.pid, start_of(recorded.pid)),
+        ChildRecord("orphaned", orphaned.pid, start_of(orphaned.pid)),
         ChildRecord("number taken by another", stranger.pid, "another-boot/1000"),
     ]
     orphaned.communicate()
