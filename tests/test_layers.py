@@ -28,6 +28,7 @@ FLOORS = {
             "paths",
             "processes",
             "secret_files",
+            "templates",
             "version",
         ],
         ["bounded_http"],

@@ -13,19 +13,11 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from jinja2 import (
-    BaseLoader,
-    ChoiceLoader,
-    Environment,
-    FileSystemLoader,
-    PackageLoader,
-    StrictUndefined,
-    Template,
-    TemplateError,
-)
+from jinja2 import BaseLoader, Environment, StrictUndefined, Template, TemplateError
 
 from node_agent import files
 from node_agent.errors import HostError
+from tmpnb_common.templates import loader
 
 log = logging.getLogger("pages")
 
@@ -43,10 +35,8 @@ class Pages:
 
     def __init__(self, entry_url: str, overrides: Path | None = None) -> None:
         self._entry_url = entry_url
-        self._ours = _environment(PackageLoader(__name__))
-        self._all = self._ours
-        if overrides:
-            self._all = _environment(ChoiceLoader([FileSystemLoader(overrides), PackageLoader(__name__)]))
+        self._ours = _environment(loader(__name__))
+        self._all = _environment(loader(__name__, overrides))
 
     def render(self, page: str, **values: Any) -> str:
         """The page of this name; ours where the operator's fails, for somebody is waiting to see one."""
@@ -86,8 +76,8 @@ class Pages:
             raise HostError(f"the template {name} cannot be used: {error}") from error
 
 
-def _environment(loader: BaseLoader) -> Environment:
-    return Environment(loader=loader, autoescape=True, trim_blocks=True, undefined=StrictUndefined)
+def _environment(templates: BaseLoader) -> Environment:
+    return Environment(loader=templates, autoescape=True, trim_blocks=True, undefined=StrictUndefined)
 
 
 def script(name: str) -> str:

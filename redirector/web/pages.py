@@ -6,11 +6,12 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from flask import Flask, Response, current_app, render_template
-from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PackageLoader, TemplateError
+from flask import Blueprint, Flask, Response, current_app, render_template
+from jinja2 import Environment, TemplateError
 
 from redirector.errors import ConfigError
 from redirector.settings.table import Settings
+from tmpnb_common.templates import STYLE, loader
 
 log = logging.getLogger("web")
 
@@ -35,13 +36,12 @@ victim's sandbox on the same node, and read that one's address, which is all it 
 
 def prepare(app: Flask, settings: Settings) -> None:
     """Let templates of the operator's directory take the place of ours, one by one."""
-    ours = PackageLoader(PACKAGE)
-    own = [FileSystemLoader(settings.templates_dir)] if settings.templates_dir else []
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    app.jinja_loader = ChoiceLoader([*own, ours])
-    app.extensions[OWN] = app.jinja_env.overlay(loader=ours)
+    app.jinja_loader = loader(PACKAGE, settings.templates_dir)
+    app.extensions[OWN] = app.jinja_env.overlay(loader=loader(PACKAGE))
+    app.register_blueprint(Blueprint("style", __name__, static_folder=STYLE, static_url_path="/static/style"))
     ancestors = " ".join(settings.frame_ancestors) or "'none'"
-    base = CUSTOM if own else STRICT
+    base = CUSTOM if settings.templates_dir else STRICT
     app.extensions[POLICY] = f"{base}; base-uri 'none'; form-action 'self'; frame-ancestors {ancestors}"
 
 
@@ -72,9 +72,7 @@ def check_templates(directory: Path | None) -> None:
     """
     if directory is None:
         return
-    environment = Environment(
-        loader=ChoiceLoader([FileSystemLoader(directory), PackageLoader(PACKAGE)]), autoescape=True
-    )
+    environment = Environment(loader=loader(PACKAGE, directory), autoescape=True)
     problems = []
     for file in sorted(directory.glob("*.html")):
         try:

@@ -190,14 +190,20 @@ def test_no_error_ever_shows_a_stack_trace(nodes: FakeNodes, fleet: SteppedWorke
         assert "went wrong" in answer.text
 
 
+def size(fleet: SteppedWorker, name: str) -> int:
+    with fleet.visit(f"/static/{name}") as part:
+        assert part.status_code == 200, name
+        return len(part.data)
+
+
 def test_every_page_with_all_it_loads_is_small_and_comes_from_us(nodes: FakeNodes, fleet: SteppedWorker) -> None:
     fleet.add(nodes.add("n1", ready=0))
     pages = [fleet.visit(path, headers=PERSON).text for path in ("/", "/nope", "/?pool=x")]
     pages.append(fleet.visit(headers={"User-Agent": "Slackbot"}).text)
     for page in pages:
-        loaded = re.findall(r'(?:src|href|data-clock)="/static/([\w.]+)"', page)
-        assert {"colours.css", "redirector.css"} <= set(loaded)
-        weight = len(page) + sum((STATIC / name).stat().st_size for name in loaded)
+        loaded = re.findall(r'(?:src|href|data-clock)="/static/([\w./]+)"', page)
+        assert {"style/colours.css", "style/pages.css", "redirector.css"} <= set(loaded)
+        weight = len(page) + sum(size(fleet, name) for name in loaded)
         assert weight < PAGE_BYTES
         assert not re.search(r'(?:src|href|action)="(?:https?:)?//', page)
 

@@ -123,7 +123,7 @@ def test_pages_are_small_frameless_and_ask_no_third_party(nodes: FakeNodes, flee
     assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"]
     assert "http://" not in answer.text.replace("http-equiv", "")
     assert "https://" not in answer.text
-    with fleet.visit("/static/redirector.css") as style:
+    with fleet.visit("/static/style/pages.css") as style:
         assert style.status_code == 200
         assert len(answer.data) + len(style.data) < 30_000
 
