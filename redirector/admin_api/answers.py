@@ -41,11 +41,14 @@ class RemovedView:
 
 
 @dataclass(frozen=True, slots=True)
-class RollView:
-    """Whether a pool moved, and which image it had before; None if it had the requested one already."""
+class PoolChangeView:
+    """Whether a pool was moved to another image or resized, and what it had before."""
 
     changed: bool
-    image_before: str | None
+    image_before: str | None = None
+    """Null if the pool had the requested image already, or was resized."""
+    capacity_before: int | None = None
+    """In sandboxes; null if the pool was moved."""
 
 
 @dataclass(frozen=True, slots=True)

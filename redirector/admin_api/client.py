@@ -23,8 +23,8 @@ from redirector.admin_api.answers import (
     EventView,
     NodesView,
     PlaceView,
+    PoolChangeView,
     RemovedView,
-    RollView,
     SessionsView,
 )
 from redirector.admin_api.errors import (
@@ -136,8 +136,16 @@ class AdminClient:
     def put_image(self, name: str, pool: str, image: str, *, reason: str = "") -> str | None:
         """Move a node's pool to another image; the image before, or None if it was there already."""
         path = f"{_node_path(name)}/pools/{quote(pool, safe='')}"
-        roll = self._change(RollView, "PUT", path, {"image": image, "reason": reason})[1]
+        roll = self._change(PoolChangeView, "PUT", path, {"image": image, "reason": reason})[1]
         return roll.image_before if roll.changed else None
+
+    def resize(
+        self, name: str, pool: str, *, capacity: int | None = None, warm: int | None = None, reason: str = ""
+    ) -> PoolChangeView:
+        """Resize a node's pool, in sandboxes; None leaves a number as it is."""
+        path = f"{_node_path(name)}/pools/{quote(pool, safe='')}"
+        body = {"capacity": capacity, "warm": warm, "reason": reason}
+        return self._change(PoolChangeView, "PUT", path, body)[1]
 
     def sessions(self, nodes: Iterable[str] = ()) -> SessionsView:
         """The visitors' sessions on the named nodes, or on all."""

@@ -48,7 +48,7 @@ def view_of_fleet(snapshot: FleetSnapshot, settings: Settings, root: str) -> Fle
 
 def _alarms(snapshot: FleetSnapshot, settings: Settings) -> list[str]:
     stale_after = max(STALE_SECONDS, STALE_BEATS * settings.poll_seconds)
-    sentences = alarms(snapshot.nodes, snapshot.board, now=snapshot.at, stale_after=stale_after, wanted=snapshot.wanted)
+    sentences = alarms(snapshot.nodes, snapshot.board, now=snapshot.at, stale_after=stale_after, orders=snapshot.orders)
     if snapshot.database_problem:
         return [f"{snapshot.database_problem}; visitors are placed by what is known", *sentences]
     return sentences

@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 from types import MappingProxyType
 
 from redirector.admin_api.views import NodeView, PoolView
-from redirector.model.nodes import Node, Seen, drained, eligibility, pending
+from redirector.model.nodes import NO_ORDER, Node, PoolOrder, Seen, drained, eligibility, pending
 from redirector.model.slot_counts import SlotCounts, counts_now, counts_of, is_current
 from tmpnb_common.wire import NodeStats, PoolStats
 
@@ -18,7 +18,7 @@ def view_of_node(
     node: Node,
     seen: Seen,
     now: float,
-    images_before: Mapping[str, str] = MappingProxyType({}),
+    orders: Mapping[str, PoolOrder] = MappingProxyType({}),
     *,
     unanswered: str = "",
 ) -> NodeView:
@@ -28,7 +28,7 @@ def view_of_node(
         node: its row of the registry.
         seen: what was observed of it.
         now: seconds since 1970.
-        images_before: by pool, the image that it was last moved away from.
+        orders: by pool, what the fleet ordered of it.
         unanswered: why the node did not answer just now, where it was asked; empty if it did or was not asked.
     """
     stats = seen.stats or NOTHING
@@ -58,7 +58,7 @@ def view_of_node(
         **asdict(counts),
         last_known=None if current or seen.stats is None else _last_known(stats),
         pools={
-            name: _pool(pool, images_before.get(name, ""), current=current, takes_visitors=takes_visitors)
+            name: _pool(pool, orders.get(name, NO_ORDER), seen.asked_at, current=current, takes_visitors=takes_visitors)
             for name, pool in stats.pools.items()
         },
         software=stats.version,
@@ -70,10 +70,16 @@ def view_of_node(
     )
 
 
-def _pool(pool: PoolStats, image_before: str, *, current: bool, takes_visitors: bool) -> PoolView:
+def _pool(pool: PoolStats, order: PoolOrder, asked_at: float, *, current: bool, takes_visitors: bool) -> PoolView:
     counts = counts_of(pool, takes_visitors=takes_visitors) if current else SlotCounts()
     numbers = asdict(pool) | asdict(counts) | {"claimed": pool.claimed}
-    return PoolView(**numbers, image_before=image_before)
+    unmet = order.unmet(pool, asked_at)
+    return PoolView(
+        **numbers,
+        image_before=order.image_before,
+        image_ordered=order.image if "image" in unmet else "",
+        capacity_ordered=order.capacity if "capacity" in unmet else None,
+    )
 
 
 def _last_known(stats: NodeStats) -> dict[str, int]:

@@ -13,6 +13,9 @@ from tmpnb_common.wire import DEFAULT_POOL
 LONGEST_SECONDS = 7 * 86400
 """How long a notice may be shown at most."""
 
+MOST_SANDBOXES = 10_000
+"""In one pool, as nodes have it."""
+
 NOTICE_LIMIT = 300
 """Characters of a notice, as nodes have it."""
 
@@ -24,6 +27,7 @@ def _needed(description: str) -> Meta:
 NodeUrl = Annotated[str, _needed("the node's public address")]
 Host = Annotated[str, _needed("the node's address")]
 Image = Annotated[str, _needed("the image that the pool's sandboxes are to run")]
+Sandboxes = Annotated[int, Meta(ge=0, le=MOST_SANDBOXES, description=f"a whole number from 0 to {MOST_SANDBOXES}")]
 NoticeSeconds = Annotated[
     int, Meta(ge=0, le=LONGEST_SECONDS, description=f"a whole number from 0 to {LONGEST_SECONDS}")
 ]
@@ -81,10 +85,15 @@ class SayRequest(DecisionRequest):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RollRequest(DecisionRequest):
-    """An image that a pool is to move to."""
+class ChangePoolRequest(DecisionRequest):
+    """An image that a pool is to move to, or another size for it."""
 
-    image: Image
+    image: Line = ""
+    """What the pool's sandboxes are to run; empty: as before."""
+    capacity: Sandboxes | None = None
+    """How many the pool may hold; missing: as before."""
+    warm: Sandboxes | None = None
+    """How many of them are kept ready; missing: all of them where that was so, else as before."""
 
 
 @dataclass(frozen=True, slots=True)

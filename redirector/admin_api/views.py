@@ -30,6 +30,10 @@ class PoolView(PoolStats):
     over: int = 0
     image_before: str = ""
     """The image that the pool was last moved away from; empty if it never was."""
+    image_ordered: str = ""
+    """The image that the fleet moved the pool to, where it runs another one; else empty."""
+    capacity_ordered: int | None = None
+    """The capacity that the fleet gave the pool, where it has another one; else None."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

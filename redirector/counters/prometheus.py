@@ -7,7 +7,7 @@ behind. Counters are the database's, and so the whole fleet's, whichever redirec
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry, Metric, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, InfoMetricFamily
@@ -16,7 +16,7 @@ from prometheus_client.registry import Collector
 from redirector.counters.histograms import PLACEMENT, QUEUE, Scale, read
 from redirector.counters.visitor_counts import REFUSALS
 from redirector.model.board import Board, partition_suspected
-from redirector.model.nodes import FailureKind, Node, drained, eligibility, pending, pools_of
+from redirector.model.nodes import NO_ORDER, FailureKind, Node, PoolOrder, drained, eligibility, pending, pools_of
 from redirector.model.slot_counts import SlotCounts, counts_of, is_current
 
 SLOTS = ("available", "claimed", "starting", "startable", "ending", "unusable")
@@ -33,6 +33,7 @@ class Sample:
     waiting: Mapping[str, int]
     database_up: bool
     version: str
+    orders: Mapping[str, Mapping[str, PoolOrder]] = field(default_factory=dict)
 
 
 def exposition(sample: Sample) -> bytes:
@@ -119,6 +120,11 @@ def _nodes(sample: Sample) -> Iterator[Metric]:
     unfit = GaugeMetricFamily(
         "tmpnb_node_pool_unfit", "1 while a pool's sandboxes start and do not serve.", labels=["node", "pool"]
     )
+    unmet = GaugeMetricFamily(
+        "tmpnb_node_pool_order_unmet",
+        "1 while a pool has another image or capacity than the fleet ordered.",
+        labels=["node", "pool", "what"],
+    )
     age = GaugeMetricFamily("tmpnb_node_stats_age_seconds", "Age of what is known of a node.", labels=["node"])
     polls = CounterMetricFamily("tmpnb_node_polls", "Times that a node was asked for its stats.", labels=["node"])
     errors = CounterMetricFamily("tmpnb_node_poll_errors", "Polls that failed.", labels=["node", "reason"])
@@ -142,6 +148,9 @@ def _nodes(sample: Sample) -> Iterator[Metric]:
             capacity.add_metric([name, pool], counts.capacity)
             problem.add_metric([name, pool], bool(stats.problem))
             unfit.add_metric([name, pool], bool(stats.unfit))
+            differing = sample.orders.get(name, {}).get(pool, NO_ORDER).unmet(stats, seen.asked_at)
+            for what in ("image", "capacity"):
+                unmet.add_metric([name, pool, what], what in differing)
             for use in SLOTS:
                 slots.add_metric([name, pool, use], getattr(counts, use))
-    yield from (state, routable, waits, empty, slots, capacity, problem, unfit, age, polls, errors)
+    yield from (state, routable, waits, empty, slots, capacity, problem, unfit, unmet, age, polls, errors)

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 import msgspec
 
-from redirector.model.nodes import Health, Node, Seen, WantedImage
+from redirector.model.nodes import NO_ORDER, Health, Node, PoolOrder, Seen
 from tmpnb_common.json_object import JsonError, decode
 
 PARTITION_AT_LEAST = 2
@@ -52,7 +52,7 @@ def alarms(
     *,
     now: float,
     stale_after: float,
-    wanted: Mapping[str, Mapping[str, WantedImage]] = MappingProxyType({}),
+    orders: Mapping[str, Mapping[str, PoolOrder]] = MappingProxyType({}),
 ) -> list[str]:
     """What an operator should look at, in sentences."""
     found = []
@@ -67,10 +67,10 @@ def alarms(
     presumed = [name for name in nodes if board.of(name).presumed]
     if presumed:
         found.append(f"whether visitors reach {', '.join(presumed)} cannot be told: {board.of(presumed[0]).unreached}")
-    return [*found, *(alarm for name in nodes for alarm in _alarms_of(name, board.of(name), wanted.get(name, {})))]
+    return [*found, *(alarm for name in nodes for alarm in _alarms_of(name, board.of(name), orders.get(name, {})))]
 
 
-def _alarms_of(name: str, seen: Seen, wanted: Mapping[str, WantedImage]) -> Iterator[str]:
+def _alarms_of(name: str, seen: Seen, orders: Mapping[str, PoolOrder]) -> Iterator[str]:
     """What an operator should look at in one node."""
     if seen.health is Health.DOWN:
         yield f"{name} is down: {seen.reason}"
@@ -81,12 +81,17 @@ def _alarms_of(name: str, seen: Seen, wanted: Mapping[str, WantedImage]) -> Iter
     if seen.stats.unremovable:
         yield f"{name}: {seen.stats.unremovable}"
     for pool, stats in seen.stats.pools.items():
-        want = wanted.get(pool)
-        # A poll from before the move knows nothing of it.
-        if want is not None and stats.image != want.image and seen.asked_at > want.moved_at:
+        order = orders.get(pool, NO_ORDER)
+        unmet = order.unmet(stats, seen.asked_at)
+        if "image" in unmet:
             yield (
-                f"{name} runs {stats.image} in pool {pool}, though it was moved to {want.image}; "
+                f"{name} runs {stats.image} in pool {pool}, though it was moved to {order.image}; "
                 f"where that is meant: tmpnb roll {stats.image} --pool {pool}"
+            )
+        if "capacity" in unmet:
+            yield (
+                f"{name} has {stats.capacity} slots in pool {pool}, though it was resized to {order.capacity}; "
+                f"where that is meant: tmpnb node resize {name} --pool {pool} --capacity {stats.capacity}"
             )
         if stats.problem:
             yield f"{name} cannot start sandboxes of pool {pool}: {stats.problem}"

@@ -152,11 +152,31 @@ def drained(node: Node, seen: Seen) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class WantedImage:
-    """What the fleet moved a pool to, and when, in seconds since 1970."""
+class PoolOrder:
+    """What the fleet last ordered of one pool of one node."""
 
-    image: str
-    moved_at: float
+    image: str = ""
+    """Empty: the pool was never moved, and its image is the node's own business."""
+    image_before: str = ""
+    """Where the pool was before its last move: the way back. Empty where there is none."""
+    capacity: int | None = None
+    """In sandboxes. None: the pool was never resized, and its size is the node's own business."""
+    moved_at: float = 0.0
+    """When it last changed, in seconds since 1970."""
+
+    def unmet(self, stats: PoolStats, asked_at: float) -> list[str]:
+        """Which of `image` and `capacity` the pool has otherwise, by stats that were asked for at `asked_at`."""
+        if asked_at <= self.moved_at:
+            # A poll from before the order knows nothing of it.
+            return []
+        differing = {
+            "image": self.image not in ("", stats.image),
+            "capacity": self.capacity not in (None, stats.capacity),
+        }
+        return [name for name, differs in differing.items() if differs]
+
+
+NO_ORDER = PoolOrder()
 
 
 def pools_of(stats: NodeStats) -> Mapping[str, PoolStats]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from redirector.model.board import Board
-from redirector.model.nodes import Node, WantedImage
+from redirector.model.nodes import Node, PoolOrder
 from redirector.model.waiting_room import Line
 
 MINUTES = 60
@@ -25,6 +25,6 @@ class FleetSnapshot:
     """The waiting room, by pool; those only where somebody waits or was let in lately."""
     minutes: Mapping[str, list[int]] = field(default_factory=dict)
     """What the counters grew by in each of the last 60 minutes, oldest first."""
-    wanted: Mapping[str, Mapping[str, WantedImage]] = field(default_factory=dict)
-    """What the fleet moved pools to, by node and pool."""
+    orders: Mapping[str, Mapping[str, PoolOrder]] = field(default_factory=dict)
+    """What the fleet ordered of pools, by node and pool."""
     database_problem: str = ""

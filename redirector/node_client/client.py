@@ -278,9 +278,13 @@ class AgentClient:
             return None
         return Failure(FailureKind.PROTOCOL_ERROR, f"it answered {answer.status} to the end of a sandbox")
 
-    def put_image(self, node: Node, pool: str, image: str) -> Failure | None:
-        """Move a pool to another image."""
-        answer = self._control(node, "PUT", f"/api/pools/{quote(pool, safe='')}", {"image": image})
+    def put_pool(
+        self, node: Node, pool: str, *, image: str | None = None, capacity: int | None = None, warm: int | None = None
+    ) -> Failure | None:
+        """Move a pool to another image or resize it, in sandboxes; None leaves a value as it is."""
+        changes = {"image": image, "capacity": capacity, "warm": warm}
+        body = {name: value for name, value in changes.items() if value is not None}
+        answer = self._control(node, "PUT", f"/api/pools/{quote(pool, safe='')}", body)
         if isinstance(answer, Failure):
             return answer
         if answer.status != HTTPStatus.OK:

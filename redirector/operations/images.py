@@ -1,4 +1,4 @@
-"""What operators may do to the software of single nodes: move a pool to another image, prove that it works."""
+"""What operators may do to the pools of single nodes: move one to another image, resize it, prove that it works."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 
 from redirector.errors import NodeFailedError, UnknownNodeError, UnknownPoolError
 from redirector.model.events import Event
-from redirector.model.nodes import Failure, Node
+from redirector.model.nodes import Failure, Node, PoolOrder
 from redirector.node_client.client import AgentClient, Fetch, Selftest
 from redirector.operations.node_changes import Decision
 from redirector.store.registry import Registry
 from redirector.store.rolls import Rolls
-from tmpnb_common.wire import DEFAULT_POOL
+from tmpnb_common.wire import DEFAULT_POOL, PoolStats
 
 
 class Upkeep:
@@ -23,8 +23,8 @@ class Upkeep:
         self._client = client
         self._clock = clock
 
-    def images_before(self) -> Mapping[str, Mapping[str, str]]:
-        """The way back of every pool that was moved, by node and pool."""
+    def orders(self) -> Mapping[str, Mapping[str, PoolOrder]]:
+        """What the fleet ordered of pools, by node and pool."""
         return self._rolls.all()
 
     def roll(self, name: str, pool: str, image: str, decision: Decision) -> str | None:
@@ -34,21 +34,41 @@ class Upkeep:
             The image that it had; None if it has the wanted one already.
         """
         node = self._node(name)
-        stats = self._client.stats(node.address)
-        if isinstance(stats, Failure):
-            raise NodeFailedError(name, stats.reason)
-        if pool not in stats.pools:
-            raise UnknownPoolError(name, pool)
-        before = stats.pools[pool].image
+        before = self._pool(node, pool).image
         if before == image:
-            self._rolls.agree(name, pool, image)
+            self._rolls.agree(name, pool, image=image)
             return None
-        failed = self._client.put_image(node, pool, image)
+        failed = self._client.put_pool(node, pool, image=image)
         if failed is not None:
             raise NodeFailedError(name, failed.reason)
         reason = f"{pool}: {before} -> {image}" + (f"; {decision.reason}" if decision.reason else "")
         self._rolls.remember(name, pool, image, before, Event(self._clock(), "roll", name, decision.by, reason))
         return before
+
+    def resize(
+        self, name: str, pool: str, capacity: int | None, warm: int | None, decision: Decision
+    ) -> tuple[bool, int]:
+        """Let a pool hold more or fewer sandboxes, and keep more or fewer of them ready; None leaves it as it is.
+
+        Sessions beyond a smaller capacity live on.
+
+        Returns:
+            Whether anything was changed, and the capacity before.
+        """
+        node = self._node(name)
+        before = self._pool(node, pool).capacity
+        if warm is None and capacity in (None, before):
+            self._rolls.agree(name, pool, capacity=before)
+            return False, before
+        failed = self._client.put_pool(node, pool, capacity=capacity, warm=warm)
+        if failed is not None:
+            raise NodeFailedError(name, failed.reason)
+        changes = [] if capacity is None else [f"{before} -> {capacity} sandboxes"]
+        changes += [] if warm is None else [f"{warm} of them ready"]
+        reason = f"{pool}: {', '.join(changes)}" + (f"; {decision.reason}" if decision.reason else "")
+        event = Event(self._clock(), "resize", name, decision.by, reason)
+        self._rolls.remember_size(name, pool, capacity, event)
+        return True, before
 
     def fetch(self, name: str, pool: str, image: str) -> Fetch:
         """Have a node fetch an image that its pool is to be moved to, so that nothing moves before it is there."""
@@ -63,6 +83,15 @@ class Upkeep:
         if isinstance(found, Failure):
             raise NodeFailedError(name, found.reason)
         return found
+
+    def _pool(self, node: Node, pool: str) -> PoolStats:
+        """How the node itself says that a pool is, at this moment."""
+        stats = self._client.stats(node.address)
+        if isinstance(stats, Failure):
+            raise NodeFailedError(node.name, stats.reason)
+        if pool not in stats.pools:
+            raise UnknownPoolError(node.name, pool)
+        return stats.pools[pool]
 
     def _node(self, name: str) -> Node:
         node = self._registry.all().get(name)

@@ -53,7 +53,7 @@ class SnapshotReader:
                 self._journal.counters(),
                 self._tickets.lines(),
                 self._journal.minutes(MINUTES),
-                self._rolls.wanted(),
+                self._rolls.all(),
             )
         except DatabaseAwayError as error:
             snapshot = FleetSnapshot(

@@ -84,7 +84,8 @@ rolls = Table(
     Column("image_before", Text, nullable=False),
     Column("image", Text, nullable=False, server_default="", comment="what the fleet wants it to be; empty: unknown"),
     Column("moved_at", Double, nullable=False, server_default="0", comment="since 1970, by the mover's clock"),
-    comment="Where a pool came from when it was last moved to another image: the way back",
+    Column("capacity", BigInteger, comment="what the fleet wants it to be; null: the node's own business"),
+    comment="What the fleet ordered of a pool, and its image before the last move: the way back",
 )
 
 passive_checks = Table(

@@ -206,7 +206,7 @@ CLIENTS |= {
         "end session": lambda client, row: client.end_session(row, "a"),
         "end sandbox": lambda client, row: client.end_sandbox(row, "a"),
         "say": lambda client, row: client.say(row, "hello", 5),
-        "image": lambda client, row: client.put_image(row, "default", "i"),
+        "pool": lambda client, row: client.put_pool(row, "default", image="i"),
         "fetch": lambda client, row: client.fetch_image(row, "default", "i"),
     }.items()
 }
@@ -220,6 +220,7 @@ CLIENTS |= {
         ("events", lambda client: client.events(), {"events": [{"id": 1, "at": 1.0, "kind": "drain", "node": "a"}]}),
         ("place", lambda client: client.place(), {"node": "n1", "reason": "", "nodes": []}),
         ("image", lambda client: client.put_image("n1", "default", "i"), {"changed": True, "image_before": "j"}),
+        ("size", lambda client: client.resize("n1", "default", capacity=2), {"changed": True, "capacity_before": 1}),
         ("sessions", lambda client: client.sessions(), {"sessions": [SESSION], "unanswered": []}),
         ("end session", lambda client: client.end_session("abcdefgh"), {"changed": True, "node": "n1"}),
         ("say", lambda client: client.say("hello"), {"nodes": ["n1"], "failed": {}}),

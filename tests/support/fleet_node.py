@@ -227,7 +227,7 @@ class FakeNode:
     def _command(self, asked: Asked) -> tuple[int, dict[str, Any]]:
         match asked.method, asked.path.split("/")[2:]:
             case _, ["pools", *parts]:
-                return self._pools(parts, asked.body["image"])
+                return self._pools(parts, asked.body)
             case "PUT", ["say"]:
                 return self._say(asked.body)
             case "POST", ["selftest"]:
@@ -248,11 +248,11 @@ class FakeNode:
             self.ready += 1
         return 200, {"released": len(given_up)}
 
-    def _pools(self, parts: list[str], image: str) -> tuple[int, dict[str, Any]]:
+    def _pools(self, parts: list[str], body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         if parts == ["default"]:
-            self.image = image
-            return 200, {"name": "default", "image": self.image}
-        answers = self.fetches.get(image, [])
+            self.image, self.capacity = body.get("image", self.image), body.get("capacity", self.capacity)
+            return 200, {"name": "default", "image": self.image, "capacity": self.capacity}
+        answers = self.fetches.get(body["image"], [])
         if not answers:
             return 404, {"status": "not_found", "message": "there is no such call"}
         return 200, answers.pop(0) if len(answers) > 1 else answers[0]

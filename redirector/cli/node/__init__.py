@@ -16,6 +16,7 @@ from redirector.cli.fleet.options import json_option, names_argument, on_a_fleet
 from redirector.cli.node.drain import drain
 from redirector.cli.node.draining import sessions_left
 from redirector.cli.node.names import change, hinting, print_one_or_all
+from redirector.cli.node.resize import resize
 from redirector.cli.node.rotate import rotate
 from redirector.cli.node.wait import selftest, wait
 from redirector.cli.terminal.exits import Exit, Stop
@@ -26,7 +27,7 @@ from redirector.cli.terminal.texts import examples, plain
 
 @click.group()
 def node() -> None:
-    """List, show, add, drain, resume, rotate and remove nodes."""
+    """List, show, add, drain, resume, resize, rotate and remove nodes."""
 
 
 @node.command(
@@ -162,5 +163,5 @@ def _say_node(outcome: Outcome) -> None:
         print_node(outcome.node, time.time())
 
 
-for command in (drain, wait, selftest, rotate):
+for command in (drain, wait, selftest, resize, rotate):
     node.add_command(command)

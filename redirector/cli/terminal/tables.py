@@ -144,7 +144,9 @@ def _pool(pool: PoolView, *, current: bool) -> str:
     numbers = f"{pool.available} of {pool.capacity} free, {pool.claimed} claimed" if current else ""
     ending = f"{pool.ending} ending" if current and pool.ending else ""
     fetching = f"fetches its image: {pool.fetching}" if current and pool.fetching else ""
-    return "; ".join(filter(None, (numbers, ending, pool.problem, pool.unfit, fetching, pool.image)))
+    size = "" if pool.capacity_ordered is None else f"the fleet resized it to {pool.capacity_ordered}"
+    image = f"the fleet moved it to {pool.image_ordered}" if pool.image_ordered else ""
+    return "; ".join(filter(None, (numbers, ending, pool.problem, pool.unfit, fetching, pool.image, size, image)))
 
 
 def print_fleet(fleet: FleetView, url: str) -> None:

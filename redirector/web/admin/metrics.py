@@ -30,6 +30,7 @@ def blueprint(snapshots: SnapshotReader, scrapes: NodeScrapes, admins: Keyholder
                 {pool: line.waiting for pool, line in snapshot.waiting.items()},
                 database_up=not snapshot.database_problem,
                 version=VERSION,
+                orders=snapshot.orders,
             )
         )
         return Response(text, content_type=CONTENT_TYPE)

@@ -33,9 +33,9 @@ def blueprint(
     def list_nodes() -> Response:
         nodes, board = control.nodes()
         board = live.all(nodes, board)
-        before = upkeep.images_before()
+        orders = upkeep.orders()
         now = clock()
-        views = [view_of_node(node, board.of(name), now, before.get(name, {})) for name, node in nodes.items()]
+        views = [view_of_node(node, board.of(name), now, orders.get(name, {})) for name, node in nodes.items()]
         return answer(NodesView(views))
 
     @admin.post("")
@@ -72,8 +72,8 @@ def blueprint(
         if name not in nodes:
             raise UnknownNodeError(name)
         answered = live.one(nodes[name], board.of(name))
-        before = upkeep.images_before().get(name, {})
-        return view_of_node(nodes[name], answered.seen, clock(), before, unanswered=answered.unanswered)
+        orders = upkeep.orders().get(name, {})
+        return view_of_node(nodes[name], answered.seen, clock(), orders, unanswered=answered.unanswered)
 
     return admin
 

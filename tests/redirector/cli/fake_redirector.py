@@ -45,6 +45,8 @@ def node(name: str, port: int = 8101, **changes: Any) -> dict[str, Any]:
                 "problem": "",
                 "image": "old",
                 "image_before": "",
+                "image_ordered": "",
+                "capacity_ordered": None,
                 "stale": 0,
                 "ending": 0,
                 "fetching": "",
@@ -178,7 +180,7 @@ class FakeRedirector:
                 answers = self.fetches.get(request.body["image"], [{"there": True}])
                 return Answer(200, answers.pop(0) if len(answers) > 1 else answers[0])
             case "PUT", [name, "pools", pool]:
-                return self._roll(name, pool, request.body["image"])
+                return self._change_pool(name, pool, request.body)
         name, verb = parts
         return self._set_intent(name, verb, request.body)
 
@@ -217,6 +219,15 @@ class FakeRedirector:
     def _note(self, kind: str, name: str, body: dict[str, Any]) -> None:
         reason, number = body.get("reason", ""), len(self.events) + 1
         self.events.append({"id": number, "at": 1000.0, "kind": kind, "node": name, "by": "ann", "reason": reason})
+
+    def _change_pool(self, name: str, pool: str, body: dict[str, Any]) -> Answer:
+        if "image" in body:
+            return self._roll(name, pool, body["image"])
+        before = self.nodes[name]["pools"][pool]["capacity"]
+        after = before if body["capacity"] is None else body["capacity"]
+        self.nodes[name]["pools"][pool]["capacity"] = after
+        changed = after != before or body["warm"] is not None
+        return Answer(200, {"changed": changed, "image_before": None, "capacity_before": before})
 
     def _roll(self, name: str, pool: str, image: str) -> Answer:
         entry = self.nodes[name]["pools"].get(pool)

@@ -323,3 +323,20 @@ def test_a_drain_that_looks_over_is_confirmed_by_the_node_itself(tmpnb: Tmpnb, f
     fake.on_look = look
     assert tmpnb("node", "wait", "n2", "--for", "drained", "--every", "0.01").exit_code == 0
     assert looks.count("/api/nodes/n2") == 3
+
+
+def test_resize_says_the_size_before_and_that_it_was_so_already(tmpnb: Tmpnb) -> None:
+    result = tmpnb("node", "resize", "n1", "--capacity", "9", "--warm", "2", "--reason", "a class")
+    assert (result.exit_code, result.stdout) == (0, "n1: pool default: 9 sandboxes, 2 ready; it had 4\n")
+    assert tmpnb("node", "resize", "n1", "--capacity", "9").stdout == "n1: pool default has 9 sandboxes already\n"
+
+
+@pytest.mark.parametrize("options", [(), ("--capacity", "2", "--warm", "3"), ("--capacity", "-1")])
+def test_a_resize_to_nothing_that_can_be_is_wrong_usage(tmpnb: Tmpnb, options: tuple[str, ...]) -> None:
+    assert tmpnb("node", "resize", "n1", *options).exit_code == 2
+
+
+def test_show_says_what_the_fleet_ordered_where_a_pool_has_something_else(tmpnb: Tmpnb, fake: FakeRedirector) -> None:
+    fake.nodes["n1"]["pools"]["default"] |= {"capacity_ordered": 9, "image_ordered": "new"}
+    shown = tmpnb("node", "show", "n1").stdout
+    assert "the fleet resized it to 9; the fleet moved it to new" in shown

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from redirector.model.board import Board, BoardWriter, alarms, parse_seen, partition_suspected
-from redirector.model.nodes import Health, Seen, WantedImage
+from redirector.model.nodes import Health, PoolOrder, Seen
 from tests.support.fleet_values import a_node, board, pools, seen, stats
 from tmpnb_common.wire import NodeStats, PoolStats
 
@@ -92,5 +92,6 @@ def test_being_cut_off_is_an_alarm() -> None:
 @pytest.mark.parametrize(("asked_at", "count"), [(99.0, 0), (101.0, 1)])
 def test_a_poll_from_before_a_move_says_nothing_about_it(asked_at: float, count: int) -> None:
     known = board(n1=seen(said=stats(pools={"default": PoolStats(1, 1, image="old")}), asked_at=asked_at))
-    wanted = {"n1": {"default": WantedImage("new", moved_at=100.0)}}
-    assert len(alarms({"n1": a_node()}, known, now=1.0, stale_after=1000.0, wanted=wanted)) == count
+    for order in (PoolOrder("new", moved_at=100.0), PoolOrder(capacity=2, moved_at=100.0)):
+        orders = {"n1": {"default": order}}
+        assert len(alarms({"n1": a_node()}, known, now=1.0, stale_after=1000.0, orders=orders)) == count

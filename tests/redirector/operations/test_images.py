@@ -25,7 +25,7 @@ def test_a_pool_moves_to_another_image_and_the_way_back_is_known(fleet: SteppedW
     fleet.add(node)
     asked = {"image": "new", "by": "ann", "reason": "security"}
     answer = fleet.admin("PUT", "/api/nodes/n1/pools/default", json=asked)
-    assert answer.get_json() == {"changed": True, "image_before": "old"}
+    assert answer.get_json() == {"changed": True, "image_before": "old", "capacity_before": None}
     assert node.image == "new"
     fleet.tick()
     pool = fleet.admin("GET", "/api/nodes/n1").get_json()["pools"]["default"]
@@ -38,7 +38,7 @@ def test_moving_to_the_image_that_is_there_changes_nothing(fleet: SteppedWorker,
     fleet.add(nodes.add("n1", image="old"))
     fleet.admin("PUT", "/api/nodes/n1/pools/default", json={"image": "new"})
     answer = fleet.admin("PUT", "/api/nodes/n1/pools/default", json={"image": "new"})
-    assert answer.get_json() == {"changed": False, "image_before": None}
+    assert answer.get_json() == {"changed": False, "image_before": None, "capacity_before": None}
     fleet.tick()
     assert fleet.admin("GET", "/api/nodes/n1").get_json()["pools"]["default"]["image_before"] == "old"
 
@@ -64,6 +64,47 @@ def test_a_node_that_comes_back_with_another_image_than_it_was_moved_to_is_an_al
     assert fleet_alarms(fleet) == []
 
 
+def test_a_pool_is_resized_and_a_node_that_comes_back_with_another_size_is_an_alarm(
+    fleet: SteppedWorker, nodes: FakeNodes
+) -> None:
+    node = nodes.add("n1", ready=2, capacity=5)
+    fleet.add(node)
+    path = "/api/nodes/n1/pools/default"
+    answer = fleet.admin("PUT", path, json={"capacity": 8, "warm": 3, "by": "ann", "reason": "a class"})
+    assert answer.get_json() == {"changed": True, "image_before": None, "capacity_before": 5}
+    assert node.asked[-1].body == {"capacity": 8, "warm": 3}
+    event = fleet.admin("GET", "/api/events").get_json()["events"][-1]
+    assert (event["kind"], event["by"]) == ("resize", "ann")
+    assert event["reason"] == "default: 5 -> 8 sandboxes, 3 of them ready; a class"
+    assert fleet_alarms(fleet) == []
+    node.capacity = 5
+    assert fleet_alarms(fleet) == [
+        (
+            "n1 has 5 slots in pool default, though it was resized to 8; "
+            "where that is meant: tmpnb node resize n1 --pool default --capacity 5"
+        )
+    ]
+    assert fleet.admin("GET", "/api/nodes/n1").get_json()["pools"]["default"]["capacity_ordered"] == 8
+    metrics = fleet.admin("GET", "/metrics").get_data(as_text=True)
+    assert 'tmpnb_node_pool_order_unmet{node="n1",pool="default",what="capacity"} 1.0' in metrics
+    assert 'tmpnb_node_pool_order_unmet{node="n1",pool="default",what="image"} 0.0' in metrics
+    assert fleet.admin("PUT", path, json={"capacity": 5}).get_json()["changed"] is False
+    assert fleet_alarms(fleet) == []
+
+
+def test_a_move_and_a_resize_of_a_pool_are_both_remembered(fleet: SteppedWorker, nodes: FakeNodes) -> None:
+    node = nodes.add("n1", image="old", capacity=5)
+    fleet.add(node)
+    path = "/api/nodes/n1/pools/default"
+    fleet.admin("PUT", path, json={"image": "new"})
+    fleet.admin("PUT", path, json={"capacity": 8})
+    fleet.admin("PUT", path, json={"image": "newer"})
+    node.image, node.capacity = "old", 5
+    assert len(fleet_alarms(fleet)) == 2
+    pool = fleet.admin("GET", "/api/nodes/n1").get_json()["pools"]["default"]
+    assert (pool["image_before"], pool["image_ordered"], pool["capacity_ordered"]) == ("new", "newer", 8)
+
+
 @pytest.mark.parametrize(
     ("path", "body", "refusal"),
     [
@@ -71,6 +112,10 @@ def test_a_node_that_comes_back_with_another_image_than_it_was_moved_to_is_an_al
         ("n1/pools/elsewhere", {"image": "new"}, (404, "unknown_pool")),
         ("n1/pools/default", {}, (400, "bad_request")),
         ("n1/pools/default", {"image": 7}, (400, "bad_request")),
+        ("n1/pools/elsewhere", {"capacity": 2}, (404, "unknown_pool")),
+        ("n1/pools/default", {"capacity": -1}, (400, "bad_request")),
+        ("n1/pools/default", {"warm": 10_001}, (400, "bad_request")),
+        ("n1/pools/default", {"image": "new", "capacity": 2}, (400, "bad_request")),
     ],
 )
 def test_a_move_that_cannot_be_is_refused(

@@ -95,7 +95,8 @@ def upgrade() -> None:
         sa.Column(
             "moved_at", sa.Double, nullable=False, server_default="0", comment="since 1970, by the mover's clock"
         ),
-        comment="Where a pool came from when it was last moved to another image: the way back",
+        sa.Column("capacity", sa.BigInteger, comment="what the fleet wants it to be; null: the node's own business"),
+        comment="What the fleet ordered of a pool, and its image before the last move: the way back",
     )
     op.create_table(
         "tickets",

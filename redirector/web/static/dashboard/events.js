@@ -6,7 +6,7 @@ import { by, make, moment, say, zone } from "./dom.js";
 const WORDS = {
   node_added: "added", node_changed: "changed", node_moved: "moved", node_removed: "removed", node_up: "is up", node_down: "is down",
   node_suspect: "is suspect", node_joining: "is joining", drain: "draining", drain_with_end: "draining, with an end",
-  resume: "resumed", roll: "new image", sessions_ended: "sessions ended", end_dropped: "sessions live on", session_ended: "session ended", say: "says", say_no_more: "says no more",
+  resume: "resumed", roll: "new image", resize: "resized", sessions_ended: "sessions ended", end_dropped: "sessions live on", session_ended: "session ended", say: "says", say_no_more: "says no more",
 };
 
 // What the server is to filter by; times as the reader's clock has them.
