@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import sys
+
 import click
 
 from redirector.admin_api.errors import AdminError
@@ -37,6 +41,12 @@ class _Rim(LazyGroup):
             _end(ctx, stop)
         except KeyboardInterrupt:
             _end(ctx, Stop("stopped by Ctrl-C", Exit.INTERRUPTED))
+        except OSError as problem:
+            if problem.errno != errno.ENOSPC:
+                raise
+            # What is still in the buffer would fail once more at exit, with a traceback.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _end(ctx, Stop(f"what there is to say cannot be written: {problem.strerror}", Exit.FAILED))
 
 
 def _end(ctx: click.Context, stop: Stop) -> None:

@@ -68,7 +68,8 @@ def sessions_left(node: NodeView) -> str:
         return f"{count} left"
     if node.stats_age_seconds is None:
         return "nobody knows of how many sessions, it has never answered"
-    return f"{count} left {span(node.stats_age_seconds)} ago"
+    age = node.stats_age_seconds
+    return f"{count} left {'a moment' if age < 1 else span(age)} ago"
 
 
 def _ask_again(watch: Watch, nodes: Sequence[NodeView]) -> list[NodeView]:

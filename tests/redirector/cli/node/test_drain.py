@@ -17,7 +17,7 @@ import msgspec
 import pytest
 
 from redirector.admin_api.views import NodeView
-from redirector.cli.node.draining import _Line, progress
+from redirector.cli.node.draining import _Line, progress, sessions_left
 from redirector.cli.node.names import hint
 from redirector.cli.terminal.times import moment_of
 from tests.redirector.cli.conftest import Tmpnb, shown_on
@@ -129,6 +129,22 @@ def test_ctrl_c_ends_a_wait_with_a_word_and_an_exit_code_of_its_own(fake: FakeRe
     assert (waiting.returncode, said) == (130, "Error: stopped by Ctrl-C\n")
 
 
+@pytest.mark.parametrize("words", ["node list", "node list --json", "status"])
+def test_a_full_disk_behind_the_output_is_one_sentence(fake: FakeRedirector, tmp_path: Path, words: str) -> None:
+    with open("/dev/full", "w") as full:  # noqa: PTH123 - a device
+        done = subprocess.run(
+            [str(Path(sys.executable).parent / "tmpnb"), *words.split()],
+            env={**os.environ, "TMPNB_URL": fake.url, "TMPNB_TOKEN": TOKEN},
+            cwd=tmp_path,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    sentence = "Error: what there is to say cannot be written: No space left on device\n"
+    assert (done.returncode, done.stderr) == (1, sentence)
+
+
 def test_the_live_line_never_outgrows_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     ours, theirs = pty.openpty()
     monkeypatch.setenv("COLUMNS", "16")
@@ -183,6 +199,12 @@ def test_a_time_to_come(text: str, ahead: timedelta) -> None:
 )
 def test_a_time_that_was(text: str, ago: timedelta) -> None:
     assert moment_of(text, NOON, past=True) == NOON - ago
+
+
+@pytest.mark.parametrize(("age", "words"), [(0.02, "2 sessions left a moment ago"), (40.0, "2 sessions left 40 s ago")])
+def test_sessions_of_a_node_that_is_not_current_are_told_with_their_age(age: float, words: str) -> None:
+    silent = msgspec.convert(node("n3", claimed=2, current=False, stats_age_seconds=age), NodeView)
+    assert sessions_left(silent) == words
 
 
 def test_the_line_says_by_when_the_last_session_has_ended() -> None:
