@@ -7,16 +7,16 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify
 
-from node_agent.membership.announcement import LONGEST_SECONDS, TEXT_LIMIT, Announcement
+from node_agent.membership.announcement import LONGEST_SECONDS, Announcement
 from node_agent.membership.intent import Intent
 from node_agent.pools.culling import last_activity, next_end
 from node_agent.sandboxes import Sandbox
 from node_agent.web import incoming
 from node_agent.web.answers import BadRequest
 from node_agent.web.node import Node
+from node_agent.web.requests import AbandonRequest, AnnouncementRequest, StateRequest
 from tmpnb_common.keys import redact
 from tmpnb_common.log_lines import fields
-from tmpnb_common.wire import NodeState
 
 log = logging.getLogger("web")
 
@@ -30,7 +30,7 @@ def blueprint(node: Node) -> Blueprint:
     @routes.put("/state")
     def put_state() -> Response:
         incoming.require_token(node.identity)
-        intent = decide(node, incoming.read_body())
+        intent = decide(node, incoming.read_body(StateRequest))
         # A node that takes visitors again refills at once.
         node.table.changed.set()
         return jsonify(state=intent.state, generation=intent.generation)
@@ -38,7 +38,7 @@ def blueprint(node: Node) -> Blueprint:
     @routes.post("/abandon")
     def abandon() -> Response:
         incoming.require_token(node.identity)
-        released = node.claims.abandon(incoming.read_body().attempts())
+        released = node.claims.abandon(incoming.read_body(AbandonRequest).attempts)
         if released:
             log.info("claims abandoned", extra=fields(released=released))
         return jsonify(released=released)
@@ -46,7 +46,7 @@ def blueprint(node: Node) -> Blueprint:
     @routes.put("/say")
     def put_announcement() -> Response:
         incoming.require_token(node.identity)
-        announcement = announce(node, incoming.read_body())
+        announcement = announce(node, incoming.read_body(AnnouncementRequest))
         return jsonify(text=announcement.text, until=announcement.until)
 
     @routes.get("/sandboxes")
@@ -73,26 +73,16 @@ def blueprint(node: Node) -> Blueprint:
     return routes
 
 
-def decide(node: Node, body: incoming.Body) -> Intent:
+def decide(node: Node, body: StateRequest) -> Intent:
     """With a generation the fleet speaks, without one the node's own operator."""
-    state: NodeState
-    match body.text("state"):
-        case "active":
-            state = "active"
-        case "draining":
-            state = "draining"
-        case _:
-            raise BadRequest("state must be active or draining")
-    reason, by = body.text("reason", ""), body.text("by", "", limit=100)
-    generation = body.count("generation")
-    if generation is None:
-        return node.intent.decide_own(state, reason, by)
-    return node.intent.decide_fleet(state, generation, reason, by)
+    if body.generation is None:
+        return node.intent.decide_own(body.state, body.reason, body.by)
+    return node.intent.decide_fleet(body.state, body.generation, body.reason, body.by)
 
 
-def announce(node: Node, body: incoming.Body) -> Announcement:
+def announce(node: Node, body: AnnouncementRequest) -> Announcement:
     """Say one line of text to all sandboxes' pages; an empty one ends what was said before."""
-    text, seconds = redact(body.text("text", "", limit=TEXT_LIMIT)).strip(), body.count("seconds")
+    text, seconds = redact(body.text).strip(), body.seconds
     if not text.isprintable():
         raise BadRequest("text must be one line of printable characters")
     if text and not (seconds and seconds <= LONGEST_SECONDS):

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
+from typing import TypeVar
 
 from flask import request
 
 from node_agent.membership.identity import Identity
 from node_agent.web.answers import BadRequest, Forbidden
-from tmpnb_common.json_object import TICKET
-from tmpnb_common.paths import PATH_LIMIT, path_problem
-from tmpnb_common.wire import ATTEMPTS_AT_ONCE, TICKETS_AT_ONCE
+from tmpnb_common.json_object import JsonError, convert, decode_request, without_nulls
+from tmpnb_common.paths import path_problem
+from tmpnb_common.wire import ClaimRequest
+
+Shape = TypeVar("Shape")
 
 
 def token() -> str | None:
@@ -39,74 +40,28 @@ def require_token(identity: Identity) -> None:
         raise Forbidden("this call needs the node's token: Authorization: Bearer …")
 
 
-class Body:
-    """A JSON object that came in, with typed access to its fields."""
-
-    def __init__(self, value: object) -> None:
-        if not isinstance(value, dict):
-            raise BadRequest("the body is not a JSON object")
-        self._value: dict[str, Any] = value
-
-    def text(self, name: str, default: str | None = None, *, limit: int = 1000) -> str:
-        value = self._value.get(name, default)
-        if not isinstance(value, str) or len(value) > limit:
-            raise BadRequest(f"{name} must be a text of at most {limit} characters")
-        return value
-
-    def count(self, name: str) -> int | None:
-        value = self._value.get(name)
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**63):
-            raise BadRequest(f"{name} must be a whole number")
-        return value
-
-    def ticket(self, name: str = "ticket") -> str | None:
-        if self._value.get(name) is None:
-            return None
-        ticket = self.text(name, limit=128)
-        if not TICKET.fullmatch(ticket):
-            raise BadRequest(f"{name} must be 22 to 128 characters of A-Z a-z 0-9 _ -")
-        return ticket
-
-    def attempts(self) -> list[str]:
-        """The claims that a caller gives up."""
-        given = self._value.get("attempts")
-        if not isinstance(given, list) or not 0 < len(given) <= ATTEMPTS_AT_ONCE:
-            raise BadRequest(f"attempts must be a list of 1 to {ATTEMPTS_AT_ONCE}")
-        return [ticket for each in given if (ticket := Body({"attempts": each}).ticket("attempts"))]
-
-    def tickets(self) -> list[object] | None:
-        """What several visitors want, as it came; None where the call is for one visitor."""
-        given = self._value.get("tickets")
-        if given is None:
-            return None
-        if not isinstance(given, list) or not 0 < len(given) <= TICKETS_AT_ONCE:
-            raise BadRequest(f"tickets must be a list of 1 to {TICKETS_AT_ONCE}")
-        return given
-
-    def path(self, default: str) -> str:
-        return checked_path(self.text("path", default, limit=PATH_LIMIT))
-
-
-def wish(raw: object, default_path: str) -> tuple[str, str, str]:
-    """One of several visitors: their ticket, the attempt that this claim is, and the path that they want.
+def read_body(shape: type[Shape]) -> Shape:
+    """Read the request's body into a dataclass; an empty body is an empty object.
 
     Raises:
-        BadRequest: it is none. What the others want may make sense all the same.
+        BadRequest: the body is not a JSON object, or a field is missing or has a wrong value.
     """
-    body = Body(raw)
-    ticket = body.ticket()
-    if ticket is None:
-        raise BadRequest("each of the tickets must be an object with a ticket")
-    return ticket, body.ticket("attempt") or "", body.path(default_path)
-
-
-def read_body() -> Body:
-    """The JSON object of the request; an empty body is an empty object."""
-    raw = request.get_data(cache=False)
     try:
-        return Body(json.loads(raw) if raw.strip() else {})
-    except (ValueError, RecursionError) as error:
-        raise BadRequest("the body is not JSON") from error
+        return decode_request(shape, request.get_data(cache=False))
+    except JsonError as error:
+        raise BadRequest(str(error)) from error
+
+
+def claim_request(raw: object) -> ClaimRequest:
+    """Read what one of several visitors wants.
+
+    Raises:
+        BadRequest: it makes no sense. What the others want may make sense all the same.
+    """
+    try:
+        return convert(ClaimRequest, without_nulls(raw) if isinstance(raw, dict) else raw, "one of the tickets")
+    except JsonError as error:
+        raise BadRequest(str(error)) from error
 
 
 def checked_path(path: str) -> str:

@@ -9,8 +9,9 @@ from flask import Blueprint, Response, jsonify
 from node_agent.web import answers, incoming
 from node_agent.web.answers import BadRequest
 from node_agent.web.node import Node
+from node_agent.web.requests import SpawnRequest
 from tmpnb_common.log_lines import fields
-from tmpnb_common.wire import DEFAULT_POOL, Claim, Refusal, ticket_mark
+from tmpnb_common.wire import Claim, Refusal, ticket_mark
 
 log = logging.getLogger("web")
 
@@ -32,19 +33,18 @@ def blueprint(node: Node) -> Blueprint:
         trusted = incoming.has_token(node.identity)
         if node.fleet_only and not trusted:
             return answers.refusal(Refusal("forbidden", "this node serves only its fleet"))
-        body = incoming.read_body()
-        pool = body.text("pool", DEFAULT_POOL, limit=63)
+        body = incoming.read_body(SpawnRequest)
+        pool = body.pool
         landing = node.landing_of(pool)
-        several = body.tickets()
-        if several is not None:
+        if body.tickets is not None:
             incoming.require_token(node.identity)
-            outcomes = [hand_out_one(node, pool, landing, wish) for wish in several]
+            outcomes = [hand_out_one(node, pool, landing, ticket) for ticket in body.tickets]
             return jsonify(claims=[shown(outcome) for outcome in outcomes], available=available(node, pool))
-        path, ticket, attempt = body.path(landing), body.ticket(), body.ticket("attempt")
-        outcome = hand_out(node, pool, path, ticket, attempt or "") if trusted else hand_out(node, pool, path)
-        if isinstance(outcome, Refusal):
-            return answers.refusal(outcome)
-        return jsonify(**shown(outcome), available=available(node, pool))
+        path = incoming.checked_path(body.path or landing)
+        claim = hand_out(node, pool, path, body.ticket, body.attempt or "") if trusted else hand_out(node, pool, path)
+        if isinstance(claim, Refusal):
+            return answers.refusal(claim)
+        return jsonify(**shown(claim), available=available(node, pool))
 
     @routes.get("/robots.txt")
     def robots() -> Response:
@@ -58,13 +58,14 @@ def blueprint(node: Node) -> Blueprint:
     return routes
 
 
-def hand_out_one(node: Node, pool: str, landing: str, wish: object) -> Claim | Refusal:
+def hand_out_one(node: Node, pool: str, landing: str, raw: object) -> Claim | Refusal:
     """A sandbox for one of several visitors, whatever the others ask for."""
     try:
-        ticket, attempt, path = incoming.wish(wish, landing)
+        request = incoming.claim_request(raw)
+        path = incoming.checked_path(request.path or landing)
     except BadRequest as error:
         return Refusal("bad_request", str(error))
-    return hand_out(node, pool, path, ticket, attempt)
+    return hand_out(node, pool, path, request.ticket, request.attempt)
 
 
 def hand_out(node: Node, pool: str, path: str, ticket: str | None = None, attempt: str = "") -> Claim | Refusal:

@@ -11,10 +11,7 @@ from node_agent.web import answers, incoming
 from node_agent.web.answers import BadRequest
 from node_agent.web.metrics import CONTENT_TYPE, Sample, exposition
 from node_agent.web.node import Node
-from tmpnb_common.wire import DEFAULT_POOL
-
-MOST = 10_000
-"""Sandboxes in a pool, as for the settings."""
+from node_agent.web.requests import FetchRequest, PoolRequest, SelftestRequest
 
 
 def blueprint(node: Node) -> Blueprint:
@@ -23,10 +20,10 @@ def blueprint(node: Node) -> Blueprint:
     @routes.put("/api/pools/<name>")
     def put_pool(name: str) -> Response:
         incoming.require_token(node.identity)
-        body = incoming.read_body()
-        image, warm, capacity = image_of(body), size_of(body, "warm"), size_of(body, "capacity")
+        body = incoming.read_body(PoolRequest)
+        image = image_of(body.image)
         try:
-            spec = node.changes.change(node.pools, name, image=image, warm=warm, capacity=capacity)
+            spec = node.changes.change(node.pools, name, image=image, warm=body.warm, capacity=body.capacity)
         except ValueError as error:
             raise BadRequest(str(error)) from error
         return jsonify(name=spec.name, image=spec.image, warm=spec.warm, capacity=spec.capacity)
@@ -37,7 +34,7 @@ def blueprint(node: Node) -> Blueprint:
         incoming.require_token(node.identity)
         if node.pools.spec(name) is None:
             raise UnknownPool(name)
-        image = image_of(incoming.read_body())
+        image = image_of(incoming.read_body(FetchRequest).image)
         if image is None:
             raise BadRequest("image is missing: what is to be fetched")
         state = node.image_state(image)
@@ -46,7 +43,7 @@ def blueprint(node: Node) -> Blueprint:
     @routes.post("/api/selftest")
     def selftest() -> Response:
         incoming.require_token(node.identity)
-        outcome = node.selftest.run(incoming.read_body().text("pool", DEFAULT_POOL, limit=63), patience=QUEUE_SECONDS)
+        outcome = node.selftest.run(incoming.read_body(SelftestRequest).pool, patience=QUEUE_SECONDS)
         if outcome.passed:
             return jsonify(status="passed", message=outcome.message, **outcome.measured)
         return answers.answer(503, "selftest_failed", outcome.message, **outcome.measured)
@@ -60,15 +57,7 @@ def blueprint(node: Node) -> Blueprint:
     return routes
 
 
-def image_of(body: incoming.Body) -> str | None:
-    image = body.text("image", "", limit=255)
+def image_of(image: str) -> str | None:
     if image and not IMAGE_NAME.fullmatch(image):
         raise BadRequest(f"image is {image!r:.60}, not an image's name")
     return image or None
-
-
-def size_of(body: incoming.Body, name: str) -> int | None:
-    count = body.count(name)
-    if count is not None and count > MOST:
-        raise BadRequest(f"{name} is {count}, more than {MOST}")
-    return count

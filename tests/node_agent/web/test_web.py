@@ -108,11 +108,14 @@ def test_a_claim_keeps_the_path_asked_for(client: FlaskClient, path: str) -> Non
     assert url[len("/user/") + 34 :] == path
 
 
+def test_an_empty_path_is_the_pools_landing_page(client: FlaskClient) -> None:
+    assert said(client.post("/api/spawn", json={"path": ""}))["url"].endswith("/lab")
+
+
 @pytest.mark.parametrize(
     "path",
     [
         "lab",
-        "",
         "//\n",
         "/a b",
         "/é",
