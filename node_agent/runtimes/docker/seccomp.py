@@ -66,7 +66,7 @@ CLOCKS = """
 """
 SOCKETS = """
     accept accept4 bind connect getpeername getsockname getsockopt listen recvfrom recvmmsg recvmsg sendmmsg sendmsg
-    sendto setsockopt shutdown socketpair
+    sendto setsockopt shutdown
 """
 OTHERS = """
     getrandom
@@ -98,6 +98,8 @@ def profile() -> dict[str, Any]:
             _allow(*" ".join(groups).split()),
             *(_allow("socket", _bits(0, WORD, family)) for family in (AF_UNIX, AF_INET, AF_INET6)),
             _allow("socket", _bits(0, WORD, AF_NETLINK), _bits(2, WORD, NETLINK_ROUTE)),
+            # No program needs a pair of another family, and the kernel loads TIPC's module for whoever asks for one.
+            _allow("socketpair", _bits(0, WORD, AF_UNIX)),
             _allow("clone", _bits(0, NEW_NAMESPACES, 0)),
             *(_allow("personality", _bits(0, WORD, which)) for which in PERSONALITIES),
             {"names": NOT_THERE.split(), "action": "SCMP_ACT_ERRNO", "errnoRet": ENOSYS},

@@ -19,12 +19,13 @@ from node_agent.settings import docker as docker_settings
 from tests.support.docker_host import DockerHost, docker_host, inside, local_engine, notebook_image, sandbox_image
 from tmpnb_common.keys import base_path
 
-EPERM, ENOSYS = 1, 38
+EPERM, EFAULT, ENOSYS = 1, 14, 38
 
 X86_64 = platform.machine() == "x86_64"
 CALLS = {
     # As in the kernel's tables; from 424 on they are the same everywhere.
     "socket": (41, 198),
+    "socketpair": (53, 199),
     "clone": (56, 220),
     "unshare": (272, 97),
     "setns": (308, 268),
@@ -41,7 +42,7 @@ CALLS = {
     "mount": (165, 40),
     "open_by_handle_at": (304, 265),
 }
-AF_NETLINK, AF_ALG, AF_VSOCK = 16, 38, 40
+AF_UNIX, AF_INET, AF_NETLINK, AF_TIPC, AF_ALG, AF_VSOCK = 1, 2, 16, 30, 38, 40
 SOCK_STREAM, SOCK_SEQPACKET = 1, 5
 ABOVE_AN_INT = 1 << 32
 CLONE_NEWUSER = 0x10000000
@@ -120,6 +121,14 @@ def test_sockets_lead_to_no_hypervisor_and_not_into_the_kernel_s_cryptography(
     """With bits above an int's, which the kernel does not read, the family is the same."""
     for kind in (SOCK_STREAM, SOCK_SEQPACKET):
         assert errno_of(sandbox, "socket", family, kind, protocol) == EPERM
+
+
+@docker
+@pytest.mark.parametrize("family", [AF_INET, AF_NETLINK, AF_TIPC, AF_VSOCK, AF_TIPC + ABOVE_AN_INT])
+def test_pairs_of_sockets_are_unix_sockets(sandbox: Path, family: int) -> None:
+    assert errno_of(sandbox, "socketpair", family, SOCK_STREAM, 0, 0) == EPERM
+    # The kernel itself says that there is no room for the pair at the address 0.
+    assert errno_of(sandbox, "socketpair", AF_UNIX, SOCK_STREAM, 0, 0) == EFAULT
 
 
 @docker
