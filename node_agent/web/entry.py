@@ -10,6 +10,7 @@ from werkzeug.exceptions import NotFound
 
 from node_agent.web import answers, incoming
 from node_agent.web.node import Node
+from tmpnb_common.fetch_metadata import purpose
 from tmpnb_common.landing import path_inside
 from tmpnb_common.paths import as_written
 from tmpnb_common.wire import DEFAULT_POOL, Refusal
@@ -30,17 +31,35 @@ def blueprint(node: Node) -> Blueprint:
         wanted = asked_for(node.landing_of(DEFAULT_POOL), node.all_prefixes(node.pools.stats()))
         if node.fleet_only:
             return elsewhere(node)
-        if request.method == "HEAD":
-            return Response(status=200)
-        if "prefetch" in request.headers.get("Sec-Purpose", request.headers.get("Purpose", "")):
-            # A browser that guesses where its user will go takes nothing; it asks again when they do.
-            return Response(status=503)
-        claimed = node.claims.claim(DEFAULT_POOL)
-        if isinstance(claimed, Refusal):
-            return no_room(node, claimed)
-        return Response(status=302, headers={"Location": node.addresses.sandbox(claimed.key, wanted)})
+        return only_looking(node) or visit(node, wanted)
 
     return routes
+
+
+def visit(node: Node, wanted: str) -> Response:
+    """Somebody comes: take a sandbox for them, and lead them there."""
+    claimed = node.claims.claim(DEFAULT_POOL)
+    if isinstance(claimed, Refusal):
+        return no_room(node, claimed)
+    return Response(status=302, headers={"Location": node.addresses.sandbox(claimed.key, wanted)})
+
+
+def only_looking(node: Node) -> Response | None:
+    """What those get who would not use a sandbox if they were given one, and what comes first in a frame."""
+    headers = request.headers
+    if request.method == "HEAD":
+        return Response(status=200)
+    if "prefetch" in headers.get("Sec-Purpose", headers.get("Purpose", "")):
+        # A browser that guesses where its user will go takes nothing; it asks again when they do.
+        return Response(status=503)
+    match purpose(*(headers.get(f"Sec-Fetch-{word}", "") for word in ("Mode", "Dest", "Site"))):
+        case "part":
+            return answers.refusal(Refusal("forbidden", "a sandbox is for someone who comes, not for a part of a page"))
+        case "frame":
+            # Browsers judge who may frame this page before it can lead on, and before anything is taken.
+            return Response(node.pages.render("frame"), mimetype="text/html")
+        case _:
+            return None
 
 
 def asked_for(landing: str, prefixes: Container[str] = ()) -> str:

@@ -273,6 +273,21 @@ def test_head_and_options_and_prefetch_take_nothing(client: FlaskClient) -> None
     assert stats(client).claims_total == 0
 
 
+def test_a_part_of_a_page_takes_nothing(client: FlaskClient) -> None:
+    for mode, destination in (("no-cors", "image"), ("no-cors", "style"), ("cors", "empty")):
+        for site in ("same-origin", "same-site", "cross-site"):
+            headers = {"Sec-Fetch-Mode": mode, "Sec-Fetch-Dest": destination, "Sec-Fetch-Site": site}
+            assert client.get("/", headers=headers).status_code == 403
+    assert stats(client).claims_total == 0
+
+
+def test_in_a_frame_of_another_site_a_page_that_may_be_shown_comes_before_the_sandbox(client: FlaskClient) -> None:
+    frame = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "iframe"}
+    assert client.get("/lab", headers=frame | {"Sec-Fetch-Site": "cross-site"}).status_code == 200
+    assert stats(client).claims_total == 0
+    assert client.get("/lab", headers=frame | {"Sec-Fetch-Site": "same-origin"}).status_code == 302
+
+
 def test_a_full_node_shows_people_a_page_that_tries_again(client: FlaskClient) -> None:
     for _ in range(3):
         client.get("/")
