@@ -378,7 +378,13 @@ def sandbox_url(node: Node, url: str) -> str:
         port, own_port = _port(parts), _port(own)
     except ValueError:
         raise JsonError(f"{shown} is no address") from None
-    if not url.isascii() or " " in url or "\\" in path or any(part in (".", "..") for part in path.split("/")):
+    if (
+        not url.isascii()
+        or not url.isprintable()
+        or " " in url
+        or "\\" in path
+        or any(part in (".", "..") for part in path.split("/"))
+    ):
         raise JsonError(f"{shown} is no address")
     if url.startswith("/") and not parts.netloc:
         return f"{node.url}{url}"

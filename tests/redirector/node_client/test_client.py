@@ -219,6 +219,13 @@ def test_a_claim_that_leads_anywhere_but_to_the_node_is_a_failed_claim(base: str
         sandbox_url(a_node(url=base), parse_claim(packed({"url": url})).url)
 
 
+def test_an_address_with_control_characters_is_none_wherever_it_comes_from() -> None:
+    """The library that takes addresses apart leaves some of them out, so they would be in the address alone."""
+    for character in "\t\n\r\x00\x7f":
+        with pytest.raises(JsonError):
+            sandbox_url(a_node(url="https://n1.example.org"), f"https://n1.example.org/user/k{character}/lab")
+
+
 def test_an_absolute_sandbox_url_may_name_the_port_that_goes_without_saying() -> None:
     node = a_node(url="https://n1.example.org")
     assert sandbox_url(node, "https://k.n1.example.org:443/lab") == "https://k.n1.example.org:443/lab"
