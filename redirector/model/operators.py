@@ -21,6 +21,9 @@ NAME_LIMIT = 60
 OWN_NAMES = frozenset({"poller", "thenodeitself"})
 """What the fleet calls itself in its history, without spaces."""
 
+APART = frozenset({"CJK", "HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA", "HANGUL", "BOPOMOFO"})
+"""Scripts that look like no other, and that names hold together with each other and with Latin letters."""
+
 
 @dataclass(frozen=True, slots=True)
 class OperatorToken:
@@ -61,9 +64,17 @@ def name_problem(name: str) -> str:
         return f"has to be a name of 1 to {NAME_LIMIT} printable characters"
     if name.startswith("-"):
         return "looks like an option"
+    if mixes_alphabets(name):
+        return "mixes letters of several alphabets, which look like each other's"
     if is_taken(name, ()):
         return "is what the fleet calls itself"
     return ""
+
+
+def mixes_alphabets(name: str) -> bool:
+    """Whether it can look like another name, as one with a Cyrillic letter among Latin ones does."""
+    letters = [letter for letter in unicodedata.normalize("NFKC", name) if letter.isalpha()]
+    return len({unicodedata.name(letter, "").partition(" ")[0] for letter in letters} - APART) > 1
 
 
 def is_taken(name: str, token_names: Collection[str]) -> bool:

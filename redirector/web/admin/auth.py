@@ -13,7 +13,7 @@ from flask import Response, g, request
 from redirector.errors import BadRequestError
 from redirector.memory.bucket_table import BucketTable
 from redirector.memory.rate_limits import Allowance, Limits
-from redirector.model.operators import NAME_LIMIT, is_taken, parse_token
+from redirector.model.operators import NAME_LIMIT, is_taken, mixes_alphabets, parse_token
 from redirector.settings.table import Settings
 from redirector.web.failures import failure
 from tmpnb_common.log_lines import fields
@@ -126,6 +126,8 @@ class Keyholders:
             return proven
         if is_taken(claimed, [name for name in self._names.values() if name]):
             raise BadRequestError(f"the name {claimed!r:.80} is proven by a token of its own, and this is another one")
+        if mixes_alphabets(claimed):
+            raise BadRequestError(f"the name {claimed!r:.80} mixes letters of several alphabets")
         return claimed[:NAME_LIMIT]
 
 

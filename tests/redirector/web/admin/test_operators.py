@@ -43,7 +43,9 @@ def test_a_token_with_a_name_says_who_did_it_whatever_the_caller_says(
     assert who_drained(named) == "ann"
 
 
-@pytest.mark.parametrize("forged", ["ann", "ANN", "bob", " bob ", "b o b", "\uff41nn", "poller", "the node itself"])
+@pytest.mark.parametrize(
+    "forged", ["ann", "ANN", "bob", " bob ", "b o b", "\uff41nn", "\u0430nn", "poller", "the node itself"]
+)
 def test_nobody_else_can_use_a_name_that_a_token_proves(named: SteppedWorker, forged: str) -> None:
     refused = named.admin("POST", "/api/nodes/n1/drain", token=SHARED, json={"by": forged})
     assert is_error(refused, 400, "bad_request")
@@ -138,6 +140,22 @@ def test_a_token_of_base64_is_no_name(token: str) -> None:
     assert (parse_token(token).token, parse_token(token).name) == (token, "")
 
 
-@pytest.mark.parametrize("name", ["", "  ", "--force", "-x", "a\nb", "x" * 61, "poller", "\u202eann"])
+@pytest.mark.parametrize(
+    "name", ["", "  ", "--force", "-x", "a\nb", "x" * 61, "poller", "\u202eann", "\u0430nn", "p\u03bfller"]
+)
 def test_what_is_no_name_of_an_operator(name: str) -> None:
     assert name_problem(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "ann",
+        "J\u00fcrgen M\u00fcller-L\u00fcdenscheid",
+        "\u0410\u043d\u043d\u0430",
+        "\u5c71\u7530\u30bf\u30ed\u30fc (Taro)",
+        "\u039c\u03b1\u03c1\u03af\u03b1",
+    ],
+)
+def test_names_of_people_everywhere_are_names_of_operators(name: str) -> None:
+    assert name_problem(name) == ""
