@@ -21,7 +21,7 @@ class NoAnswerError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One answer; `body` is cut at `MAX_BODY`."""
+    """One answer; `body` is cut at the most that was asked for."""
 
     status: int
     body: bytes
@@ -35,23 +35,24 @@ def request(
     within: float,
     body: bytes | None = None,
     headers: Mapping[str, str] | None = None,
+    most: int = MAX_BODY,
 ) -> Answer:
     """Send one request to whoever listens at `path`; the whole exchange takes at most `within` seconds.
 
     Raises:
         NoAnswerError: there is no whole answer.
     """
-    connection = _Connection(path, Budget(within, MAX_BODY))
+    connection = _Connection(path, Budget(within, most))
     try:
         connection.request(method, target, body=body, headers={"Connection": "close", **(headers or {})})
         response = connection.getresponse()
-        return Answer(response.status, response.read(MAX_BODY))
+        return Answer(response.status, response.read(most))
     except TimeoutError as error:
         raise NoAnswerError("no answer in time") from error
     except OSError as error:
         raise NoAnswerError(error.strerror or type(error).__name__) from error
     except TooLongError as error:
-        raise NoAnswerError(f"more than {MAX_BODY} bytes came") from error
+        raise NoAnswerError(f"more than {most} bytes came") from error
     except Exception as error:
         # The library's parsers of headers raise whatever they come upon, and what they parse is a stranger's.
         raise NoAnswerError(f"what came is no HTTP ({type(error).__name__})") from error

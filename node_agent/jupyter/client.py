@@ -12,6 +12,8 @@ from node_agent.unix_http import Answer, NoAnswerError, request
 LANDING_SECONDS = 5.0
 """For one try; a fresh server on a busy host gets as many as it needs. Short, so that the agent can stop."""
 STATUS_SECONDS = 3.0
+LIST_LIMIT = 64 * 1024
+"""Bytes of a list of kernels or terminals: hundreds of them. Read, a byte can take the memory of thirty."""
 TIME_LIMIT = 40
 """Longest time in words, in characters: of what is longer the beginning is compared."""
 OK = 200
@@ -51,7 +53,7 @@ def _listed(socket: Path, target: str) -> list[dict[Any, Any]] | None:
 
 def _read(socket: Path, target: str) -> Any:
     try:
-        answer: Answer = request(socket, "GET", target, within=STATUS_SECONDS)
+        answer: Answer = request(socket, "GET", target, within=STATUS_SECONDS, most=LIST_LIMIT)
         return json.loads(answer.body) if answer.status == OK else None
     # A body of nothing but brackets exhausts the parser's stack.
     except (NoAnswerError, ValueError, RecursionError):

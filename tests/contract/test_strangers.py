@@ -174,7 +174,7 @@ CLIENTS: dict[str, Client] = {
     "a check of a sandbox": Client(
         lambda _, path, __: activity(path, BASE),
         ([{"execution_state": "busy", "last_activity": "2026-01-01T00:00:00Z"}], []),
-        unix_http.MAX_BODY,
+        jupyter_client.LIST_LIMIT,
         unix=True,
     ),
     "a landing page": Client(

@@ -218,8 +218,13 @@ def test_a_kernel_that_makes_no_sense_is_not_busy(path: Path, kernels: bytes) ->
     assert not seen.busy
 
 
+def test_a_list_that_is_longer_than_kernels_make_it_is_not_read(path: Path) -> None:
+    """A megabyte of empty lists would take thirty of the agent's memory."""
+    assert activity(path, b"[" + b"[]," * jupyter_client.LIST_LIMIT + b"[]]") is None
+
+
 def test_a_time_of_any_length_costs_no_memory(path: Path) -> None:
-    seen = activity(path, b'[{"last_activity": "' + b"9" * 500_000 + b'"}]')
+    seen = activity(path, b'[{"last_activity": "' + b"9" * 50_000 + b'"}]')
     assert seen is not None
     assert len(seen.newest) == jupyter_client.TIME_LIMIT
 
