@@ -27,8 +27,8 @@ def check(image: str) -> None:
 
     Example: tmpnb-agent check-image tmpnb-notebook
     """
-    asked = {f"{PREFIX}IMAGE": image, f"{PREFIX}RUNTIME": "docker"}
-    settings = config.load({**config.environment(), **asked})
+    overrides = {f"{PREFIX}IMAGE": image, f"{PREFIX}RUNTIME": "docker"}
+    settings = config.load({**config.environment(), **overrides})
     trial = Trial(
         image,
         settings.command,

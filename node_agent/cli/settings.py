@@ -47,8 +47,8 @@ def missing_images(settings: Settings) -> list[str]:
 @config.command()
 def show() -> None:
     """List every setting with its value, its default and what it is for."""
-    given = node_settings.environment()
+    environment = node_settings.environment()
     for row in node_settings.TABLE:
-        value = f"={'(set)' if row.secret else given[row.variable]}" if given.get(row.variable) else ""
+        value = f"={'(set)' if row.secret else environment[row.variable]}" if environment.get(row.variable) else ""
         unit = f" ({row.unit})" if row.unit else ""
         click.echo(f"{row.variable}{value}{unit}, default {row.shown_default}\n    {row.reason}")

@@ -328,40 +328,42 @@ def load(environment: Mapping[str, str]) -> Settings:
 
 def pool_problems(pool: PoolSettings, values: Mapping[str, Any]) -> list[str]:
     """What does not fit together within one pool."""
-    found = []
+    problems = []
     if pool.warm > pool.capacity:
-        found.append(f"WARM is {pool.warm}, more than its CAPACITY, {pool.capacity}")
+        problems.append(f"WARM is {pool.warm}, more than its CAPACITY, {pool.capacity}")
     if pool.life.unvisited >= pool.life.max_age:
-        found.append("UNVISITED_SECONDS must be shorter than MAX_AGE_SECONDS")
+        problems.append("UNVISITED_SECONDS must be shorter than MAX_AGE_SECONDS")
     if values["runtime"] == "docker":
-        found += limit_problems(pool.limits)
+        problems += limit_problems(pool.limits)
         if not pool.image:
-            found.append("its IMAGE is needed")
-    return found
+            problems.append("its IMAGE is needed")
+    return problems
 
 
 def contradictions(values: Mapping[str, Any]) -> list[str]:
     """Settings that are fine one by one and not together. `values` may lack those that are not fine."""
-    found = []
+    problems = []
     if values.get("warm", 0) > values.get("capacity", 10_000):
-        found.append(f"{PREFIX}WARM is {values['warm']}, more than {PREFIX}CAPACITY, {values['capacity']}")
+        problems.append(f"{PREFIX}WARM is {values['warm']}, more than {PREFIX}CAPACITY, {values['capacity']}")
     if values.get("unvisited_seconds", 0) >= values.get("max_age_seconds", 10**9):
-        found.append(f"{PREFIX}UNVISITED_SECONDS must be shorter than {PREFIX}MAX_AGE_SECONDS")
+        problems.append(f"{PREFIX}UNVISITED_SECONDS must be shorter than {PREFIX}MAX_AGE_SECONDS")
     if bool(values.get("tls_cert")) != bool(values.get("tls_key")):
-        found.append(f"{PREFIX}TLS_CERT and {PREFIX}TLS_KEY go together: set both or neither")
+        problems.append(f"{PREFIX}TLS_CERT and {PREFIX}TLS_KEY go together: set both or neither")
     if values.get("tls_cert") and values.get("url", "https:").startswith("http:"):
-        found.append(f"{PREFIX}URL has to begin with https:// where {PREFIX}TLS_CERT is set")
+        problems.append(f"{PREFIX}URL has to begin with https:// where {PREFIX}TLS_CERT is set")
     if values.get("http_listen") and not values.get("tls_cert", True):
-        found.append(f"{PREFIX}HTTP_LISTEN is for a node that speaks TLS: set {PREFIX}TLS_CERT too, or only LISTEN")
+        problems.append(f"{PREFIX}HTTP_LISTEN is for a node that speaks TLS: set {PREFIX}TLS_CERT too, or only LISTEN")
     if values.get("join") and bool(values.get("join_token")) == bool(values.get("join_token_file")):
-        found.append(f"{PREFIX}JOIN needs the fleet's join token: set {PREFIX}JOIN_TOKEN_FILE, or {PREFIX}JOIN_TOKEN")
+        problems.append(
+            f"{PREFIX}JOIN needs the fleet's join token: set {PREFIX}JOIN_TOKEN_FILE, or {PREFIX}JOIN_TOKEN"
+        )
     if values.get("origin") == "sandbox" and re.fullmatch(
         r"[0-9.]+|.*:.*", urlsplit(values.get("url", "")).hostname or ""
     ):
-        found.append(f"{PREFIX}URL has to have a host name, not an address, with {PREFIX}ORIGIN=sandbox")
+        problems.append(f"{PREFIX}URL has to have a host name, not an address, with {PREFIX}ORIGIN=sandbox")
     if values.get("runtime") == "docker" and values.get("image") == "":
-        found.append(f"{PREFIX}IMAGE is needed with {PREFIX}RUNTIME=docker: the image that each sandbox runs")
-    return found
+        problems.append(f"{PREFIX}IMAGE is needed with {PREFIX}RUNTIME=docker: the image that each sandbox runs")
+    return problems
 
 
 def environment() -> Mapping[str, str]:

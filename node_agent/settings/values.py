@@ -95,20 +95,20 @@ def template(text: str) -> str:
 
 
 def origins(text: str) -> tuple[str, ...]:
-    found = sites(text)
-    if any("*" in site for site in found) and found != ("*",):
+    words = sites(text)
+    if any("*" in site for site in words) and words != ("*",):
         raise ValueError("takes either * alone or whole origins")
-    return tuple(site.lower() for site in found)
+    return tuple(site.lower() for site in words)
 
 
 def size(low: int) -> Callable[[str], int]:
     """Bytes, at least `low` of them."""
 
     def parse(text: str) -> int:
-        found = re.fullmatch(r"([0-9]{1,9})([kmg]?)", text.lower())
-        if found is None or int(found[1]) * SIZES[found[2]] < low:
+        match = re.fullmatch(r"([0-9]{1,9})([kmg]?)", text.lower())
+        if match is None or int(match[1]) * SIZES[match[2]] < low:
             raise ValueError(f"is {text!r:.40}, not a size of at least {low} bytes such as 512m or 2g")
-        return int(found[1]) * SIZES[found[2]]
+        return int(match[1]) * SIZES[match[2]]
 
     return parse
 
@@ -121,13 +121,13 @@ def processors(text: str) -> float:
 
 def names(text: str) -> tuple[str, ...]:
     """Names of pools, separated by spaces or commas."""
-    found = tuple(text.replace(",", " ").split())
-    for name in found:
+    words = tuple(text.replace(",", " ").split())
+    for name in words:
         if not re.fullmatch(POOL_NAME, name):
             raise ValueError(f"holds {name!r:.40}: a pool's name has up to 31 small letters, digits and -")
-    if len(set(found)) < len(found) or "default" in found:
+    if len(set(words)) < len(words) or "default" in words:
         raise ValueError("names a pool twice; the pool `default` is there anyway")
-    return found
+    return words
 
 
 def assignments(text: str) -> tuple[tuple[str, str], ...]:

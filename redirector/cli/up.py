@@ -20,7 +20,7 @@ from redirector.local_fleet.errors import NotStartedError, StartFailedError
 from redirector.local_fleet.fleet import LocalFleet
 from redirector.local_fleet.lock import StateLock
 from redirector.local_fleet.machine import check_programs
-from redirector.local_fleet.plan import NOTEBOOK_IMAGE, Place, Wish, checked, drawn_up, node_plan, run_root
+from redirector.local_fleet.plan import NOTEBOOK_IMAGE, Installation, UpOptions, checked, make_plan, node_plan, run_root
 from redirector.local_fleet.stop_request import StopAsked, StopRequest
 
 
@@ -73,10 +73,10 @@ def up(
         # It would be the current directory, strewn with tokens and logs.
         raise Stop("--state has to name a directory", Exit.USAGE)
     stop = StopRequest(parent=os.getppid() if until_parent_ends else None)
-    wish = Wish(nodes, capacity if warm is None else warm, capacity, port, runtime, image)
+    options = UpOptions(nodes, capacity if warm is None else warm, capacity, port, runtime, image)
     try:
         with stop.listening():
-            _run(wish, StateDirectory.at(state), stop)
+            _run(options, StateDirectory.at(state), stop)
     except NotStartedError as problem:
         raise Stop(str(problem), Exit.USAGE) from problem
     except StartFailedError as problem:
@@ -87,21 +87,21 @@ def up(
         stop.close()
 
 
-def _run(wish: Wish, directory: StateDirectory, stop: StopRequest) -> None:
+def _run(options: UpOptions, directory: StateDirectory, stop: StopRequest) -> None:
     uid, programs = os.getuid(), Path(sys.executable).parent
-    checked(wish)
-    check_programs(programs, os.environ, runtime=wish.runtime)
+    checked(options)
+    check_programs(programs, os.environ, runtime=options.runtime)
     directory.prepare()
     lock = StateLock(directory.lock)
     lock.take(stop)
     try:
-        place = Place(directory, run_root(directory.root, uid, _runtime_dir(uid)), programs, os.environ)
+        installation = Installation(directory, run_root(directory.root, uid, _runtime_dir(uid)), programs, os.environ)
         fleet = LocalFleet(
-            drawn_up(wish, place),
+            make_plan(options, installation),
             directory,
-            leftovers=[node_plan(int(name[1:]), wish, place) for name in directory.known_nodes()],
+            leftovers=[node_plan(int(name[1:]), options, installation) for name in directory.known_nodes()],
             uid=uid,
-            narrator=Screen(partial(typed, directory.root)),
+            reporter=Screen(partial(typed, directory.root)),
             stop=stop,
         )
         fleet.clear_leftovers()
@@ -116,8 +116,8 @@ def typed(state: Path, *words: str) -> str:
     found = shutil.which("tmpnb")
     on_path = found is not None and Path(found).samefile(sys.argv[0])
     program = "tmpnb" if on_path else _nearest(Path(sys.argv[0]))
-    place = [] if state == Path(DEFAULT_STATE).resolve() else ["--state", _nearest(state)]
-    return shlex.join([program, *words, *place])
+    state_option = [] if state == Path(DEFAULT_STATE).resolve() else ["--state", _nearest(state)]
+    return shlex.join([program, *words, *state_option])
 
 
 def _nearest(path: Path) -> str:

@@ -60,7 +60,7 @@ class Child:
         self._record = ChildRecord(self.plan.name, self._process.pid, start_of(self._process.pid))
         self._changed_at = self._clock()
 
-    def found_dead(self) -> str | None:
+    def poll_death(self) -> str | None:
         """How it ended, told once for each death; what it left of its session ends then, too."""
         if self._process is None or self.is_running:
             return None

@@ -10,14 +10,14 @@ from redirector.local_fleet.plan import HOST
 
 
 @dataclass(frozen=True, slots=True)
-class Forget:
+class Remove:
     """Take a node out of the registry that does not run here any more."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
-class Enrol:
+class Register:
     """Put a node in, or prove its token to the fleet again if it is there."""
 
     name: str
@@ -27,24 +27,24 @@ class Enrol:
     """The reason why it was draining at its former address; None if it was not."""
 
 
-Step = Forget | Enrol
+Step = Remove | Register
 
 
-def steps(wanted: Mapping[str, str], known: Collection[str], registered: Sequence[NodeView]) -> list[Step]:
-    """What to do so that exactly the wanted nodes of this machine are registered, with the tokens that they have now.
+def steps(running: Mapping[str, str], ever_ran: Collection[str], registered: Sequence[NodeView]) -> list[Step]:
+    """What to do so that exactly the nodes that run on this machine are registered, with the tokens that they have now.
 
     Args:
-        wanted: the URL of each node that runs now, by name.
-        known: names of all nodes that ever ran here.
+        running: the URL of each node that runs now, by name.
+        ever_ran: names of all nodes that ever ran here.
         registered: the registry; nodes that an operator added from elsewhere are left alone.
     """
-    ours = {node.name: node for node in registered if node.name in known and node.url.startswith(f"http://{HOST}:")}
-    gone = [name for name, node in ours.items() if wanted.get(name) != node.url]
+    ours = {node.name: node for node in registered if node.name in ever_ran and node.url.startswith(f"http://{HOST}:")}
+    gone = [name for name, node in ours.items() if running.get(name) != node.url]
     names = {node.url: node.name for node in registered if node.name not in gone}
     reasons = {name: ours[name].intent_reason for name in gone if ours[name].intent == "draining"}
     return [
-        *(Forget(name) for name in gone),
-        *(Enrol(name, names.get(url, name), reasons.get(name)) for name, url in wanted.items()),
+        *(Remove(name) for name in gone),
+        *(Register(name, names.get(url, name), reasons.get(name)) for name, url in running.items()),
     ]
 
 

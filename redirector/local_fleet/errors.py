@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class LocalFleetError(Exception):
-    """Base of both."""
+    """The local fleet could not be brought up."""
 
 
 class NotStartedError(LocalFleetError):

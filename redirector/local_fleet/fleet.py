@@ -11,12 +11,12 @@ from redirector.admin_api.client import AdminClient
 from redirector.admin_api.errors import AdminError, OutcomeUnknownError, RefusedError, UnreachableError
 from redirector.local_fleet.child import Child, begin_log, bound_log, launch
 from redirector.local_fleet.directory import StateDirectory
-from redirector.local_fleet.enrolment import Enrol, Forget, Step, Warmth, steps, warmth
+from redirector.local_fleet.enrolment import Register, Remove, Step, Warmth, steps, warmth
 from redirector.local_fleet.errors import NotStartedError, StartFailedError
 from redirector.local_fleet.machine import check_engine, check_ports, make_run_root
-from redirector.local_fleet.narrator import Announcement, Narrator
 from redirector.local_fleet.plan import FleetPlan, NodePlan
-from redirector.local_fleet.processes import Census, kill, read_records, write_records
+from redirector.local_fleet.processes import ProcessFinder, kill, read_records, write_records
+from redirector.local_fleet.reporter import Announcement, Reporter
 from redirector.local_fleet.stop_request import StopRequest
 
 BEAT_SECONDS = 0.2
@@ -45,7 +45,7 @@ class LocalFleet:
         *,
         leftovers: Sequence[NodePlan],
         uid: int,
-        narrator: Narrator,
+        reporter: Reporter,
         stop: StopRequest,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -54,11 +54,11 @@ class LocalFleet:
         self._directory = directory
         self._leftovers = leftovers
         self._uid = uid
-        self._narrator = narrator
+        self._reporter = reporter
         self._stop = stop
         self._clock = clock
         self._started_at = clock()
-        self._census = Census(directory.root, plan.run_root)
+        self._finder = ProcessFinder(directory.root, plan.run_root)
         self._children = [Child(child, clock) for child in plan.children]
         self._client = AdminClient(
             plan.url, directory.ensure_admin_token(), by="tmpnb up", answer_seconds=ANSWER_SECONDS
@@ -67,9 +67,9 @@ class LocalFleet:
     def clear_leftovers(self) -> None:
         """End what a run that was killed has left: processes, sandboxes, sockets."""
         records = read_records(self._directory.children)
-        left = self._census.living(records)
+        left = self._finder.living(records)
         if left:
-            self._narrator.note(f"ending {len(left)} processes that an earlier run left behind")
+            self._reporter.note(f"ending {len(left)} processes that an earlier run left behind")
         if left or self._directory.children.exists() or self._plan.run_root.exists():
             self._clear(self._leftovers)
 
@@ -77,7 +77,7 @@ class LocalFleet:
         """Prove that this machine has room for the fleet, once nothing of an earlier run is in the way."""
         check_ports(self._plan.ports)
         make_run_root(self._plan.run_root, self._uid)
-        if self._plan.wish.runtime == "docker":
+        if self._plan.options.runtime == "docker":
             try:
                 check_engine(self._plan.nodes[0])
             except NotStartedError:
@@ -114,12 +114,12 @@ class LocalFleet:
         deadline = self._clock() + START_SECONDS
         self._directory.publish(self._plan.url)
         count = len(self._plan.nodes)
-        self._narrator.note(f"starting a redirector and {count} node{'s' * (count > 1)}")
+        self._reporter.note(f"starting a redirector and {count} node{'s' * (count > 1)}")
         self._await(self._client.healthy, "the redirector", deadline)
         nodes = {node.name: node for node in self._plan.nodes}
-        wanted = {name: node.url for name, node in nodes.items()}
+        running = {name: node.url for name, node in nodes.items()}
         try:
-            for step in steps(wanted, self._directory.known_nodes(), self._client.nodes()):
+            for step in steps(running, self._directory.known_nodes(), self._client.nodes()):
                 self._take(step, nodes, deadline)
         except AdminError as problem:
             raise StartFailedError(f"the redirector did not take the nodes: {problem}") from problem
@@ -129,7 +129,7 @@ class LocalFleet:
         best, since = -1, self._clock()
         while True:
             now = self._warmth()
-            self._narrator.warming(now)
+            self._reporter.warming(now)
             if now.complete:
                 return
             if now.ready > best:
@@ -143,8 +143,8 @@ class LocalFleet:
 
     def _announce(self) -> None:
         nodes = [(node.name, node.url) for node in self._plan.nodes]
-        isolated = self._plan.wish.runtime == "docker"
-        self._narrator.announce(Announcement(self._plan.url, nodes, isolated=isolated))
+        isolated = self._plan.options.runtime == "docker"
+        self._reporter.announce(Announcement(self._plan.url, nodes, isolated=isolated))
 
     def _keep_up(self) -> None:
         """Start again whatever ends, and keep logs from growing without end."""
@@ -165,8 +165,8 @@ class LocalFleet:
         """Wait for a part to answer while every child has to live."""
         while not condition():
             for child in self._children:
-                if how := child.found_dead():
-                    raise StartFailedError(_obituary(child, how))
+                if how := child.poll_death():
+                    raise StartFailedError(_crash_report(child, how))
             if self._clock() > deadline:
                 raise StartFailedError(
                     f"{what} did not answer within {START_SECONDS:.0f} s; see {self._directory.logs}"
@@ -175,9 +175,9 @@ class LocalFleet:
 
     def _take(self, step: Step, nodes: dict[str, NodePlan], deadline: float) -> None:
         match step:
-            case Forget(name):
+            case Remove(name):
                 self._client.remove(name, force=True, reason="not started by tmpnb up any more")
-            case Enrol(name, known_as, drain):
+            case Register(name, known_as, drain):
                 self._await(lambda: self._enrolled(nodes[name], known_as), f"node {name}", deadline)
                 if drain is not None:
                     self._client.drain(known_as, force=True, reason=drain)
@@ -199,23 +199,23 @@ class LocalFleet:
     def _warmth(self) -> Warmth:
         urls = {node.url for node in self._plan.nodes}
         try:
-            return warmth(self._client.nodes(), urls, self._plan.wish.warm, self._clock() - self._started_at)
+            return warmth(self._client.nodes(), urls, self._plan.options.warm, self._clock() - self._started_at)
         except AdminError as problem:
             # The redirector may be the very part that is being started again.
-            return Warmth(0, self._plan.wish.warm * len(urls), str(problem))
+            return Warmth(0, self._plan.options.warm * len(urls), str(problem))
 
     def _tend(self, give_up_after: int | None = None) -> None:
         for child in self._children:
-            if how := child.found_dead():
+            if how := child.poll_death():
                 if give_up_after is not None and child.deaths >= give_up_after:
-                    raise StartFailedError(_obituary(child, how))
-                self._narrator.warn(f"{child.plan.name} ended ({how}); starting it again")
+                    raise StartFailedError(_crash_report(child, how))
+                self._reporter.warn(f"{child.plan.name} ended ({how}); starting it again")
             if child.is_due:
                 self._start(child)
 
     def _end(self) -> None:
-        """End all processes, then what they ran, then every trace. A wish to hurry shortens only the patience."""
-        self._narrator.note("stopping")
+        """End all processes, then what they ran, then every trace. A second request shortens only the waiting."""
+        self._reporter.note("stopping")
         for child in self._children:
             child.ask_to_end()
         deadline = self._clock() + GRACE_SECONDS
@@ -224,7 +224,7 @@ class LocalFleet:
         for child in self._children:
             child.kill()
         self._clear(self._plan.nodes)
-        self._narrator.note("stopped; nothing is left running")
+        self._reporter.note("stopped; nothing is left running")
 
     def _clear(self, nodes: Sequence[NodePlan]) -> None:
         """End whatever still runs, let the nodes forget it, and remove every trace of the run."""
@@ -245,21 +245,21 @@ class LocalFleet:
                 process.kill()
                 returncode = process.wait()
             if returncode != 0:
-                self._narrator.warn(f"{plan.name} failed (see {plan.log}); ending its processes by force")
+                self._reporter.warn(f"{plan.name} failed (see {plan.log}); ending its processes by force")
 
     def _sweep(self) -> None:
         """Kill until nothing is left: what is being killed may have started something meanwhile."""
         records = read_records(self._directory.children)
         deadline = self._clock() + SWEEP_SECONDS
-        while left := self._census.living(records):
+        while left := self._finder.living(records):
             kill(left)
             if self._clock() > deadline:
                 pids = ", ".join(str(process.pid) for process in left)
-                self._narrator.warn(f"these processes cannot be ended: {pids}")
+                self._reporter.warn(f"these processes cannot be ended: {pids}")
                 return
             self._stop.wait(BEAT_SECONDS / 4)
 
 
-def _obituary(child: Child, how: str) -> str:
+def _crash_report(child: Child, how: str) -> str:
     words = "\n".join(f"  {line}" for line in child.last_words())
     return f"{child.plan.name} ended ({how}) before the fleet was up. {child.plan.log} ends with:\n{words}"

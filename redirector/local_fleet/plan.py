@@ -32,8 +32,8 @@ OWN_SETTINGS = ("TMPNB_URL", "TMPNB_TOKEN", "TMPNB_TOKEN_FILE", "TMPNB_ADMIN_TOK
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """What was asked for."""
+class UpOptions:
+    """What the person who runs `tmpnb up` chose."""
 
     nodes: int
     warm: int
@@ -74,20 +74,20 @@ class NodePlan:
 
 @dataclass(frozen=True, slots=True)
 class FleetPlan:
-    """All of it."""
+    """The redirector, the nodes, and where their sockets lie."""
 
-    wish: Wish
+    options: UpOptions
     run_root: Path
     redirector: ChildPlan
     nodes: tuple[NodePlan, ...]
 
     @property
     def url(self) -> str:
-        return url_of(self.wish.port)
+        return url_of(self.options.port)
 
     @property
     def ports(self) -> list[int]:
-        return [self.wish.port, *(node.port for node in self.nodes)]
+        return [self.options.port, *(node.port for node in self.nodes)]
 
     @property
     def children(self) -> list[ChildPlan]:
@@ -95,7 +95,7 @@ class FleetPlan:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Installation:
     """Where a fleet runs: its state, its sockets, its programs and the environment that they inherit."""
 
     directory: StateDirectory
@@ -104,58 +104,58 @@ class Place:
     environ: Mapping[str, str]
 
 
-def checked(wish: Wish) -> Wish:
-    """The wish, if it makes sense.
+def checked(options: UpOptions) -> UpOptions:
+    """Return the options, if they make sense.
 
     Raises:
-        NotStartedError: it does not.
+        NotStartedError: they do not; says which and why.
     """
-    last_port = wish.port + FIRST_NODE_OFFSET + wish.nodes - 1
+    last_port = options.port + FIRST_NODE_OFFSET + options.nodes - 1
     for sound, complaint in (
-        (1 <= wish.nodes <= MOST_NODES, f"--nodes has to be from 1 to {MOST_NODES}"),
-        (1 <= wish.capacity <= MOST_SANDBOXES, f"--capacity has to be from 1 to {MOST_SANDBOXES}"),
-        (1 <= wish.warm <= MOST_SANDBOXES, f"--warm has to be from 1 to {MOST_SANDBOXES}"),
-        (wish.warm <= wish.capacity, f"--warm {wish.warm} is more than --capacity {wish.capacity}"),
-        (wish.port >= 1, "--port has to be 1 or more"),
-        (last_port <= LAST_PORT, f"--port {wish.port} leaves no room: the last node would need port {last_port}"),
+        (1 <= options.nodes <= MOST_NODES, f"--nodes has to be from 1 to {MOST_NODES}"),
+        (1 <= options.capacity <= MOST_SANDBOXES, f"--capacity has to be from 1 to {MOST_SANDBOXES}"),
+        (1 <= options.warm <= MOST_SANDBOXES, f"--warm has to be from 1 to {MOST_SANDBOXES}"),
+        (options.warm <= options.capacity, f"--warm {options.warm} is more than --capacity {options.capacity}"),
+        (options.port >= 1, "--port has to be 1 or more"),
+        (last_port <= LAST_PORT, f"--port {options.port} leaves no room: the last node would need port {last_port}"),
     ):
         if not sound:
             raise NotStartedError(complaint)
-    return wish
+    return options
 
 
-def drawn_up(wish: Wish, place: Place) -> FleetPlan:
-    nodes = tuple(node_plan(number, wish, place) for number in range(1, wish.nodes + 1))
+def make_plan(options: UpOptions, installation: Installation) -> FleetPlan:
+    nodes = tuple(node_plan(number, options, installation) for number in range(1, options.nodes + 1))
     settings = {
-        "TMPNB_LISTEN": f"{HOST}:{wish.port}",
-        "TMPNB_STATE": str(place.directory.root),
-        "TMPNB_ADMIN_TOKEN_FILE": str(place.directory.admin_token),
-        "TMPNB_WORKERS": place.environ.get("TMPNB_WORKERS", "2"),
+        "TMPNB_LISTEN": f"{HOST}:{options.port}",
+        "TMPNB_STATE": str(installation.directory.root),
+        "TMPNB_ADMIN_TOKEN_FILE": str(installation.directory.admin_token),
+        "TMPNB_WORKERS": installation.environ.get("TMPNB_WORKERS", "2"),
         # Somebody watches the pools warm.
-        "TMPNB_POLL_SECONDS": place.environ.get("TMPNB_POLL_SECONDS", "1"),
+        "TMPNB_POLL_SECONDS": installation.environ.get("TMPNB_POLL_SECONDS", "1"),
     }
-    redirector = _child("redirector", ("tmpnb", "serve"), settings, place)
-    return FleetPlan(wish, place.run_root, redirector, nodes)
+    redirector = _child("redirector", ("tmpnb", "serve"), settings, installation)
+    return FleetPlan(options, installation.run_root, redirector, nodes)
 
 
-def node_plan(number: int, wish: Wish, place: Place) -> NodePlan:
-    """The plan of node `number`, which also serves to end what a node left that is no longer wished for."""
-    name, port = f"n{number}", wish.port + FIRST_NODE_OFFSET + number - 1
+def node_plan(number: int, options: UpOptions, installation: Installation) -> NodePlan:
+    """Plan node `number`; the plan also serves to end what a node left that is no longer part of the fleet."""
+    name, port = f"n{number}", options.port + FIRST_NODE_OFFSET + number - 1
     settings = {
         "TMPNB_NODE_NAME": name,
         "TMPNB_NODE_LISTEN": f"{HOST}:{port}",
         "TMPNB_NODE_URL": url_of(port),
-        "TMPNB_NODE_ENTRY_URL": url_of(wish.port),
-        "TMPNB_NODE_RUN_DIR": str(place.run_root / name),
-        "TMPNB_NODE_STATE_DIR": str(place.directory.node(name)),
-        "TMPNB_NODE_RUNTIME": wish.runtime,
-        **({"TMPNB_NODE_IMAGE": wish.image} if wish.runtime == "docker" else {}),
-        "TMPNB_NODE_WARM": str(wish.warm),
-        "TMPNB_NODE_CAPACITY": str(wish.capacity),
+        "TMPNB_NODE_ENTRY_URL": url_of(options.port),
+        "TMPNB_NODE_RUN_DIR": str(installation.run_root / name),
+        "TMPNB_NODE_STATE_DIR": str(installation.directory.node(name)),
+        "TMPNB_NODE_RUNTIME": options.runtime,
+        **({"TMPNB_NODE_IMAGE": options.image} if options.runtime == "docker" else {}),
+        "TMPNB_NODE_WARM": str(options.warm),
+        "TMPNB_NODE_CAPACITY": str(options.capacity),
         "TMPNB_NODE_FLEET_ONLY": "1",
     }
     agent, proxy, purge = (
-        _child(f"{name} {role}", ("tmpnb-agent", word), settings, place)
+        _child(f"{name} {role}", ("tmpnb-agent", word), settings, installation)
         for role, word in (("agent", "serve"), ("proxy", "proxy"), ("purge", "purge"))
     )
     return NodePlan(name, port, agent, proxy, purge)
@@ -188,8 +188,8 @@ def url_of(port: int) -> str:
     return f"http://{HOST}:{port}"
 
 
-def _child(name: str, command: tuple[str, ...], settings: Mapping[str, str], place: Place) -> ChildPlan:
+def _child(name: str, command: tuple[str, ...], settings: Mapping[str, str], installation: Installation) -> ChildPlan:
     program, *arguments = command
-    environ = {**inherited(place.environ), **settings, MARK: str(place.directory.root)}
-    log = place.directory.logs / f"{name.replace(' ', '-')}.log"
-    return ChildPlan(name, (str(place.programs / program), *arguments), environ, log)
+    environ = {**inherited(installation.environ), **settings, MARK: str(installation.directory.root)}
+    log = installation.directory.logs / f"{name.replace(' ', '-')}.log"
+    return ChildPlan(name, (str(installation.programs / program), *arguments), environ, log)

@@ -39,7 +39,7 @@ def read_records(path: Path) -> list[ChildRecord]:
         return []
 
 
-class Census:
+class ProcessFinder:
     """Tells a fleet's living processes from all others.
 
     One belongs to the fleet if it carries the fleet's mark, is at home in one of its sandboxes, is a recorded child,
@@ -56,10 +56,10 @@ class Census:
         recorded = {record.pid: record.started for record in records}
         kin = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
         candidates = [process for process in psutil.process_iter() if process.pid not in kin and is_alive(process)]
-        found = {process.pid: process for process in candidates if self._owns(process, recorded)}
-        leaders = set(found) | {pid for pid in recorded if _number_is_still_its(pid, recorded[pid])}
+        owned = {process.pid for process in candidates if self._owns(process, recorded)}
+        leaders = owned | {pid for pid in recorded if _number_is_still_its(pid, recorded[pid])}
         leaders -= {_session(pid) for pid in kin}
-        return [process for process in candidates if process.pid in found or _session(process.pid) in leaders]
+        return [process for process in candidates if process.pid in owned or _session(process.pid) in leaders]
 
     def _owns(self, process: psutil.Process, recorded: dict[int, str]) -> bool:
         try:

@@ -1,4 +1,4 @@
-"""The wish to stop, as signals bring it."""
+"""The request to stop, as signals bring it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from types import FrameType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 ECHO_SECONDS = 0.5
-"""A terminal, a shell and make may each deliver the same wish: what follows this quickly is no second one."""
+"""A terminal, a shell and make may each deliver the same request: what follows this quickly is no second one."""
 
 
 class StopAsked(Exception):  # noqa: N818 - no error: somebody wants the fleet to stop
@@ -27,7 +27,7 @@ class StopRequest:
     """
 
     def __init__(self, *, parent: int | None = None, clock: Callable[[], float] = time.monotonic) -> None:
-        """Begin with no wish. With `parent`, the end of that process is one, too."""
+        """Begin with no request. With `parent`, the end of that process is one, too."""
         self.hurried = False
         self._asked_at: float | None = None
         self._parent = parent
@@ -46,7 +46,7 @@ class StopRequest:
             os.read(self._reader, 4096)
 
     def pause(self, seconds: float) -> None:
-        """Wait as part of something that a wish to stop ends.
+        """Wait as part of something that a request to stop ends.
 
         Raises:
             StopAsked: there is one.

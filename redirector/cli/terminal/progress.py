@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from redirector.cli.terminal.texts import plain
 from redirector.local_fleet.enrolment import Warmth
-from redirector.local_fleet.narrator import Announcement
+from redirector.local_fleet.reporter import Announcement
 
 LINE_SECONDS = 5.0
 """Between two plain lines about the same progress."""
@@ -25,7 +25,7 @@ class _Terminal(Console):
 
 
 class Screen:
-    """A `Narrator` for people. The terminal may go away at any time; then it says nothing more."""
+    """A `Reporter` for people. The terminal may go away at any time; then it says nothing more."""
 
     def __init__(self, command: Callable[..., str], clock: Callable[[], float] = time.monotonic) -> None:
         """Write what to try with `command`, which makes a line to type from the words after `tmpnb`."""

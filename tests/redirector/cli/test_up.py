@@ -14,9 +14,9 @@ from redirector.cli.terminal.progress import Screen
 from redirector.cli.up import typed
 from redirector.local_fleet.enrolment import Warmth
 from redirector.local_fleet.lock import StateLock
-from redirector.local_fleet.narrator import Announcement
 from redirector.local_fleet.plan import MARK
 from redirector.local_fleet.processes import is_alive
+from redirector.local_fleet.reporter import Announcement
 from redirector.local_fleet.stop_request import StopRequest
 from tests.support.base_ports import base_port
 from tests.support.docker_host import local_engine

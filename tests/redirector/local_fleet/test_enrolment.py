@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from redirector.admin_api.views import NodeView
-from redirector.local_fleet.enrolment import Enrol, Forget, Warmth, steps, warmth
+from redirector.local_fleet.enrolment import Register, Remove, Warmth, steps, warmth
 from tests.redirector.cli.fake_redirector import node
 
 N1, N2 = "http://127.0.0.1:8101", "http://127.0.0.1:8102"
@@ -16,35 +16,35 @@ def view(name: str, port: int, **changes: Any) -> NodeView:
 
 
 def test_all_nodes_of_a_first_run_are_enrolled() -> None:
-    assert steps({"n1": N1, "n2": N2}, [], []) == [Enrol("n1", "n1"), Enrol("n2", "n2")]
+    assert steps({"n1": N1, "n2": N2}, [], []) == [Register("n1", "n1"), Register("n2", "n2")]
 
 
 def test_when_the_same_fleet_comes_again_its_tokens_are_proved_and_intents_left_alone() -> None:
     registered = [view("n1", 8101, intent="draining"), view("n2", 8102)]
-    assert steps({"n1": N1, "n2": N2}, ["n1", "n2"], registered) == [Enrol("n1", "n1"), Enrol("n2", "n2")]
+    assert steps({"n1": N1, "n2": N2}, ["n1", "n2"], registered) == [Register("n1", "n1"), Register("n2", "n2")]
 
 
 def test_a_node_that_is_no_longer_asked_for_is_forgotten() -> None:
-    assert steps({"n1": N1}, ["n1", "n2"], [view("n1", 8101), view("n2", 8102)]) == [Forget("n2"), Enrol("n1", "n1")]
+    assert steps({"n1": N1}, ["n1", "n2"], [view("n1", 8101), view("n2", 8102)]) == [Remove("n2"), Register("n1", "n1")]
 
 
 def test_a_node_that_moved_to_another_port_keeps_its_intent() -> None:
     before = view("n1", 9101, intent="draining", intent_reason="kernel update")
-    assert steps({"n1": N1}, ["n1"], [before]) == [Forget("n1"), Enrol("n1", "n1", drain="kernel update")]
+    assert steps({"n1": N1}, ["n1"], [before]) == [Remove("n1"), Register("n1", "n1", drain="kernel update")]
 
 
 def test_a_moved_node_that_was_active_stays_so() -> None:
-    assert steps({"n1": N1}, ["n1"], [view("n1", 9101)]) == [Forget("n1"), Enrol("n1", "n1")]
+    assert steps({"n1": N1}, ["n1"], [view("n1", 9101)]) == [Remove("n1"), Register("n1", "n1")]
 
 
 def test_a_node_keeps_the_name_that_an_operator_gave_it() -> None:
-    assert steps({"n1": N1}, ["n1"], [view("front", 8101)]) == [Enrol("n1", "front")]
+    assert steps({"n1": N1}, ["n1"], [view("front", 8101)]) == [Register("n1", "front")]
 
 
 def test_nodes_from_elsewhere_are_left_alone_even_if_their_name_is_like_ours() -> None:
     elsewhere = view("n2", 0, url="https://n2.example.org")
-    assert steps({"n1": N1}, ["n1", "n2"], [view("n1", 8101), elsewhere]) == [Enrol("n1", "n1")]
-    assert steps({"n1": N1}, ["n1"], [view("n1", 8101), view("n7", 8107)]) == [Enrol("n1", "n1")]
+    assert steps({"n1": N1}, ["n1", "n2"], [view("n1", 8101), elsewhere]) == [Register("n1", "n1")]
+    assert steps({"n1": N1}, ["n1"], [view("n1", 8101), view("n7", 8107)]) == [Register("n1", "n1")]
 
 
 def test_pools_are_warm_when_every_node_has_what_was_asked_for() -> None:

@@ -20,9 +20,9 @@ from redirector.local_fleet.directory import StateDirectory
 from redirector.local_fleet.enrolment import Warmth
 from redirector.local_fleet.errors import NotStartedError, StartFailedError
 from redirector.local_fleet.fleet import LocalFleet
-from redirector.local_fleet.narrator import Announcement
-from redirector.local_fleet.plan import MARK, Place, Wish, drawn_up, node_plan
-from redirector.local_fleet.processes import Census, ChildRecord, is_alive, read_records, write_records
+from redirector.local_fleet.plan import MARK, Installation, UpOptions, make_plan, node_plan
+from redirector.local_fleet.processes import ChildRecord, ProcessFinder, is_alive, read_records, write_records
+from redirector.local_fleet.reporter import Announcement
 from redirector.local_fleet.stop_request import StopAsked, StopRequest
 from tests.redirector.cli.fake_redirector import node
 from tests.support.base_ports import base_port
@@ -75,7 +75,7 @@ class ManualStop(StopRequest):
 
 
 class Listener:
-    """A narrator that remembers, and does something when the fleet is up."""
+    """A reporter that remembers, and does something when the fleet is up."""
 
     def __init__(self, when_up: Callable[[], None]) -> None:
         self.heard: list[str] = []
@@ -117,14 +117,14 @@ class Bench:
         self.stop.wanted = True
 
     def fleet(self, nodes: int = 1) -> LocalFleet:
-        wish = Wish(nodes, 4, 4, self.port, "process")
-        place = Place(self.directory, self.run_root, self.programs, self.environ)
+        options = UpOptions(nodes, 4, 4, self.port, "process")
+        place = Installation(self.directory, self.run_root, self.programs, self.environ)
         return LocalFleet(
-            drawn_up(wish, place),
+            make_plan(options, place),
             self.directory,
-            leftovers=[node_plan(int(name[1:]), wish, place) for name in self.directory.known_nodes()],
+            leftovers=[node_plan(int(name[1:]), options, place) for name in self.directory.known_nodes()],
             uid=os.getuid(),
-            narrator=self.listener,
+            reporter=self.listener,
             stop=self.stop,
         )
 
@@ -146,7 +146,7 @@ class Bench:
             self.directory.node(each["name"]).mkdir(parents=True, exist_ok=True)
 
     def left(self) -> list[psutil.Process]:
-        return Census(self.directory.root, self.run_root).living()
+        return ProcessFinder(self.directory.root, self.run_root).living()
 
 
 @pytest.fixture

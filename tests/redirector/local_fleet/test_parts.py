@@ -21,8 +21,8 @@ from redirector.local_fleet.lock import StateLock
 from redirector.local_fleet.machine import check_ports, check_programs, make_run_root
 from redirector.local_fleet.plan import MARK, ChildPlan
 from redirector.local_fleet.processes import (
-    Census,
     ChildRecord,
+    ProcessFinder,
     is_alive,
     kill,
     read_records,
@@ -134,7 +134,7 @@ def test_a_fleet_that_is_stopping_is_waited_for(directory: StateDirectory) -> No
     waiting.close()
 
 
-# The wish to stop.
+# The request to stop.
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
@@ -267,8 +267,8 @@ def test_a_death_is_told_once_and_the_child_is_due_again_after_a_while(tmp_path:
     now = 100.0
     child = Child(child_plan(tmp_path, "echo last words; exit 3"), clock=lambda: now)
     child.start()
-    assert wait_until(child.found_dead, 10) == "exit code 3"
-    assert child.found_dead() is None
+    assert wait_until(child.poll_death, 10) == "exit code 3"
+    assert child.poll_death() is None
     assert child.last_words() == ["last words"]
     assert not child.is_due
     now += patience(1)
@@ -278,7 +278,7 @@ def test_a_death_is_told_once_and_the_child_is_due_again_after_a_while(tmp_path:
 def test_what_a_dead_child_left_of_its_session_ends_with_it(tmp_path: Path) -> None:
     child = Child(child_plan(tmp_path, "sleep 600 & echo $!; exit 0"))
     child.start()
-    wait_until(child.found_dead, 10)
+    wait_until(child.poll_death, 10)
     orphan = int(child.last_words()[0])
     wait_until(lambda: not psutil.pid_exists(orphan) or not is_alive(psutil.Process(orphan)), 10)
 
@@ -292,14 +292,14 @@ def test_a_child_that_has_settled_is_started_again_without_delay(tmp_path: Path)
         assert record is not None
         now += 60
         os.kill(record.pid, signal.SIGKILL)
-        wait_until(child.found_dead, 10)
+        wait_until(child.poll_death, 10)
     assert child.deaths == 1
 
 
 def test_a_child_is_started_even_if_the_logs_are_gone(tmp_path: Path) -> None:
     child = Child(ChildPlan("a child", ("/bin/sh", "-c", "exit 0"), {}, tmp_path / "gone" / "log"))
     child.start()
-    assert wait_until(child.found_dead, 10) == "exit code 0"
+    assert wait_until(child.poll_death, 10) == "exit code 0"
     assert child.last_words() == []
 
 
@@ -338,7 +338,7 @@ def sleeper(**environ: str) -> subprocess.Popen[bytes]:
 
 
 def test_the_census_finds_marked_and_recorded_processes_and_their_sessions_and_no_others(tmp_path: Path) -> None:
-    census = Census(tmp_path / "state", tmp_path / "run")
+    finder = ProcessFinder(tmp_path / "state", tmp_path / "run")
     marked = sleeper(**{MARK: str(tmp_path / "state")})
     recorded, stranger = sleeper(), sleeper(**{MARK: str(tmp_path / "another state")})
     # As nginx: a master without its environment that is gone, and a worker that lives on in its session.
@@ -358,9 +358,9 @@ def test_the_census_finds_marked_and_recorded_processes_and_their_sessions_and_n
     ]
     orphaned.communicate()
     try:
-        assert {process.pid for process in census.living(records)} == {marked.pid, recorded.pid, worker}
-        kill(census.living(records))
-        wait_until(lambda: not census.living(records), 10)
+        assert {process.pid for process in finder.living(records)} == {marked.pid, recorded.pid, worker}
+        kill(finder.living(records))
+        wait_until(lambda: not finder.living(records), 10)
         assert stranger.poll() is None
     finally:
         for process in (marked, recorded, stranger):
@@ -369,10 +369,10 @@ def test_the_census_finds_marked_and_recorded_processes_and_their_sessions_and_n
 
 
 def test_the_census_finds_what_lives_in_a_sandboxs_home(tmp_path: Path) -> None:
-    census = Census(tmp_path / "state", tmp_path / "run")
+    finder = ProcessFinder(tmp_path / "state", tmp_path / "run")
     process = sleeper(HOME=f"{tmp_path}/state/nodes/n1/sandboxes/abc/home")
     try:
-        assert [each.pid for each in census.living()] == [process.pid]
+        assert [each.pid for each in finder.living()] == [process.pid]
     finally:
         process.kill()
         process.wait()
@@ -382,7 +382,7 @@ def test_the_census_finds_a_process_that_names_the_run_directory(tmp_path: Path)
     (tmp_path / "run").mkdir()
     process = subprocess.Popen(["/usr/bin/tail", "-f", "/dev/null", f"{tmp_path}/run/"], start_new_session=True)
     try:
-        found = wait_until(lambda: Census(tmp_path / "state", tmp_path / "run").living(), 10)
+        found = wait_until(lambda: ProcessFinder(tmp_path / "state", tmp_path / "run").living(), 10)
         assert [each.pid for each in found] == [process.pid]
     finally:
         process.kill()

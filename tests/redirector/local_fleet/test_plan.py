@@ -7,18 +7,27 @@ import pytest
 
 from redirector.local_fleet.directory import StateDirectory
 from redirector.local_fleet.errors import NotStartedError
-from redirector.local_fleet.plan import MARK, RUN_ROOT_LENGTH, Place, Wish, checked, drawn_up, node_plan, run_root
+from redirector.local_fleet.plan import (
+    MARK,
+    RUN_ROOT_LENGTH,
+    Installation,
+    UpOptions,
+    checked,
+    make_plan,
+    node_plan,
+    run_root,
+)
 
-WISH = Wish(nodes=2, warm=3, capacity=4, port=8000, runtime="process")
-PLACE = Place(StateDirectory(Path("/state")), Path("/run/tmpnb-1"), Path("/bin"), {"PATH": "/usr/bin"})
+OPTIONS = UpOptions(nodes=2, warm=3, capacity=4, port=8000, runtime="process")
+INSTALLATION = Installation(StateDirectory(Path("/state")), Path("/run/tmpnb-1"), Path("/bin"), {"PATH": "/usr/bin"})
 
 
 def test_nodes_take_the_ports_from_the_redirectors_plus_101_on() -> None:
-    assert drawn_up(WISH, PLACE).ports == [8000, 8101, 8102]
+    assert make_plan(OPTIONS, INSTALLATION).ports == [8000, 8101, 8102]
 
 
 def test_every_part_of_a_node_gets_the_same_settings() -> None:
-    node = drawn_up(WISH, PLACE).nodes[1]
+    node = make_plan(OPTIONS, INSTALLATION).nodes[1]
     assert node.agent.environ == node.proxy.environ == node.purge.environ
     settings = {name: value for name, value in node.agent.environ.items() if name.startswith("TMPNB_NODE_")}
     assert settings == {
@@ -36,56 +45,58 @@ def test_every_part_of_a_node_gets_the_same_settings() -> None:
 
 
 def test_a_node_of_containers_is_told_their_image() -> None:
-    environ = node_plan(1, replace(WISH, runtime="docker", image="an-image"), PLACE).agent.environ
+    environ = node_plan(1, replace(OPTIONS, runtime="docker", image="an-image"), INSTALLATION).agent.environ
     assert (environ["TMPNB_NODE_RUNTIME"], environ["TMPNB_NODE_IMAGE"]) == ("docker", "an-image")
 
 
 def test_every_process_carries_the_mark_by_which_it_is_found_again() -> None:
-    assert {child.environ[MARK] for child in drawn_up(WISH, PLACE).children} == {"/state"}
+    assert {child.environ[MARK] for child in make_plan(OPTIONS, INSTALLATION).children} == {"/state"}
 
 
 def test_no_token_is_on_a_command_line_or_in_the_environment() -> None:
-    place = replace(PLACE, environ={"TMPNB_TOKEN": "a-secret", "TMPNB_ADMIN_TOKEN": "a-secret", "HOME": "/root"})
-    for child in drawn_up(WISH, place).children:
+    installation = replace(
+        INSTALLATION, environ={"TMPNB_TOKEN": "a-secret", "TMPNB_ADMIN_TOKEN": "a-secret", "HOME": "/root"}
+    )
+    for child in make_plan(OPTIONS, installation).children:
         assert "a-secret" not in [*child.argv, *child.environ.values()]
         assert child.environ["HOME"] == "/root"
 
 
 def test_settings_that_the_plan_does_not_make_pass_through() -> None:
-    place = replace(PLACE, environ={"TMPNB_NODE_MAX_AGE_SECONDS": "60", "TMPNB_NODE_CAPACITY": "99"})
-    environ = node_plan(1, WISH, place).agent.environ
+    installation = replace(INSTALLATION, environ={"TMPNB_NODE_MAX_AGE_SECONDS": "60", "TMPNB_NODE_CAPACITY": "99"})
+    environ = node_plan(1, OPTIONS, installation).agent.environ
     assert (environ["TMPNB_NODE_MAX_AGE_SECONDS"], environ["TMPNB_NODE_CAPACITY"]) == ("60", "4")
 
 
 def test_nginx_is_found_where_an_unprivileged_users_path_does_not_look() -> None:
-    assert "/usr/sbin" in node_plan(1, WISH, PLACE).proxy.environ["PATH"].split(":")
+    assert "/usr/sbin" in node_plan(1, OPTIONS, INSTALLATION).proxy.environ["PATH"].split(":")
 
 
 def test_what_makes_sense_is_left_as_it_is() -> None:
-    assert checked(WISH) == WISH
+    assert checked(OPTIONS) == OPTIONS
 
 
 @pytest.mark.parametrize(
-    ("wish", "told"),
+    ("options", "told"),
     [
-        (replace(WISH, nodes=0), "--nodes"),
-        (replace(WISH, nodes=-1), "--nodes"),
-        (replace(WISH, nodes=51), "--nodes"),
-        (replace(WISH, capacity=0, warm=0), "--capacity"),
-        (replace(WISH, warm=0), "--warm"),
-        (replace(WISH, warm=5), "more than --capacity 4"),
-        (replace(WISH, port=0), "--port"),
-        (replace(WISH, port=-8000), "--port"),
-        (replace(WISH, port=65434), "65536"),
+        (replace(OPTIONS, nodes=0), "--nodes"),
+        (replace(OPTIONS, nodes=-1), "--nodes"),
+        (replace(OPTIONS, nodes=51), "--nodes"),
+        (replace(OPTIONS, capacity=0, warm=0), "--capacity"),
+        (replace(OPTIONS, warm=0), "--warm"),
+        (replace(OPTIONS, warm=5), "more than --capacity 4"),
+        (replace(OPTIONS, port=0), "--port"),
+        (replace(OPTIONS, port=-8000), "--port"),
+        (replace(OPTIONS, port=65434), "65536"),
     ],
 )
-def test_nonsense_is_refused_by_the_name_of_its_option(wish: Wish, told: str) -> None:
+def test_nonsense_is_refused_by_the_name_of_its_option(options: UpOptions, told: str) -> None:
     with pytest.raises(NotStartedError, match=told):
-        checked(wish)
+        checked(options)
 
 
 def test_the_last_port_may_be_used() -> None:
-    assert checked(replace(WISH, port=65535 - 102))
+    assert checked(replace(OPTIONS, port=65535 - 102))
 
 
 @pytest.mark.parametrize("uid", [0, 1000])

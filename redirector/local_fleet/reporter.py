@@ -20,7 +20,7 @@ class Announcement:
     """Whether strangers can be let in."""
 
 
-class Narrator(Protocol):
+class Reporter(Protocol):
     """Never raises: a terminal that has gone away must not keep a fleet from being stopped."""
 
     def note(self, text: str) -> None:
