@@ -19,9 +19,11 @@ from threading import Thread
 from flask import Flask
 
 from redirector.loops.poller import Poller
-from redirector.loops.sync import SyncLoop
+from redirector.loops.sync import LeaseRenewer, SyncLoop
 from redirector.memory.bucket_table import BucketTable
+from redirector.memory.database_state import DatabaseState
 from redirector.memory.fleet_state import FleetState
+from redirector.memory.lease import Lease
 from redirector.memory.outbox import Outbox
 from redirector.memory.rate_limits import Allowance, Limits
 from redirector.memory.waiting_queue import WaitingQueue
@@ -36,8 +38,8 @@ from redirector.operations.sessions import SessionControl
 from redirector.operations.snapshots import SnapshotReader
 from redirector.placing.abandonment import Abandonment
 from redirector.placing.admission import Admission
+from redirector.placing.claims import Claims
 from redirector.placing.placer import Placer
-from redirector.placing.returning import Homecoming
 from redirector.placing.witness import Witness
 from redirector.settings.table import Settings
 from redirector.store.boards import Boards
@@ -48,8 +50,10 @@ from redirector.store.registry import Registry
 from redirector.store.rolls import Rolls
 from redirector.store.schema import migrate
 from redirector.store.shared_clock import SharedClock
+from redirector.store.signing_key import read_signing_key
 from redirector.store.tickets import Tickets
-from redirector.web import Collaborators, create_app
+from redirector.web import create_app
+from redirector.web.parts import Collaborators
 from redirector.web.visitors.cookies import Cookies
 
 log = logging.getLogger("compose")
@@ -65,11 +69,13 @@ class Worker:
     app: Flask
     fleet_state: FleetState
     placer: Placer
+    admission: Admission
     control: Control
     registry: Registry
     sync_loop: SyncLoop
     poller: Poller
     waiting_queue: WaitingQueue
+    database_state: DatabaseState
     outbox: Outbox
     abandonment: Abandonment
     witness: Witness
@@ -84,11 +90,9 @@ class Worker:
         if self.sync_loop.prepared:
             # A database that was away a moment ago would hold up the answer that it is.
             self.sync_loop.tick()
-            self.waiting_queue.sync()
         for name, run in (
             ("sync", self.sync_loop.run),
             ("poller", self.poller.run),
-            ("waiting_queue", self.waiting_queue.run),
             ("abandonment", self.abandonment.run),
             ("witness", self.witness.run),
         ):
@@ -125,7 +129,7 @@ def compose(
     host = socket.gethostname()
     holder = f"{host}:{os.getpid()}:{secrets.token_hex(4)}"
     rng = Random()  # noqa: S311  # breaks ties, keeps no secret
-    leading = Flag()
+    lease, database_state = Lease(), DatabaseState()
     database = Database(settings.database_url)
     clock = SharedClock(database, own=own_clock)
     registry, boards, journal = Registry(database), Boards(database), Journal(database)
@@ -138,15 +142,17 @@ def compose(
     )
     fleet_state, outbox = FleetState(), Outbox()
     sync_loop = SyncLoop(
-        holder=holder,
         fleet_state=fleet_state,
         outbox=outbox,
+        waiting_queue=waiting_queue,
+        database=database_state,
         registry=registry,
         boards=boards,
-        leases=Leases(database),
         journal=journal,
-        leading=leading,
+        lease=lease,
+        renewer=LeaseRenewer(holder=holder, lease=lease, leases=Leases(database)),
         adjust_clock=clock.adjust,
+        read_signing_key=partial(read_signing_key, database),
         prepare=None if migrated else partial(migrate, database),
     )
     poller = Poller(
@@ -157,7 +163,7 @@ def compose(
         registry=registry,
         boards=boards,
         journal=journal,
-        leading=leading,
+        lease=lease,
         clock=clock,
         rng=rng,
         seconds=settings.poll_seconds,
@@ -168,11 +174,10 @@ def compose(
     abandonment = Abandonment(fleet_state=fleet_state, client=client, clock=time.monotonic)
     placer = Placer(
         fleet_state=fleet_state,
-        client=client,
+        claims=Claims(fleet_state=fleet_state, client=client, outbox=outbox, clock=clock, rng=rng),
         outbox=outbox,
         abandonment=abandonment,
         clock=clock,
-        rng=rng,
         new_ticket=new_ticket,
         seconds=settings.place_seconds,
     )
@@ -192,6 +197,7 @@ def compose(
         placer=placer,
         waiting_queue=waiting_queue,
         tickets=tickets,
+        database=database_state,
         limits=Limits(
             Allowance(
                 settings.client_burst,
@@ -213,8 +219,9 @@ def compose(
             settings=settings,
             fleet_state=fleet_state,
             admission=admission,
-            homecoming=Homecoming(fleet_state=fleet_state, client=client, outbox=outbox),
-            cookies=Cookies(settings, lambda: settings.signing_keys or waiting_queue.signing_keys),
+            client=client,
+            outbox=outbox,
+            cookies=Cookies(settings, lambda: settings.signing_keys or sync_loop.signing_keys),
             control=control,
             upkeep=Upkeep(registry=registry, rolls=rolls, client=client, clock=clock),
             snapshots=SnapshotReader(
@@ -225,6 +232,7 @@ def compose(
                 rolls=rolls,
                 fleet_state=fleet_state,
                 live=live,
+                database=database_state,
                 clock=clock,
             ),
             live=live,
@@ -240,11 +248,13 @@ def compose(
         app,
         fleet_state,
         placer,
+        admission,
         control,
         registry,
         sync_loop,
         poller,
         waiting_queue,
+        database_state,
         outbox,
         abandonment,
         witness,
@@ -262,7 +272,7 @@ def new_ticket() -> str:
 def _vital(name: str, run: Callable[[Flag], None], stop: Flag) -> None:
     """Run a thread that the worker cannot do without: if it ends before it should, so does the worker.
 
-    gunicorn starts another one then, which ticks a worker that goes on serving what it once knew.
+    gunicorn starts another one then, which is better than a worker that goes on serving what it once knew.
     """
     try:
         run(stop)

@@ -42,7 +42,7 @@ def view_of_fleet(snapshot: FleetSnapshot, settings: Settings, root: str) -> Fle
         entry_url=settings.entry_url or root.rstrip("/"),
         visitors=snapshot.counters,
         lately=_lately(snapshot),
-        poller=PollerView(board.holder, max(0.0, now - board.published_at) if board.version else None),
+        poller=PollerView(board.holder, max(0.0, now - board.published_at) if board.published_at else None),
     )
 
 

@@ -14,9 +14,9 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from redirector.counters.histograms import PLACEMENT, QUEUE, Scale, read
-from redirector.counters.visitor_counts import REFUSALS
 from redirector.model.board import Board, partition_suspected
 from redirector.model.nodes import NO_ORDER, FailureKind, Node, PoolOrder, drained, eligibility, pending, pools_of
+from redirector.model.outcomes import REFUSALS
 from redirector.model.slot_counts import SlotCounts, counts_of, is_current
 
 SLOTS = ("available", "claimed", "starting", "startable", "ending", "unusable")
@@ -92,7 +92,7 @@ def _histogram(name: str, text: str, scale: Scale, counters: Mapping[str, int]) 
 
 def _poller(sample: Sample) -> Iterator[Metric]:
     board = sample.board
-    if board.version:
+    if board.published_at:
         age = max(0.0, sample.at - board.published_at)
         yield GaugeMetricFamily("tmpnb_board_age_seconds", "Since the last picture of the nodes was published.", age)
     holder = GaugeMetricFamily("tmpnb_poller", "1 for the worker that polls the nodes.", labels=["holder"])

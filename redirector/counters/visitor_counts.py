@@ -5,12 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-REFUSALS = ("full", "starting", "trouble", "crowded", "limited", "unknown_pool", "bad_request")
-"""Why somebody got neither a sandbox nor a place to wait. `starting` are programs that were told to ask again, each
-time that they ask."""
-
-TURNED_AWAY = ("full", "trouble", "crowded", "limited")
-"""Those of them that are the fleet's failing. The others are no visitors: what makes no sense, and who asks again."""
+from redirector.model.outcomes import REFUSALS
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +23,7 @@ def visitors(counters: Mapping[str, int]) -> Visitors:
     Over a long time `came` is the sum of the two others, and of those who wait or have left the waiting room.
     """
     placed = counters.get("placed", 0)
-    turned_away = sum(counters.get(f"refused_{reason}", 0) for reason in TURNED_AWAY)
+    turned_away = sum(counters.get(f"refused_{reason}", 0) for reason in REFUSALS if reason.fleets_fault)
     came = placed - counters.get("admitted", 0) + counters.get("waited", 0) + turned_away
     return Visitors(max(0, came), placed, turned_away)
 

@@ -16,6 +16,7 @@ from redirector.loops.public_check import PublicCheck, reaches_none
 from redirector.loops.rechecks import Rechecks
 from redirector.loops.session_ends import OLDER_REGISTRY, end_sessions, is_due, watched_since, why_void
 from redirector.memory.fleet_state import FleetState
+from redirector.memory.lease import Lease
 from redirector.memory.outbox import Outbox
 from redirector.model.board import Board, partition_suspected
 from redirector.model.events import Event, PassiveCheck
@@ -101,7 +102,7 @@ class Poller:
         registry: Registry,
         boards: Boards,
         journal: Journal,
-        leading: Flag,
+        lease: Lease,
         clock: Callable[[], float],
         rng: Random,
         seconds: float,
@@ -116,11 +117,10 @@ class Poller:
         self._registry = registry
         self._boards = boards
         self._journal = journal
-        self._leading = leading
+        self._lease = lease
         self._clock = clock
         self._rng = rng
         self._seconds = seconds
-        self._version = 0
         self._since = math.inf
         self._seen: dict[str, Seen] = {}
         self._ticks = 0
@@ -132,16 +132,16 @@ class Poller:
         self._rechecks = Rechecks(self._ask, clock=time.monotonic)
 
     def run(self, stop: Flag) -> None:
-        """Tick while this worker leads, until stopped. A late tick is skipped, not replayed."""
+        """Tick while this worker holds the lease, until stopped. A late tick is skipped, not replayed."""
         with ThreadPoolExecutor(PARALLEL, thread_name_prefix="poll") as executor:
             while not stop.is_set():
-                if not self._leading.is_set():
+                if not self._lease.held:
                     self._ticks = 0
                     stop.wait(IDLE_SECONDS)
                     continue
                 began, jitter = time.monotonic(), self._rng.uniform(1 - JITTER, 1 + JITTER)
                 self.tick(executor, stop)
-                while (left := began + self.interval() * jitter - time.monotonic()) > 0 and self._leading.is_set():
+                while (left := began + self.interval() * jitter - time.monotonic()) > 0 and self._lease.held:
                     if stop.wait(min(left, LISTEN_SECONDS)):
                         break
                     self.listen(executor)
@@ -184,7 +184,7 @@ class Poller:
         due = self._due(nodes, hurried=interval < self._seconds)
         portion = max(AT_ONCE, math.ceil(len(due) * PUBLISH_SECONDS / (interval * SPREAD)))
         ends_at, published = time.monotonic() + interval, False
-        while (due or self._asked) and time.monotonic() < ends_at and self._leading.is_set():
+        while (due or self._asked) and time.monotonic() < ends_at and self._lease.held:
             now, due = due[:portion], due[portion:]
             for node in now:
                 self._asked[node.name] = executor.submit(self._ask, node)
@@ -207,7 +207,7 @@ class Poller:
             board = self._boards.latest()
         except DatabaseAwayError:
             board = self._fleet_state.board
-        self._version, self._seen = board.version, dict(board.seen)
+        self._seen = dict(board.seen)
         self._since = watched_since(board, self._clock())
 
     def _forget(self) -> None:
@@ -343,12 +343,11 @@ class Poller:
 
     def _publish(self) -> None:
         """Let everyone know: this worker at once, the others through the database if it is there."""
-        self._version += 1
-        board = Board(self._version, self._clock(), self._holder, dict(self._seen))
+        board = Board(self._clock(), self._holder, dict(self._seen))
         self._fleet_state.take(board=board)
         try:
             if not self._boards.publish(board):
-                self._leading.clear()
+                self._lease.lost()
         except DatabaseAwayError:
             return  # the sync loop says so; this worker goes on by what it knows
 

@@ -9,8 +9,11 @@ from threading import Event as Flag
 from threading import Lock
 
 from redirector.errors import DatabaseAwayError
+from redirector.memory.database_state import DatabaseState
 from redirector.memory.fleet_state import FleetState
+from redirector.memory.lease import Lease
 from redirector.memory.outbox import Outbox
+from redirector.memory.waiting_queue import WaitingQueue
 from redirector.store.boards import Boards, Versions
 from redirector.store.journal import Journal
 from redirector.store.leases import Leases
@@ -20,8 +23,8 @@ log = logging.getLogger("loops")
 
 NEWS_SECONDS = 0.15
 POLLS_A_TICK = 3
-"""How late a worker learns at most what another one wrote. A glance without news is one query of two rows. What it
-collected itself is written once a turn, or at once if it is that a node failed a visitor.
+"""How late a worker learns at most what another one wrote. A poll without news is one query of two rows. What it
+collected itself is written once a tick, or at once if it is that a node failed a visitor.
 """
 
 TICKS_A_RENEWAL = 2
@@ -30,94 +33,110 @@ TICKS_AN_ADJUSTMENT = 10
 """So often the shared clock is read: quartz loses less than a millisecond meanwhile."""
 
 
+class LeaseRenewer:
+    """Takes the lease when it is free, and renews it while this worker holds it."""
+
+    def __init__(self, *, holder: str, lease: Lease, leases: Leases) -> None:
+        self._holder = holder
+        self._lease = lease
+        self._leases = leases
+
+    def renew(self) -> None:
+        """Take or renew the lease, and note whose it is now."""
+        if self._leases.hold(self._holder):
+            if self._lease.taken():
+                log.info("this worker polls the nodes from now on")
+        elif self._lease.lost():
+            log.warning("another worker polls the nodes from now on")
+
+    def release(self) -> None:
+        """Give the lease back, so that another worker need not wait until it expires."""
+        self._leases.release(self._holder)
+
+
 class SyncLoop:
-    """Turns until it is stopped. While the database is away it changes nothing: what is known stays known."""
+    """Ticks until it is stopped. While the database is away it changes nothing: what is known stays known."""
 
     def __init__(
         self,
         *,
-        holder: str,
         fleet_state: FleetState,
         outbox: Outbox,
+        waiting_queue: WaitingQueue,
+        database: DatabaseState,
         registry: Registry,
         boards: Boards,
-        leases: Leases,
         journal: Journal,
-        leading: Flag,
+        lease: Lease,
+        renewer: LeaseRenewer,
         adjust_clock: Callable[[], None],
+        read_signing_key: Callable[[], str],
         prepare: Callable[[], None] | None = None,
     ) -> None:
-        self._holder = holder
         self._fleet_state = fleet_state
         self._outbox = outbox
+        self._waiting_queue = waiting_queue
+        self._database = database
         self._registry = registry
         self._boards = boards
-        self._leases = leases
         self._journal = journal
-        self._leading = leading
+        self._lease = lease
+        self._renewer = renewer
         self._adjust_clock = adjust_clock
+        self._read_signing_key = read_signing_key
         self._prepare = prepare
         self._reading = Lock()
         self._versions = Versions(-1, -1)
         self._ticks = 0
-        self.database_away = ""
-        """Why the database cannot be used; empty while it can."""
+        self._away = False
+        self.signing_keys: tuple[str, ...] = ()
+        """The fleet's own, for visitors' cookies; none until it has been read once."""
 
     @property
     def leads(self) -> bool:
         """Whether this worker is the one that polls."""
-        return self._leading.is_set()
+        return self._lease.held
 
     @property
     def prepared(self) -> bool:
-        """Whether the database has the tables that this program expects; they are made or upgraded by a turn."""
+        """Whether the database has the tables that this program expects; they are made or upgraded by a tick."""
         return self._prepare is None
 
     def run(self, stop: Flag) -> None:
-        """Turn until stopped; then write what is left and give the lease back."""
+        """Tick until stopped; then write what is left and give the lease back."""
         while not stop.is_set():
             for _ in range(POLLS_A_TICK):
                 if self._outbox.urgent.wait(NEWS_SECONDS) or stop.is_set():
                     break
                 self.poll_news()
             self.tick()
-        self._leading.clear()
+        self._lease.lost()
         try:
             self._flush()
-            self._leases.release(self._holder)
+            self._renewer.release()
         except DatabaseAwayError as error:
             log.warning("stopping without a last word: %s", error)
 
     def poll_news(self) -> None:
-        """Look for news between turns."""
-        if self.prepared and not self.database_away:
-            with suppress(DatabaseAwayError):  # the next turn says so
+        """Look for news between ticks."""
+        if self.prepared and not self._database.away:
+            with suppress(DatabaseAwayError):  # the next tick says so
                 self.refresh()
 
     def tick(self) -> None:
-        """Look for news, contend for the lease, and write what was collected."""
+        """Look for news, contend for the lease, write what was collected, and read who waits."""
         try:
-            if self._prepare is not None:
-                self._prepare()
-                self._prepare = None
-            if self._ticks % TICKS_AN_ADJUSTMENT == 0:
-                self._adjust_clock()
+            self._make_ready()
             self.refresh()
-            self._contend()
+            if self._ticks % TICKS_A_RENEWAL == 0:
+                self._renewer.renew()
+            self._ticks += 1
             self._flush()
+            self._waiting_queue.sync()
         except DatabaseAwayError as error:
-            if str(error) != self.database_away:
-                log.error("%s; %s", error, self._meanwhile())  # noqa: TRY400  # no trace: not our bug
-            self.database_away = str(error)
-            return
-        if self.database_away:
-            log.warning("the database is back")
-            self.database_away = ""
-
-    def _meanwhile(self) -> str:
-        return (
-            "visitors are placed by what is known" if self._fleet_state.known else "until it is there no node is known"
-        )
+            self._note_away(str(error))
+        else:
+            self._note_back()
 
     def refresh(self) -> None:
         """Take over what is new in the database. Also called by whoever has just changed something there.
@@ -125,27 +144,39 @@ class SyncLoop:
         Invariant: what was read later is never replaced by what was read earlier, since one reads at a time.
         """
         with self._reading:
-            current = self._boards.versions()
+            current, leads = self._boards.versions(), self._lease.held
             nodes = self._registry.all() if current.registry != self._versions.registry else None
-            # Whoever polls knows its own board, and sooner.
-            news = current.board != self._versions.board and not self._leading.is_set()
-            board = self._boards.latest() if news else None
+            # Whoever polls knows its own board, and sooner; it reads the first one after it has lost the lease.
+            board = self._boards.latest() if not leads and current.board != self._versions.board else None
             if nodes is not None or board is not None:
                 self._fleet_state.take(nodes, board)
-            self._versions = current
+            self._versions = Versions(current.registry, -1 if leads else current.board)
 
-    def _contend(self) -> None:
-        self._ticks += 1
-        if self._ticks % TICKS_A_RENEWAL != 1:
-            return
-        if self._leases.hold(self._holder):
-            if not self._leading.is_set():
-                log.info("this worker polls the nodes from now on")
-                self._leading.set()
-        elif self._leading.is_set():
-            log.warning("another worker polls the nodes from now on")
-            self._leading.clear()
-            self._versions = Versions(self._versions.registry, -1)
+    def _make_ready(self) -> None:
+        """Do what is done once, or seldom: the schema, the key of cookies, the shared clock."""
+        if self._prepare is not None:
+            self._prepare()
+            self._prepare = None
+        if not self.signing_keys:
+            self.signing_keys = (self._read_signing_key(),)
+        if self._ticks % TICKS_AN_ADJUSTMENT == 0:
+            self._adjust_clock()
+
+    def _note_away(self, problem: str) -> None:
+        if problem != self._database.problem:
+            known = self._fleet_state.known
+            meanwhile = "visitors are placed by what is known" if known else "until it is there no node is known"
+            log.error("%s; %s", problem, meanwhile)
+        self._database.problem = problem
+        # Nobody's place can be known now: whoever asks may try their luck.
+        self._waiting_queue.forget()
+        self._away = True
+
+    def _note_back(self) -> None:
+        if self._away:
+            log.warning("the database is back")
+        self._away = False
+        self._database.problem = ""
 
     def _flush(self) -> None:
         batch = self._outbox.take()

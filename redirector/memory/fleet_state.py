@@ -17,10 +17,11 @@ SUSPECT_POLLS = 2
 failed, the second knows what the poller made of it."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class PoolState:
-    """One pool, as this worker sees it."""
+    """One pool, as this worker sees it. There is one object for each pool that exists, and it is kept up to date."""
 
+    name: str
     ranking: Ranking
     free_slots: FreeSlots = field(default_factory=FreeSlots)
 
@@ -49,8 +50,8 @@ class FleetState:
                     if board.of(name).polls < polls + SUSPECT_POLLS and not _restarted(self.board, board, name)
                 }
                 self.board = board
-            for name, pool in self._pools.items():
-                self._sort_out(name, pool)
+            for pool in self._pools.values():
+                self._sort_out(pool)
 
     def pool(self, name: str = DEFAULT_POOL) -> PoolState:
         """One pool; of one that no node has, an empty ranking."""
@@ -58,8 +59,8 @@ class FleetState:
         if found is not None:
             return found
         with self._lock:
-            pool = PoolState(Ranking())
-            self._sort_out(name, pool)
+            pool = PoolState(name, Ranking())
+            self._sort_out(pool)
             if pool.ranking.free:
                 # Only pools that exist are kept: visitors choose the names.
                 return self._pools.setdefault(name, pool)
@@ -78,15 +79,15 @@ class FleetState:
         """Forget a doubt: the node has given somebody a sandbox."""
         with self._lock:
             if self._suspects.pop(name, None) is not None:
-                for pool_name, pool in self._pools.items():
-                    self._sort_out(pool_name, pool)
+                for pool in self._pools.values():
+                    self._sort_out(pool)
 
-    def _sort_out(self, name: str, pool: PoolState) -> None:
-        found = ranking_of(self.nodes, self.board, name)
+    def _sort_out(self, pool: PoolState) -> None:
+        ranking = ranking_of(self.nodes, self.board, pool.name)
         for suspect in self._suspects:
-            found = found.with_suspect(suspect)
-        pool.ranking = found
-        pool.free_slots.take(found.free, {node: self.board.of(node).asked_at for node in found.free})
+            ranking = ranking.with_suspect(suspect)
+        pool.ranking = ranking
+        pool.free_slots.take(ranking.free, {node: self.board.of(node).asked_at for node in ranking.free})
 
 
 def _restarted(before: Board, after: Board, name: str) -> bool:

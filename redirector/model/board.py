@@ -18,9 +18,8 @@ PARTITION_AT_LEAST = 2
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """One version. `version` counts versions; 0 is the empty one before the first."""
+    """What was published at one moment, in seconds since 1970; 0 is the empty one before the first."""
 
-    version: int = 0
     published_at: float = 0.0
     holder: str = ""
     """Who polled for it."""
@@ -59,7 +58,7 @@ def alarms(
     if nodes and now - board.published_at > stale_after:
         found.append(
             f"nobody has polled the nodes for {now - board.published_at:.0f} s"
-            if board.version
+            if board.published_at
             else "nobody has polled the nodes yet"
         )
     if partition_suspected(board.seen):

@@ -13,17 +13,15 @@ from typing import Literal
 
 from redirector.model.board import Board
 from redirector.model.nodes import Health, Node, eligibility, slots
-from tmpnb_common.wire import DEFAULT_POOL
+from redirector.model.outcomes import DenialReason
+from tmpnb_common.wire import DEFAULT_POOL, RefusalStatus
 
 SAMPLE = 48
 """Nodes that are looked at for one visitor. Of more, a random sample of this size is ranked: the decision costs the
 same in any fleet, and several redirectors do not all run to the same node."""
 
-Status = Literal["full", "starting", "trouble", "bad_request"]
-Outcome = Literal["full", "starting", "elsewhere", "failed", "bad_request"]
-"""What asking one node came to where it gave nothing. `elsewhere`: it is well, but takes no visitor of this kind.
-`bad_request`: it says that the wish makes no sense.
-"""
+NodeOutcome = RefusalStatus | Literal["failed"]
+"""What asking one node came to where it gave nothing: its own word, or `failed` where it gave no plain answer."""
 
 BELIEVED = 2
 """Nodes that have to say so before the fault is looked for in the wish, where there are so many: one may be odd."""
@@ -100,7 +98,7 @@ def choose(
     return _most(rest, ranking.coming, rng)
 
 
-def verdict(ranking: Ranking, free: Mapping[str, int], outcomes: Mapping[str, Outcome]) -> Status:
+def verdict(ranking: Ranking, free: Mapping[str, int], outcomes: Mapping[str, NodeOutcome]) -> DenialReason:
     """What to tell a visitor who got nothing.
 
     `starting` whenever waiting a moment makes sense, so that nobody is refused while anything may become free; `full`
@@ -108,18 +106,18 @@ def verdict(ranking: Ranking, free: Mapping[str, int], outcomes: Mapping[str, Ou
     every node that was asked, or enough of them, could make no sense of the wish.
     """
     if senseless(outcomes) or (outcomes and set(outcomes.values()) == {"bad_request"}):
-        return "bad_request"
+        return DenialReason.BAD_REQUEST
     usable = [name for name in ranking.first + ranking.last if outcomes.get(name) in (None, "starting")]
     if ranking.joining or "starting" in outcomes.values():
-        return "starting"
+        return DenialReason.STARTING
     if any(free.get(name, 0) > 0 or ranking.coming.get(name, 0) > 0 for name in usable):
-        return "starting"
+        return DenialReason.STARTING
     if usable or "full" in outcomes.values():
-        return "full"
-    return "trouble"
+        return DenialReason.FULL
+    return DenialReason.TROUBLE
 
 
-def senseless(outcomes: Mapping[str, Outcome]) -> bool:
+def senseless(outcomes: Mapping[str, NodeOutcome]) -> bool:
     """Whether enough nodes refused a wish as such: the others need not be asked."""
     return sum(outcome == "bad_request" for outcome in outcomes.values()) >= BELIEVED
 

@@ -1,28 +1,16 @@
-"""What a visitor's cookie remembers: their place in the waiting room, and the sandboxes that are theirs. Signed.
+"""What a visitor's cookie remembers: their place in the waiting room, and the sandboxes that are theirs. Pure.
 
-The signature keeps others from planting a cookie that would lead a visitor elsewhere. What it says is checked all the
-same: a sandbox is only returned to on a node of the fleet, and only while it lives.
+What it says is checked: a sandbox is only returned to on a node of the fleet, and only while it lives.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 from urllib.parse import urlsplit
 
-from itsdangerous import BadData, URLSafeTimedSerializer
-
-LASTS_SECONDS = 24 * 3600
-"""Longer than a session lasts anywhere; what it points to is asked for before it is used. A cookie may come from a host
-whose clock is ahead, and so seem to be from the future, by as much.
-"""
-
-MOST_HOMES = 4
-"""Pools of which one visitor's sandbox is remembered: a cookie ends at 4 kB."""
-
-SALT = "tmpnb-visitor"
+MOST_SANDBOXES = 4
+"""Sandboxes of one visitor that are remembered, the latest for each key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,47 +27,28 @@ class Visitor:
     """What is known of whoever asks. Nothing, for most."""
 
     ticket: str = field(default="", repr=False)
-    homes: Mapping[str, KnownSandbox] = field(default_factory=dict)
-    """By pool, the latest last."""
+    sandboxes: Mapping[str, KnownSandbox] = field(default_factory=dict)
+    """By `sandbox_key`, the latest last."""
     framed: bool = False
     """In a frame on somebody else's site. Of what follows in it, browsers no longer tell that it is one."""
 
-    def waiting(self, ticket: str) -> Visitor:
-        """With a place in the waiting room."""
+    def with_ticket(self, ticket: str) -> Visitor:
+        """The visitor, with a place in the waiting room."""
         return replace(self, ticket=ticket)
 
-    def at_home(self, pool: str, home: KnownSandbox) -> Visitor:
-        """With a sandbox, and no place in the waiting room any more."""
-        others = [(name, other) for name, other in self.homes.items() if name != pool]
-        return replace(self, ticket="", homes=dict([*others[1 - MOST_HOMES :], (pool, home)]))
+    def with_sandbox(self, key: str, sandbox: KnownSandbox) -> Visitor:
+        """The visitor, with a sandbox and no place in the waiting room any more."""
+        others = [(name, other) for name, other in self.sandboxes.items() if name != key]
+        return replace(self, ticket="", sandboxes=dict([*others[1 - MOST_SANDBOXES :], (key, sandbox)]))
+
+    def without_oldest(self) -> Visitor:
+        """The visitor, without the sandbox that was given to them longest ago."""
+        return replace(self, sandboxes=dict(list(self.sandboxes.items())[1:]))
 
 
-class Seal:
-    """Signs with the first key and accepts all, so that a key can be changed without forgetting anybody."""
-
-    def __init__(self, keys: Sequence[str], clock: Callable[[], float] = time.time) -> None:
-        self._clock = clock
-        # itsdangerous signs with the last.
-        self._serializer = URLSafeTimedSerializer(list(reversed(keys)), salt=SALT)
-
-    def write(self, visitor: Visitor) -> str:
-        """As the cookie's value."""
-        homes = {pool: [home.node, home.name, home.base] for pool, home in visitor.homes.items()}
-        value = self._serializer.dumps({"t": visitor.ticket, "h": homes, "f": visitor.framed})
-        return value if isinstance(value, str) else value.decode()
-
-    def read(self, value: str) -> Visitor:
-        """What is no valid cookie is nobody's."""
-        try:
-            raw: Any
-            raw, written_at = self._serializer.loads(value, return_timestamp=True)
-            # Not by `max_age`: it takes no cookie that is a second younger than new.
-            if abs(self._clock() - written_at.timestamp()) > LASTS_SECONDS:
-                return Visitor()
-            homes = {str(pool): KnownSandbox(*map(str, parts)) for pool, parts in raw["h"].items()}
-            return Visitor(str(raw["t"]), homes, bool(raw.get("f")))
-        except (BadData, KeyError, TypeError, AttributeError):
-            return Visitor()
+def sandbox_key(pool: str, content: str = "") -> str:
+    """What a visitor has one sandbox for: a pool and, where sandboxes come with content, that content's identity."""
+    return f"{pool} {content}" if content else pool
 
 
 def base_of(url: str) -> str:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from threading import Lock
 
 from redirector.errors import DatabaseAwayError
+from redirector.memory.database_state import DatabaseState
 from redirector.memory.fleet_state import FleetState
 from redirector.model.snapshot import MINUTES, FleetSnapshot
 from redirector.operations.live_stats import LiveStats
@@ -18,7 +19,7 @@ from redirector.store.tickets import Tickets
 
 
 class SnapshotReader:
-    """Takes pictures. Safe to use from several threads."""
+    """Reads snapshots of the whole fleet. Safe to use from several threads."""
 
     def __init__(
         self,
@@ -30,6 +31,7 @@ class SnapshotReader:
         rolls: Rolls,
         fleet_state: FleetState,
         live: LiveStats,
+        database: DatabaseState,
         clock: Callable[[], float],
     ) -> None:
         self._registry = registry
@@ -39,14 +41,21 @@ class SnapshotReader:
         self._rolls = rolls
         self._fleet_state = fleet_state
         self._live = live
+        self._database = database
         self._clock = clock
         self._lock = Lock()
         self._last: FleetSnapshot | None = None
 
     def read(self) -> FleetSnapshot:
-        """As the database has it now; without a database, what this worker knows."""
+        """As the database has it now; while the database is away, what this worker knows."""
+        self._last = snapshot = (
+            self._from_memory(self._database.problem) if self._database.away else self._from_database()
+        )
+        return snapshot
+
+    def _from_database(self) -> FleetSnapshot:
         try:
-            snapshot = FleetSnapshot(
+            return FleetSnapshot(
                 self._clock(),
                 self._registry.all(),
                 self._boards.latest(),
@@ -56,11 +65,11 @@ class SnapshotReader:
                 self._rolls.all(),
             )
         except DatabaseAwayError as error:
-            snapshot = FleetSnapshot(
-                self._clock(), self._fleet_state.nodes, self._fleet_state.board, database_problem=str(error)
-            )
-        self._last = snapshot
-        return snapshot
+            return self._from_memory(str(error))  # the sync loop says so in a moment
+
+    def _from_memory(self, problem: str) -> FleetSnapshot:
+        state = self._fleet_state
+        return FleetSnapshot(self._clock(), state.nodes, state.board, database_problem=problem)
 
     def live(self) -> FleetSnapshot:
         """The same with the nodes' own numbers of this moment, for whoever acts on them."""

@@ -1,4 +1,4 @@
-"""The door: whoever comes gets a sandbox, or a place in the waiting room, or the reason why neither."""
+"""The admission: whoever comes gets a sandbox, or a place in the waiting room, or the reason why neither."""
 
 from __future__ import annotations
 
@@ -10,22 +10,20 @@ from itertools import accumulate, chain
 
 from redirector.counters.histograms import QUEUE, observed
 from redirector.errors import DatabaseAwayError
-from redirector.memory.fleet_state import FleetState
+from redirector.memory.database_state import DatabaseState
+from redirector.memory.fleet_state import FleetState, PoolState
 from redirector.memory.outbox import Outbox
 from redirector.memory.rate_limits import Limits
 from redirector.memory.waiting_queue import WaitingQueue
+from redirector.model.outcomes import DenialReason
 from redirector.model.waiting_room import FRONT, SLOWEST_SECONDS, Offer, Place, ask_again_seconds
-from redirector.placing.outcomes import AdmissionRequest, Outcome, Reason, Refused, Waiting
-from redirector.placing.placer import NotPlaced, Placed, Placer
+from redirector.placing.outcomes import AdmissionRequest, Outcome, Placed, Refused, Waiting
+from redirector.placing.placer import Placer
 from redirector.store.tickets import Ticket, Tickets
 from tmpnb_common.wire import DEFAULT_POOL
 
 PLENTY = 32
 """With so many more free slots than people waiting, a newcomer takes nobody's: there is no need to ask the database."""
-
-
-WAITABLE = ("full", "starting", "trouble")
-"""What waiting may help against."""
 
 
 class Admission:
@@ -38,6 +36,7 @@ class Admission:
         placer: Placer,
         waiting_queue: WaitingQueue,
         tickets: Tickets,
+        database: DatabaseState,
         limits: Limits,
         outbox: Outbox,
         clock: Callable[[], float],
@@ -48,207 +47,212 @@ class Admission:
         self._placer = placer
         self._waiting_queue = waiting_queue
         self._tickets = tickets
+        self._database = database
         self._limits = limits
         self._outbox = outbox
         self._clock = clock
         self._new_ticket = new_ticket
         self._waiting_limit = waiting_limit
 
-    def arrive(self, visit: AdmissionRequest) -> Outcome:
-        """Somebody new: straight in if nobody waits and there is room, else to the end of the queue."""
-        if not self._has(visit.pool):
-            return self._refuse("unknown_pool")
-        waits = visit.waits and self._waiting_limit > 0
-        held = self._limits.take(visit.address, self._clock())
-        outcome = self._admit(visit, held, waits=waits)
-        if held is not None and isinstance(outcome, Refused):
+    def arrive(self, request: AdmissionRequest) -> Outcome:
+        """Admit somebody new: straight in if nobody waits and there is room, else to the end of the queue."""
+        pool = self._pool(request)
+        if pool is None:
+            return self._refuse(DenialReason.UNKNOWN_POOL)
+        waits = request.waits and self._waiting_limit > 0
+        turn = self._limits.take(request.address, self._clock())
+        outcome = self._admit(request, pool, turn, waits=waits)
+        if turn is not None and isinstance(outcome, Refused):
             # Whoever got nothing has used up nothing: a page that tries again would take its class's whole share.
-            self._limits.give_back(visit.address)
+            self._limits.give_back(request.address)
         return outcome
 
-    def _admit(self, visit: AdmissionRequest, held: float | None, *, waits: bool) -> Outcome:
-        """Somebody new, whose turn by their client's limits it is in `held` seconds; None: in no bearable time."""
-        if held is None or (held and not waits):
-            return self._refuse("limited")
-        if self._waiting_queue.away:
-            # Without a database there is no order to keep: nobody is held, and whoever waits tries their luck.
-            return self._off_the_list(visit)
-        if held or self._anyone_waits(visit.pool):
-            return self._join(visit, held, None)
-        result = self._placer.place(visit.path, visit.pool, waits=waits)
-        if waits and isinstance(result, NotPlaced):
-            return self._join(visit, held, result) if result.status in WAITABLE else self._refuse(result.status)
-        return _at_once(result)
-
-    def poll_ticket(self, ticket: str, visit: AdmissionRequest) -> Outcome | None:
-        """Somebody who waits asks for news; None if nobody knows the ticket (any more)."""
-        if not self._has(visit.pool):
-            return self._refuse("unknown_pool")
-        place = self._waiting_queue.queue.place(ticket, visit.pool)
-        if self._waiting_queue.away:
-            return self._off_the_list(visit, ticket)
-        if place is not None and place.ahead >= self._free(visit.pool) + FRONT:
-            waiting = self._waiting(ticket, visit, place)
+    def poll_ticket(self, ticket: str, request: AdmissionRequest) -> Outcome | None:
+        """Answer somebody who waits and asks for news; None if nobody knows the ticket (any more)."""
+        pool = self._pool(request)
+        if pool is None:
+            return self._refuse(DenialReason.UNKNOWN_POOL)
+        if self._database.away:
+            return self._off_the_list(request, pool, ticket)
+        place = self._waiting_queue.queue.place(ticket, pool.name)
+        if place is not None and place.ahead >= sum(_slots(pool)) + FRONT:
+            waiting = self._waiting(ticket, request, pool, place)
             self._waiting_queue.saw(ticket, waiting.ask_seconds)
             return waiting
-        return self._at_the_front(ticket, visit, self._interval(visit, place))
+        return self._at_the_front(ticket, request, pool, self._interval(request, place))
 
-    def _anyone_waits(self, pool: str) -> bool:
-        waiting = self._waiting_queue.queue.waiting(pool)
-        if self._waiting_queue.away or any(free > waiting + PLENTY for free in accumulate(self._slots(pool))):
+    def _pool(self, request: AdmissionRequest) -> PoolState | None:
+        """The pool that a request names, which is looked up once in a visit; None if no node has it."""
+        pool = self._fleet_state.pool(request.pool)
+        return pool if pool.ranking.free or request.pool == DEFAULT_POOL else None
+
+    def _admit(self, request: AdmissionRequest, pool: PoolState, turn: float | None, *, waits: bool) -> Outcome:
+        """Somebody new, whose turn by their client's limits it is in `turn` seconds; None: in no bearable time."""
+        if turn is None or (turn and not waits):
+            return self._refuse(DenialReason.LIMITED)
+        if self._database.away:
+            # Without a database there is no order to keep: nobody is held, and whoever waits tries their luck.
+            return self._off_the_list(request, pool)
+        if turn or self._anyone_waits(pool):
+            return self._join(request, pool, turn, None)
+        result = self._placer.place(request, pool, waits=waits)
+        if isinstance(result, Placed) or not waits:
+            return result
+        return self._join(request, pool, turn, result) if result.reason.waitable else self._refuse(result.reason)
+
+    def _anyone_waits(self, pool: PoolState) -> bool:
+        waiting = self._waiting_queue.queue.waiting(pool.name)
+        if self._database.away or any(free > waiting + PLENTY for free in accumulate(_slots(pool))):
             return False
         if waiting:
             return True
         try:
-            return self._tickets.anyone(pool)
+            return self._tickets.anyone(pool.name)
         except DatabaseAwayError:
             return False
 
-    def _refuse(self, status: Reason) -> Refused:
-        self._outbox.count(**{f"refused_{status}": 1})
-        return Refused(status)
+    def _refuse(self, reason: DenialReason) -> Refused:
+        self._outbox.count(**{f"refused_{reason}": 1})
+        return Refused(reason)
 
-    def _has(self, pool: str) -> bool:
-        return pool == DEFAULT_POOL or bool(self._fleet_state.pool(pool).ranking.free)
-
-    def _slots(self, pool: str) -> Iterator[int]:
-        """Free slots, node by node."""
-        room = self._fleet_state.pool(pool)
-        return (room.free_slots.free.get(name, 0) for name in chain(room.ranking.first, room.ranking.last))
-
-    def _free(self, pool: str) -> int:
-        return sum(self._slots(pool))
-
-    def _join(self, visit: AdmissionRequest, held: float, found: NotPlaced | None) -> Outcome:
+    def _join(self, request: AdmissionRequest, pool: PoolState, turn: float, refused: Refused | None) -> Outcome:
+        """Put somebody at the end of the queue: one whom all nodes have refused just now, or who was not tried yet."""
         ticket, queue = self._new_ticket(), self._waiting_queue.queue
-        interval = self._interval(visit, queue.place_at(visit.pool, queue.waiting(visit.pool)), held=held > 0)
+        throttled = turn > 0
+        interval = self._interval(request, queue.place_at(pool.name, queue.waiting(pool.name)), throttled=throttled)
         try:
             ahead = self._tickets.join(
-                Ticket(ticket, visit.pool, ""),
+                Ticket(ticket, pool.name, ""),
                 limit=self._waiting_limit,
-                bounds=self._limits.places(visit.address),
-                held_seconds=held,
+                bounds=self._limits.places(request.address),
+                held_seconds=turn,
                 interval=interval,
-                refused=found is not None,
+                refused=refused is not None,
             )
-            if isinstance(ahead, str):
+            if isinstance(ahead, DenialReason):
                 return self._refuse(ahead)
-            here = queue.place_at(visit.pool, ahead)
-            waiting = self._waiting(ticket, visit, here, found, held=held > 0, within=interval)
-            if found is None and not held:
+            place = queue.place_at(pool.name, ahead)
+            waiting = self._waiting(ticket, request, pool, place, refused, throttled=throttled, within=interval)
+            if refused is None and not throttled:
                 # There may be room for all who wait and one more.
-                outcome = self._at_the_front(ticket, visit, interval)
+                outcome = self._at_the_front(ticket, request, pool, interval)
                 if isinstance(outcome, Placed):
                     self._outbox.count(waited=1)  # if only for an instant: whoever is admitted has waited
                     return outcome
                 if isinstance(outcome, Refused):
-                    return self._refuse(outcome.status)
-            if not visit.waits:
+                    return self._refuse(outcome.reason)
+            if not request.waits:
                 self._tickets.leave(ticket)
         except DatabaseAwayError:
             # Its row cannot be written just now: better past the others than turned away.
-            return self._off_the_list(visit, found=found)
-        if not visit.waits:
-            return self._refuse("starting" if waiting.mood == "starting" else "full")
+            return self._off_the_list(request, pool, refused=refused)
+        if not request.waits:
+            starting = waiting.reason is DenialReason.STARTING
+            return self._refuse(DenialReason.STARTING if starting else DenialReason.FULL)
         self._outbox.count(waited=1)
         return waiting
 
-    def _off_the_list(self, visit: AdmissionRequest, ticket: str = "", found: NotPlaced | None = None) -> Outcome:
+    def _off_the_list(
+        self, request: AdmissionRequest, pool: PoolState, ticket: str = "", refused: Refused | None = None
+    ) -> Outcome:
         """Somebody who cannot be entered into the database: in if there is room, else they ask again.
 
         Whoever waits so has a ticket that nobody knows. Once the database is back, it counts as a newcomer's.
         """
-        waits = visit.waits and self._waiting_limit > 0
+        waits = request.waits and self._waiting_limit > 0
         ticket = ticket or self._new_ticket()
-        result = found or self._placer.place(visit.path, visit.pool, ticket=ticket, waits=waits)
+        result = refused or self._placer.place(request, pool, ticket=ticket, waits=waits)
         if isinstance(result, Placed) or not waits:
-            return _at_once(result)
-        if result.status not in WAITABLE:
-            return self._refuse(result.status)
+            return result
+        if not result.reason.waitable:
+            return self._refuse(result.reason)
         queue = self._waiting_queue.queue
-        place = queue.place_at(visit.pool, queue.waiting(visit.pool))
+        place = queue.place_at(pool.name, queue.waiting(pool.name))
         # Each question is one for the nodes, so not too many of them.
-        return self._waiting(ticket, replace(visit, interval=max(visit.interval, SLOWEST_SECONDS)), place, result)
+        slower = replace(request, interval=max(request.interval, SLOWEST_SECONDS))
+        return self._waiting(ticket, slower, pool, place, result)
 
-    def _at_the_front(self, ticket: str, visit: AdmissionRequest, interval: float) -> Outcome | None:
+    def _at_the_front(self, ticket: str, request: AdmissionRequest, pool: PoolState, interval: float) -> Outcome | None:
         """Somebody whose turn it may be, or of whom this worker has not read yet; they live for two such intervals."""
         try:
-            asked = self._tickets.enter(ticket, visit.pool, self._offers(visit.pool), interval=interval)
+            answer = self._tickets.enter(ticket, pool.name, self._offers(pool), interval=interval)
         except DatabaseAwayError:
-            return self._waiting(ticket, visit, self._waiting_queue.queue.place_at(visit.pool, 0), within=interval)
-        here = self._waiting_queue.queue.place_at(visit.pool, asked.ahead)
-        match asked.entry:
+            place = self._waiting_queue.queue.place_at(pool.name, 0)
+            return self._waiting(ticket, request, pool, place, within=interval)
+        place = self._waiting_queue.queue.place_at(pool.name, answer.ahead)
+        match answer.state:
             case "unknown":
                 return None
             case "done":
-                return self._once_more(ticket, visit)
+                return self._once_more(ticket, request, pool)
             case "enter":
-                return self._enter(ticket, visit, here)
-            case "held" | "wait" | "claiming":
-                return self._waiting(ticket, visit, here, held=asked.entry == "held", within=interval)
+                return self._enter(ticket, request, pool, place)
+            case "throttled" | "wait" | "claiming":
+                throttled = answer.state == "throttled"
+                return self._waiting(ticket, request, pool, place, throttled=throttled, within=interval)
 
-    def _enter(self, ticket: str, visit: AdmissionRequest, here: Place) -> Outcome:
-        result = self._placer.place(visit.path, visit.pool, ticket=ticket, waits=True)
+    def _enter(self, ticket: str, request: AdmissionRequest, pool: PoolState, place: Place) -> Outcome:
+        result = self._placer.place(request, pool, ticket=ticket, waits=True)
         # If the database has gone meanwhile, the ticket's claim lapses there by itself.
         with suppress(DatabaseAwayError):
             if isinstance(result, Placed):
                 waited = self._tickets.got(ticket, result.node)
                 if waited is not None:
                     self._outbox.count(**observed(QUEUE, waited))
-            elif result.status in WAITABLE:
+            elif result.reason.waitable:
                 self._tickets.refused(ticket)
             else:
                 self._tickets.leave(ticket)
-        if isinstance(result, NotPlaced):
-            waits = result.status in WAITABLE
-            return self._waiting(ticket, visit, here, result) if waits else _at_once(result)
+        if isinstance(result, Refused):
+            return self._waiting(ticket, request, pool, place, result) if result.reason.waitable else result
         self._outbox.count(admitted=1)
         return result
 
-    def _once_more(self, ticket: str, visit: AdmissionRequest) -> Outcome | None:
+    def _once_more(self, ticket: str, request: AdmissionRequest, pool: PoolState) -> Outcome | None:
         """The answer with the sandbox was lost on its way, or another tab got it."""
         with suppress(DatabaseAwayError):
-            known = self._tickets.find(ticket)
-            result = self._placer.again(known.node, ticket, visit.path, visit.pool) if known is not None else None
+            row = self._tickets.find(ticket)
+            result = self._placer.again(row.node, ticket, request, pool) if row is not None else None
             if result is None:
                 self._tickets.leave(ticket)
             return result
         return None
 
-    def _offers(self, pool: str) -> list[Offer]:
-        board, room = self._fleet_state.board, self._fleet_state.pool(pool)
-        return [
-            Offer(name, room.ranking.free[name], board.of(name).asked_at)
-            for name in (*room.ranking.first, *room.ranking.last)
-        ]
+    def _offers(self, pool: PoolState) -> list[Offer]:
+        board, ranking = self._fleet_state.board, pool.ranking
+        return [Offer(name, ranking.free[name], board.of(name).asked_at) for name in (*ranking.first, *ranking.last)]
 
-    def _interval(self, visit: AdmissionRequest, place: Place | None, *, held: bool = False) -> float:
+    def _interval(self, request: AdmissionRequest, place: Place | None, *, throttled: bool = False) -> float:
         """When somebody is to ask again, in seconds. Of whom nothing was read yet that may be long."""
-        seconds = SLOWEST_SECONDS if place is None or held else ask_again_seconds(place.ahead)
-        return max(seconds, visit.interval)
+        seconds = SLOWEST_SECONDS if place is None or throttled else ask_again_seconds(place.ahead)
+        return max(seconds, request.interval)
 
     def _waiting(
         self,
         ticket: str,
-        visit: AdmissionRequest,
+        request: AdmissionRequest,
+        pool: PoolState,
         place: Place,
-        found: NotPlaced | None = None,
+        refused: Refused | None = None,
         *,
-        held: bool = False,
+        throttled: bool = False,
         within: float = math.inf,
     ) -> Waiting:
         """What to tell somebody who has to ask again `within` so many seconds: their place lives for two of these."""
-        seconds = min(self._interval(visit, place, held=held), within)
-        if held:
-            return Waiting(ticket, place, seconds, "held")
-        ranking = self._fleet_state.pool(visit.pool).ranking
-        if (found is not None and found.status == "trouble") or not (ranking.first or ranking.last):
-            return Waiting(ticket, place, seconds, "trouble")
-        coming = sum(ranking.coming.values())
-        soon = place.ahead < coming + self._free(visit.pool)
-        return Waiting(ticket, place, seconds, "starting" if soon else "full")
+        seconds = min(self._interval(request, place, throttled=throttled), within)
+        reason = DenialReason.THROTTLED if throttled else _wait_reason(pool, place, refused)
+        return Waiting(ticket, place, seconds, reason)
 
 
-def _at_once(result: Placed | NotPlaced) -> Outcome:
-    """For whom there is no waiting; the placer has counted it."""
-    return result if isinstance(result, Placed) else Refused(result.status)
+def _wait_reason(pool: PoolState, place: Place, refused: Refused | None) -> DenialReason:
+    """Why somebody at that place waits whose turn by their client's limits it is."""
+    ranking = pool.ranking
+    if (refused is not None and refused.reason is DenialReason.TROUBLE) or not (ranking.first or ranking.last):
+        return DenialReason.TROUBLE
+    soon = place.ahead < sum(ranking.coming.values()) + sum(_slots(pool))
+    return DenialReason.STARTING if soon else DenialReason.FULL
+
+
+def _slots(pool: PoolState) -> Iterator[int]:
+    """Free slots, node by node."""
+    return (pool.free_slots.free.get(name, 0) for name in chain(pool.ranking.first, pool.ranking.last))

@@ -6,7 +6,7 @@ carries all who gathered meanwhile, so that a crowd costs this worker, and the n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from threading import Event, Lock
 from typing import Generic, TypeVar
@@ -22,6 +22,7 @@ GATHER_SECONDS = 0.01
 those who come after it no more than this.
 """
 
+Key = TypeVar("Key", bound=Hashable)
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -43,19 +44,19 @@ class _Line(Generic[Item, Result]):
     waiters: list[_Waiter[Item, Result]] = field(default_factory=list)
 
 
-class Batcher(Generic[Item, Result]):
+class Batcher(Generic[Key, Item, Result]):
     """Gathers items by key. Safe to use from several threads; has none of its own.
 
     Invariant: every item is acted for once, and no result goes to another's item.
     """
 
-    def __init__(self, act: Callable[[str, Sequence[Item]], Sequence[Result]]) -> None:
+    def __init__(self, act: Callable[[Key, Sequence[Item]], Sequence[Result]]) -> None:
         """`act` brings the results of the first items it was given, in their order; the rest get none."""
         self._act = act
         self._lock = Lock()
-        self._lines: dict[str, _Line[Item, Result]] = {}
+        self._lines: dict[Key, _Line[Item, Result]] = {}
 
-    def submit(self, key: str, item: Item) -> Result | None:
+    def submit(self, key: Key, item: Item) -> Result | None:
         """The result for one item, be it acted for alone or with others; None if the act left it out."""
         with self._lock:
             line = self._lines.setdefault(key, _Line())
@@ -80,7 +81,7 @@ class Batcher(Generic[Item, Result]):
             waiter.done.wait()
         return waiter.result
 
-    def _act_for(self, key: str, line: _Line[Item, Result], together: Sequence[_Waiter[Item, Result]]) -> None:
+    def _act_for(self, key: Key, line: _Line[Item, Result], together: Sequence[_Waiter[Item, Result]]) -> None:
         try:
             results = self._act(key, [waiter.item for waiter in together])
             for waiter, result in zip(together, results, strict=False):
@@ -92,7 +93,7 @@ class Batcher(Generic[Item, Result]):
                 # Only now, so that who goes with another is woken once.
                 waiter.turn.set()
 
-    def _hand_on(self, key: str, line: _Line[Item, Result]) -> None:
+    def _hand_on(self, key: Key, line: _Line[Item, Result]) -> None:
         """An act has ended: whoever has waited longest makes the next one."""
         with self._lock:
             line.acts -= 1

@@ -1,19 +1,32 @@
-"""Claim at one node, for one visitor or several, and let every answer correct what is known of that node."""
+"""Choose a node, claim at it for one visitor or several, and let every answer correct what is known of that node."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from random import Random
 from typing import Protocol
 
 from redirector.memory.fleet_state import FleetState, PoolState
 from redirector.memory.outbox import Outbox
 from redirector.model.events import PassiveCheck
 from redirector.model.nodes import Failure, Node
+from redirector.model.placement import choose
 from redirector.node_client.client import Wish
+from redirector.placing.batching import Batcher
 from tmpnb_common.wire import Claim, Refusal
 
+LATE_SECONDS = 0.4
+"""Claims take milliseconds. A node that has not answered by then is late, and another one that has room is asked; the
+late one is asked again when nothing else has room. After each late node the next one has half of that time, down to
+`SHORTEST_SECONDS`, so that a visitor who meets several nodes that hang is with a good one within 2 s.
+"""
+
+SHORTEST_SECONDS = 0.1
+"""The least that a node is given to answer a claim while another one has room."""
+
 Answer = Claim | Refusal | Failure
+NodeAnswer = tuple[Node, Answer]
 
 
 class Client(Protocol):
@@ -29,40 +42,67 @@ class Client(Protocol):
 
 
 class Claims:
-    """Safe to use from several threads."""
+    """Chooses nodes and claims at them. Safe to use from several threads."""
 
-    def __init__(self, *, fleet_state: FleetState, client: Client, outbox: Outbox, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, *, fleet_state: FleetState, client: Client, outbox: Outbox, clock: Callable[[], float], rng: Random
+    ) -> None:
         self._fleet_state = fleet_state
         self._client = client
         self._outbox = outbox
         self._clock = clock
+        self._rng = rng
+        self._batcher = Batcher(self._claim_together)
 
-    def at_once(self, node: Node, room: PoolState) -> int:
-        """For how many visitors one call may claim at that node: no more than it has room for, as far as is known."""
-        return max(1, room.free_slots.free.get(node.name, 0)) if self.repeatable(node) else 1
+    def first(self, pool: PoolState, wish: Wish) -> NodeAnswer | None:
+        """Make a visitor's first claim, together with those who come at the same moment; None if there is no node."""
+        return self._batcher.submit(pool, wish)
+
+    def choose(self, pool: PoolState, excluded: Collection[str] = ()) -> Node | None:
+        """Choose the node to claim at next; None when asking any more of them makes no sense."""
+        now, free_slots = self._clock(), pool.free_slots
+        slow, refused = free_slots.overdue(now), free_slots.asked_lately(now)
+        name = choose(pool.ranking, free_slots.free, refused, excluded, self._rng, slow=slow)
+        return self._fleet_state.nodes.get(name) if name is not None else None
+
+    def patience(self, pool: PoolState, node: Node, excluded: Collection[str] = (), *, late: int = 0) -> float:
+        """Return the seconds for which to wait for a node's answer: few while another one has room.
+
+        Args:
+            pool: the pool that is claimed from.
+            node: the one that is asked.
+            excluded: nodes that this visitor was refused by.
+            late: how many nodes have been late for this visitor and may be asked again.
+        """
+        free = pool.free_slots.free
+        # Of those that are well: where all seem slow, it is this host that is, and more claims would not help it.
+        others = late > 0 or any(
+            free.get(name, 0) > 0 and name != node.name and name not in excluded for name in pool.ranking.first
+        )
+        return max(SHORTEST_SECONDS, LATE_SECONDS / 2**late) if others and self.repeatable(node) else math.inf
 
     def repeatable(self, node: Node) -> bool:
         """Whether a claim may be made again, or be given up: an original tmpnb knows no tickets."""
         return self._protocol(node) > 0
 
     def make(
-        self, node: Node, wishes: Sequence[Wish], room: PoolState, *, seconds: float = math.inf
+        self, pool: PoolState, node: Node, wishes: Sequence[Wish], *, seconds: float = math.inf
     ) -> Sequence[Answer]:
         """Claim, and wait for the answer as long as any claim may take, or so many seconds if that is less."""
-        room.free_slots.begin(node.name, now=self._clock(), count=len(wishes))
+        pool.free_slots.begin(node.name, now=self._clock(), count=len(wishes))
         answers: Sequence[Answer] = ()
         try:
             answers = self._call(node, wishes, seconds)
         finally:
             stats = self._fleet_state.board.of(node.name).stats
-            room.free_slots.end(
+            pool.free_slots.end(
                 node.name,
                 now=self._clock(),
                 count=len(wishes),
                 took=sum(isinstance(answer, Claim) for answer in answers),
                 available=_left(answers, several_pools=stats is not None and len(stats.pools) > 1),
             )
-        if any(isinstance(answer, Claim) for answer in answers) and node.name not in room.ranking.first:
+        if any(isinstance(answer, Claim) for answer in answers) and node.name not in pool.ranking.first:
             self._fleet_state.clear_suspect(node.name)
             self._outbox.passive_check(PassiveCheck(node.name, passed=True))
         return answers
@@ -73,6 +113,15 @@ class Claims:
         self._outbox.passive_check(
             PassiveCheck(node.name, passed=False, reason=f"a claim failed: {reason}"), urgent=news
         )
+
+    def _claim_together(self, pool: PoolState, wishes: Sequence[Wish]) -> list[NodeAnswer]:
+        """Claim for those who came at the same moment, all of them at one node, as far as it has room."""
+        node = self.choose(pool)
+        if node is None:
+            return []
+        at_once = max(1, pool.free_slots.free.get(node.name, 0)) if self.repeatable(node) else 1
+        answers = self.make(pool, node, wishes[:at_once], seconds=self.patience(pool, node))
+        return [(node, answer) for answer in answers]
 
     def _call(self, node: Node, wishes: Sequence[Wish], seconds: float) -> Sequence[Answer]:
         if len(wishes) == 1:

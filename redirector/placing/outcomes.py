@@ -1,18 +1,18 @@
-"""What somebody wants at the door, and what comes of it."""
+"""What a visitor asks of the admission, and what comes of it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
 
+from redirector.model.outcomes import DenialReason
 from redirector.model.waiting_room import Place
-from redirector.placing.placer import Placed
 from tmpnb_common.wire import DEFAULT_POOL
 
 
 @dataclass(frozen=True, slots=True)
 class AdmissionRequest:
-    """What somebody wants."""
+    """The sandbox that a visitor would like, and how they can wait for it."""
 
     path: str = ""
     """Path and query inside the sandbox."""
@@ -26,28 +26,35 @@ class AdmissionRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class Placed:
+    """A sandbox was handed out."""
+
+    url: str = field(repr=False)
+    """Absolute. Whoever knows it is in, so it belongs into no log."""
+    node: str
+    name: str
+    tries: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """No sandbox was handed out: why, in a word and, for each node that was asked, in a sentence."""
+
+    reason: DenialReason
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    tries: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Waiting:
-    """A place in the waiting room."""
+    """A visitor has a place in the waiting room."""
 
     ticket: str = field(repr=False)
     place: Place
     ask_seconds: float
     """When to ask again; whoever lets two of these pass is taken to have left."""
-    mood: Literal["full", "starting", "held", "trouble"]
-    """Why they wait: all is in use; something starts that will be theirs; their address had more than its share; no
-    node answers just now."""
+    reason: DenialReason
 
 
-Reason = Literal["full", "starting", "trouble", "unknown_pool", "bad_request", "crowded", "limited"]
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """The reason why somebody can neither have a sandbox nor wait: `crowded` is a waiting room at its limit, `limited`
-    a client address beyond all bearable waiting, `bad_request` a path that no node can make sense of.
-    """
-
-    status: Reason
-
-
+Result = Placed | Refused
 Outcome = Placed | Waiting | Refused

@@ -39,10 +39,10 @@ class Boards:
         documents = tables.documents
         with self._database.reading() as connection:
             row = connection.execute(select(documents).where(documents.c.name == "board")).one()
-        return Board(row.version, row.published_at, row.holder, parse_seen(row.document))
+        return Board(row.published_at, row.holder, parse_seen(row.document))
 
     def publish(self, board: Board) -> bool:
-        """Make this the version that follows the current one, whatever its own number; False if another polls now.
+        """Make this the version that follows the current one; False if another worker polls now.
 
         Invariant: only the lease's holder publishes. One that was asleep while the lease went to another finds that out
         here.

@@ -10,6 +10,7 @@ from typing import Literal
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, func, insert, not_, select, text, update
 
 from redirector.model.clients import PlaceBound
+from redirector.model.outcomes import DenialReason
 from redirector.model.waiting_room import (
     LATELY_SECONDS,
     Facts,
@@ -52,19 +53,16 @@ class Ticket:
     node: str
 
 
-JoinRefusal = Literal["crowded", "limited"]
-"""Why somebody gets no place to wait: the room is full, or its client holds as many places as one may."""
-
-Entry = Literal["enter", "wait", "held", "claiming", "done", "unknown"]
-"""What becomes of a ticket that asks to go in: `held` has to let others pass, `claiming` means that another tab of the
-same visitor is in there, and `done` that it has got its sandbox already."""
+TicketState = Literal["enter", "wait", "throttled", "claiming", "done", "unknown"]
+"""What becomes of a ticket that asks to go in: `throttled` has to let others pass, `claiming` means that another tab
+of the same visitor is in there, and `done` that it has got its sandbox already."""
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class TicketAnswer:
     """The answer to a ticket that asks to go in, and how many stood before it."""
 
-    entry: Entry
+    state: TicketState
     ahead: int = 0
 
 
@@ -133,7 +131,7 @@ class Tickets:
         held_seconds: float,
         interval: float,
         refused: bool,
-    ) -> int | JoinRefusal:
+    ) -> int | DenialReason:
         """Put a ticket at the end; how many stand before it there, or why it gets no place.
 
         Args:
@@ -153,9 +151,9 @@ class Tickets:
                 select(func.count(), ahead, *held).select_from(tickets).where(waiting)
             ).one()
             if everyone >= limit:
-                return "crowded"
+                return DenialReason.CROWDED
             if any(count >= bound.most for count, bound in zip(places, bounds, strict=True)):
-                return "limited"
+                return DenialReason.LIMITED
             connection.execute(
                 insert(tickets).values(
                     ticket=ticket.ticket,
@@ -172,7 +170,7 @@ class Tickets:
             )
             return int(before)
 
-    def enter(self, ticket: str, pool: str, offers: Sequence[Offer], *, interval: float) -> Asked:
+    def enter(self, ticket: str, pool: str, offers: Sequence[Offer], *, interval: float) -> TicketAnswer:
         """Let a ticket in if it is its turn; it has asked, and so lives on. One of another pool is unknown.
 
         Invariant: decided and written in one transaction, one at a time: no two tickets are let in for one slot.
@@ -188,9 +186,9 @@ class Tickets:
                 ).where(tickets.c.ticket == ticket, tickets.c.pool == pool)
             ).one_or_none()
             if row is None:
-                return Asked("unknown")
+                return TicketAnswer("unknown")
             if row.node:
-                return Asked("done")
+                return TicketAnswer("done")
             facts = self._facts(connection, row.id, pool)
             enters = not (row.held or row.claiming) and may_enter(facts, offers)
             connection.execute(
@@ -202,8 +200,8 @@ class Tickets:
                 )
             )
         if row.held or row.claiming:
-            return Asked("held" if row.held else "claiming", facts.ahead)
-        return Asked("enter" if enters else "wait", facts.ahead)
+            return TicketAnswer("throttled" if row.held else "claiming", facts.ahead)
+        return TicketAnswer("enter" if enters else "wait", facts.ahead)
 
     def got(self, ticket: str, node: str) -> float | None:
         """It has its sandbox, and no longer stands before anybody.
@@ -253,12 +251,6 @@ class Tickets:
                 return
         with self._database.writing() as connection:
             connection.execute(delete(tickets).where(gone | done))
-
-    def signing_key(self) -> str:
-        """The fleet's own key for visitors' cookies."""
-        keys = tables.signing_keys
-        with self._database.reading() as connection:
-            return str(connection.execute(select(keys.c.value).where(keys.c.name == "visitors")).scalar_one())
 
     def _put(self, ticket: str, **values: object) -> None:
         with self._database.writing() as connection:

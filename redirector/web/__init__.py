@@ -2,27 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from random import Random
-
 from flask import Flask, Response
 from flask.json.provider import DefaultJSONProvider
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from redirector.memory.bucket_table import BucketTable
-from redirector.memory.fleet_state import FleetState
-from redirector.operations.images import Upkeep
-from redirector.operations.live_stats import LiveStats
 from redirector.operations.membership import Membership
-from redirector.operations.node_changes import Control
-from redirector.operations.scrapes import NodeScrapes
-from redirector.operations.sessions import SessionControl
-from redirector.operations.snapshots import SnapshotReader
-from redirector.placing.admission import Admission
-from redirector.placing.returning import Homecoming
-from redirector.settings.table import Settings
-from redirector.store.journal import Journal
 from redirector.web import failures, pages
 from redirector.web.admin import auth, hosts, joining, metrics
 from redirector.web.admin import fleet as admin_fleet
@@ -32,33 +16,12 @@ from redirector.web.admin import sessions as admin_sessions
 from redirector.web.dashboard import blueprint as dashboard
 from redirector.web.dashboard.actions import Actions
 from redirector.web.dashboard.steps import Steps
+from redirector.web.parts import Collaborators
 from redirector.web.visitors import entry, public, status
-from redirector.web.visitors.cookies import Cookies
 from redirector.web.visitors.real_address import RealAddress
 
 BODY_LIMIT = 64 * 1024
 """Bytes. No call needs a tenth of it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Collaborators:
-    """What the blueprints work with."""
-
-    settings: Settings
-    fleet_state: FleetState
-    admission: Admission
-    homecoming: Homecoming
-    cookies: Cookies
-    control: Control
-    upkeep: Upkeep
-    snapshots: SnapshotReader
-    live: LiveStats
-    scrapes: NodeScrapes
-    sessions: SessionControl
-    journal: Journal
-    buckets: BucketTable
-    clock: Callable[[], float]
-    rng: Random
 
 
 def create_app(parts: Collaborators) -> Flask:
@@ -75,9 +38,8 @@ def create_app(parts: Collaborators) -> Flask:
     pages.prepare(app, parts.settings)
     failures.register(app)
     app.after_request(_keep_nowhere)
-    prefixes = entry.FleetPrefixes(parts.fleet_state)
-    app.register_blueprint(entry.blueprint(entry.Front(parts.admission, parts.homecoming, parts.cookies, prefixes)))
-    app.register_blueprint(public.blueprint(parts.admission, parts.fleet_state, parts.settings))
+    app.register_blueprint(entry.blueprint(parts))
+    app.register_blueprint(public.blueprint(parts))
     app.register_blueprint(admin_nodes.blueprint(parts.control, parts.upkeep, parts.live, admins, parts.clock))
     app.register_blueprint(admin_sessions.blueprint(parts.sessions, admins))
     app.register_blueprint(admin_upkeep.blueprint(parts.upkeep, admins))
@@ -88,7 +50,7 @@ def create_app(parts: Collaborators) -> Flask:
         dashboard.blueprint(parts.snapshots, actions, parts.journal, parts.settings, admins, parts.clock)
     )
     app.register_blueprint(metrics.blueprint(parts.snapshots, parts.scrapes, admins))
-    app.register_blueprint(status.blueprint(parts.snapshots, parts.settings))
+    app.register_blueprint(status.blueprint(parts))
     app.register_blueprint(hosts.blueprint(parts.control, admins))
     app.register_blueprint(joining.blueprint(Membership(parts.control), auth.joiners(parts.settings, parts.buckets)))
     proxies = parts.settings.trusted_proxies

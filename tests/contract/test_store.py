@@ -156,19 +156,19 @@ def test_the_board_is_published_in_editions(database: Database) -> None:
     boards = Boards(database)
     assert boards.latest() == Board()
     assert Leases(database).hold("a")
-    assert boards.publish(Board(7, 17.5, "a", {"n1": seen()}))
-    assert boards.latest() == Board(1, 17.5, "a", {"n1": seen()})
-    assert boards.publish(Board(8, 18.5, "a", {}))
+    assert boards.publish(Board(17.5, "a", {"n1": seen()}))
+    assert boards.latest() == Board(17.5, "a", {"n1": seen()})
+    assert boards.publish(Board(18.5, "a", {}))
     assert boards.versions().board == 2
 
 
 def test_only_the_holder_of_the_lease_publishes(database: Database) -> None:
     boards = Boards(database)
-    assert not boards.publish(Board(1, 1.0, "a"))
+    assert not boards.publish(Board(1.0, "a"))
     assert Leases(database).hold("a")
     expire(database)
     assert Leases(database).hold("b")
-    assert not boards.publish(Board(1, 1.0, "a")), "it slept while the lease went on"
+    assert not boards.publish(Board(1.0, "a")), "it slept while the lease went on"
     assert boards.latest() == Board()
 
 

@@ -11,6 +11,7 @@ from sqlalchemy import text
 from redirector.model.clients import PlaceBound
 from redirector.model.waiting_room import LATELY_SECONDS, Offer
 from redirector.store.database import Database
+from redirector.store.signing_key import read_signing_key
 from redirector.store.tickets import CLAIM_SECONDS, KEPT_SECONDS, Ticket, Tickets
 
 INTERVAL = 60.0
@@ -34,7 +35,7 @@ def order(tickets: Tickets, pool: str = "default") -> list[str]:
 
 
 def enter(tickets: Tickets, ticket: str, free: int = 0) -> str:
-    return tickets.enter(ticket, "default", [Offer("n1", free, time.time())], interval=INTERVAL).entry
+    return tickets.enter(ticket, "default", [Offer("n1", free, time.time())], interval=INTERVAL).state
 
 
 def let_time_pass(database: Database, seconds: float) -> None:
@@ -125,21 +126,21 @@ def test_as_many_may_try_at_once_as_there_are_free_slots(tickets: Tickets) -> No
 def test_a_slot_that_was_handed_out_since_the_node_spoke_is_not_handed_out_again(tickets: Tickets) -> None:
     join(tickets, "a", "b", "c")
     offers = [Offer("n1", 2, time.time())]
-    assert tickets.enter("a", "default", offers, interval=INTERVAL).entry == "enter"
+    assert tickets.enter("a", "default", offers, interval=INTERVAL).state == "enter"
     tickets.got("a", "n1")
-    assert tickets.enter("c", "default", offers, interval=INTERVAL).entry == "wait", (
+    assert tickets.enter("c", "default", offers, interval=INTERVAL).state == "wait", (
         "of the two slots one is taken, the other is b's"
     )
-    assert tickets.enter("b", "default", offers, interval=INTERVAL).entry == "enter"
+    assert tickets.enter("b", "default", offers, interval=INTERVAL).state == "enter"
 
 
 def test_what_nodes_said_before_a_refusal_is_void(tickets: Tickets) -> None:
     join(tickets, "a", "b")
     offers = [Offer("n1", 9, time.time())]
-    assert tickets.enter("a", "default", offers, interval=INTERVAL).entry == "enter"
+    assert tickets.enter("a", "default", offers, interval=INTERVAL).state == "enter"
     tickets.refused("a")
-    assert tickets.enter("b", "default", offers, interval=INTERVAL).entry == "wait"
-    assert tickets.enter("a", "default", offers, interval=INTERVAL).entry == "enter", "the place is kept"
+    assert tickets.enter("b", "default", offers, interval=INTERVAL).state == "wait"
+    assert tickets.enter("a", "default", offers, interval=INTERVAL).state == "enter", "the place is kept"
 
 
 def test_who_got_a_sandbox_no_longer_stands_before_anybody(tickets: Tickets) -> None:
@@ -170,7 +171,7 @@ def test_a_held_ticket_lets_others_pass_and_then_has_the_place_it_came_at(ticket
     join(tickets, "greedy", held_seconds=30.0)
     join(tickets, "b", "c")
     assert order(tickets) == ["b", "c"]
-    assert enter(tickets, "greedy", free=9) == "held"
+    assert enter(tickets, "greedy", free=9) == "throttled"
     assert enter(tickets, "b") == "enter"
     let_time_pass(database, 31)
     assert order(tickets) == ["greedy", "b", "c"]
@@ -232,9 +233,9 @@ def test_a_ticket_that_leaves_is_forgotten(tickets: Tickets) -> None:
     assert tickets.find("a") is None
 
 
-def test_the_fleet_has_one_key_to_sign_with(tickets: Tickets) -> None:
-    assert len(tickets.signing_key()) > 40
-    assert tickets.signing_key() == tickets.signing_key()
+def test_the_fleet_has_one_key_to_sign_with(database: Database) -> None:
+    assert len(read_signing_key(database)) > 40
+    assert read_signing_key(database) == read_signing_key(database)
 
 
 def test_operators_see_each_pools_line_in_numbers(tickets: Tickets, database: Database) -> None:

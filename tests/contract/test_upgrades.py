@@ -79,7 +79,7 @@ def fill(database: Database, *nodes: Node) -> None:
     Tickets(database).join(
         Ticket(TICKET, "default", ""), limit=9, bounds=[], held_seconds=0.0, interval=60.0, refused=False
     )
-    board = Board(7, time.time(), "a-host:1:ab", {node.name: seen(said=stats(claimed=1)) for node in nodes})
+    board = Board(time.time(), "a-host:1:ab", {node.name: seen(said=stats(claimed=1)) for node in nodes})
     with database.writing() as connection:
         connection.execute(insert(tables.counters).values(name="placed", value=4711))
         connection.execute(insert(tables.rolls).values(node="n1", pool="default", image_before="an/older-image"))

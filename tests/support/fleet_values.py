@@ -65,4 +65,4 @@ def _fleet_of(entries: list[tuple[Any, Seen]]) -> tuple[dict[str, Node], Board]:
 
 
 def board(**entries: Seen) -> Board:
-    return Board(version=1, published_at=0.0, holder="someone", seen=entries)
+    return Board(published_at=1.0, holder="someone", seen=entries)

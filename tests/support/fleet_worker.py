@@ -16,10 +16,13 @@ from redirector.compose import Worker, compose
 from redirector.model.board import Board
 from redirector.model.nodes import Node, Seen
 from redirector.operations.node_changes import Addition, Decision
+from redirector.placing.outcomes import AdmissionRequest, Result
 from redirector.settings import table as config
+from redirector.store.boards import Boards
 from redirector.store.database import Database
 from redirector.store.schema import migrate
 from tests.support.fleet_node import FakeNode
+from tmpnb_common.wire import DEFAULT_POOL
 
 ADMIN_TOKEN = "an-admin-token-for-tests"
 
@@ -50,7 +53,6 @@ class SteppedWorker:
         self.executor = executor
         self.web = self.worker.app.test_client()
         self.worker.sync_loop.tick()
-        self.worker.waiting_queue.sync()
 
     @property
     def board(self) -> Board:
@@ -77,7 +79,14 @@ class SteppedWorker:
             self.worker.poller._asked_at.clear()
             self.worker.poller.tick(self.executor, Flag())
             self.worker.sync_loop.tick()
-            self.worker.waiting_queue.sync()
+
+    def published(self) -> int:
+        """How many versions of the board have been published."""
+        return Boards(self.worker.database).versions().board
+
+    def place(self, path: str = "", pool: str = DEFAULT_POOL) -> Result:
+        """Place a visitor, past everyone who waits."""
+        return self.worker.placer.place(AdmissionRequest(path, pool), self.worker.fleet_state.pool(pool))
 
     def admin(self, method: str, path: str, token: str = ADMIN_TOKEN, **arguments: Any) -> TestResponse:
         headers = {"Authorization": f"Bearer {token}", **arguments.pop("headers", {})}

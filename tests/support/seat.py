@@ -12,6 +12,7 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 
 from redirector.compose import Worker, compose
 from redirector.operations.node_changes import Addition, Decision
+from redirector.placing.outcomes import AdmissionRequest, Result
 from redirector.settings import table as config
 from redirector.store.database import Database
 from redirector.store.schema import migrate
@@ -37,6 +38,10 @@ class Seat:
             self.worker.control.add(
                 Addition(node.url, node.name, token=node.token if node.protocol else ""), Decision(by="ann")
             )
+
+    def place(self) -> Result:
+        """Place a visitor, past everyone who waits."""
+        return self.worker.placer.place(AdmissionRequest(), self.worker.fleet_state.pool())
 
 
 @contextmanager

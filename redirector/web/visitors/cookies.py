@@ -1,17 +1,62 @@
-"""The visitor's cookie, as browsers want it: plain, behind TLS, or in a frame on somebody else's site."""
+"""The visitor's cookie: read, signed and written here alone, as browsers want it: plain, behind TLS, or in a frame on
+somebody else's site.
+
+The signature keeps others from planting a cookie that would lead a visitor elsewhere.
+"""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 from flask import Response, request
+from itsdangerous import BadData, URLSafeTimedSerializer
 
-from redirector.model.visitor_cookie import LASTS_SECONDS, Seal, Visitor
+from redirector.model.visitor_cookie import KnownSandbox, Visitor
 from redirector.settings.table import Settings
 from tmpnb_common.fetch_metadata import FRAMES
 
 NAME = "tmpnb"
+SALT = "tmpnb-visitor"
+
+LASTS_SECONDS = 24 * 3600
+"""Longer than a session lasts anywhere; what it points to is asked for before it is used. A cookie may come from a host
+whose clock is ahead, and so seem to be from the future, by as much.
+"""
+
+LONGEST_VALUE = 3500
+"""Characters. Browsers keep 4,096 bytes of a cookie, its name and its attributes included, and drop a longer one."""
+
+
+class Seal:
+    """Signs with the first key and accepts all, so that a key can be changed without forgetting anybody."""
+
+    def __init__(self, keys: Sequence[str], clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        # itsdangerous signs with the last.
+        self._serializer = URLSafeTimedSerializer(list(reversed(keys)), salt=SALT)
+
+    def write(self, visitor: Visitor) -> str:
+        """The cookie's value. Of more sandboxes than it can hold, the oldest are left out."""
+        sandboxes = {key: [each.node, each.name, each.base] for key, each in visitor.sandboxes.items()}
+        value = self._serializer.dumps({"t": visitor.ticket, "h": sandboxes, "f": visitor.framed})
+        text = value if isinstance(value, str) else value.decode()
+        return self.write(visitor.without_oldest()) if len(text) > LONGEST_VALUE and sandboxes else text
+
+    def read(self, value: str) -> Visitor:
+        """The visitor whose cookie has this value. What is no valid cookie is nobody's."""
+        try:
+            raw: Any
+            raw, written_at = self._serializer.loads(value, return_timestamp=True)
+            # Not by `max_age`: it takes no cookie that is a second younger than new.
+            if abs(self._clock() - written_at.timestamp()) > LASTS_SECONDS:
+                return Visitor()
+            sandboxes = {str(key): KnownSandbox(*map(str, parts)) for key, parts in raw["h"].items()}
+            return Visitor(str(raw["t"]), sandboxes, bool(raw.get("f")))
+        except (BadData, KeyError, TypeError, AttributeError):
+            return Visitor()
 
 
 class Cookies:
@@ -23,14 +68,14 @@ class Cookies:
         self._seal: Seal | None = None
 
     def read(self) -> Visitor:
-        """Who asks."""
+        """The visitor who asks, as their cookie has it."""
         if "HTTP_COOKIE" not in request.environ:  # a newcomer, as in every crowd: nothing to be parsed
             return Visitor()
         value, seal = request.cookies.get(_name(tls=self._tls())), self._sealing()
         return seal.read(value) if value and seal is not None else Visitor()
 
     def write(self, response: Response, visitor: Visitor) -> None:
-        """Remember them."""
+        """Remember a visitor in this response."""
         seal, tls = self._sealing(), self._tls()
         if seal is None:
             return

@@ -10,13 +10,15 @@ from flask import Blueprint, Response, abort, request
 from werkzeug.routing import BaseConverter
 
 from redirector.memory.fleet_state import FleetState
-from redirector.model.visitor_cookie import KnownSandbox, Visitor, base_of
+from redirector.memory.outbox import Outbox
+from redirector.model.visitor_cookie import KnownSandbox, Visitor, base_of, sandbox_key
+from redirector.node_client.client import AgentClient
 from redirector.placing.admission import Admission
-from redirector.placing.outcomes import AdmissionRequest, Outcome, Refused, Waiting
-from redirector.placing.placer import Placed
-from redirector.placing.returning import Homecoming
+from redirector.placing.outcomes import AdmissionRequest, Outcome, Placed, Refused, Waiting
+from redirector.placing.returning import own_sandbox
 from redirector.web.failures import SENTENCES, failure, prefers_page
 from redirector.web.pages import ALONE, page, page_with_way_in
+from redirector.web.parts import Collaborators
 from redirector.web.visitors.answers import PLAIN_SECONDS, refused_json, refused_page, waiting_json, waiting_page
 from redirector.web.visitors.bots import PURPOSES, is_bot, prefetches
 from redirector.web.visitors.cookies import Cookies
@@ -70,16 +72,21 @@ class Front:
     """Receives visitors."""
 
     admission: Admission
-    homecoming: Homecoming
+    fleet_state: FleetState
+    client: AgentClient
+    outbox: Outbox
     cookies: Cookies
     prefixes: Container[str]
 
     def enter(self, wanted: Wanted) -> Response:
-        """Somebody opens the entry or a landing path."""
-        visitor = self.cookies.read()
-        home = None if wanted.fresh else visitor.homes.get(wanted.visit.pool)
-        url = self.homecoming.url(home, wanted.visit.path) if home is not None else None
-        return _go(url) if url is not None else self.receive(wanted, visitor, visitor.ticket)
+        """Answer somebody who opens the entry or a landing path."""
+        visitor, visit = self.cookies.read(), wanted.visit
+        sandbox = None if wanted.fresh else visitor.sandboxes.get(sandbox_key(visit.pool))
+        url = own_sandbox(self.fleet_state, self.client, sandbox, visit.path) if sandbox is not None else None
+        if url is None:
+            return self.receive(wanted, visitor, visitor.ticket)
+        self.outbox.count(returned=1)
+        return _go(url)
 
     def only_looking(self) -> Response | None:
         """What those get who would not use a notebook if they were given one."""
@@ -115,10 +122,10 @@ class Front:
         keeps = isinstance(outcome, Waiting) and visitor.ticket == outcome.ticket
         response = _told(outcome, wanted, keeps=keeps)
         if isinstance(outcome, Placed) and outcome.name:
-            home = KnownSandbox(outcome.node, outcome.name, base_of(outcome.url))
-            self.cookies.write(response, visitor.at_home(wanted.visit.pool, home))
+            sandbox = KnownSandbox(outcome.node, outcome.name, base_of(outcome.url))
+            self.cookies.write(response, visitor.with_sandbox(sandbox_key(wanted.visit.pool), sandbox))
         elif isinstance(outcome, Waiting) and not keeps:
-            self.cookies.write(response, visitor.waiting(outcome.ticket))
+            self.cookies.write(response, visitor.with_ticket(outcome.ticket))
         return response
 
 
@@ -128,8 +135,10 @@ class LandingConverter(BaseConverter):
     regex = rf"(?!(?:{'|'.join(map(re.escape, TAKEN))})$).+"
 
 
-def blueprint(front: Front) -> Blueprint:
+def blueprint(parts: Collaborators) -> Blueprint:
     """The visitor's way in."""
+    prefixes = FleetPrefixes(parts.fleet_state)
+    front = Front(parts.admission, parts.fleet_state, parts.client, parts.outbox, parts.cookies, prefixes)
     routes = Blueprint("entry", __name__)
 
     def enter(**_parts: str) -> Response:

@@ -11,18 +11,18 @@ from flask import Blueprint, Response, jsonify, request
 from redirector.memory.fleet_state import FleetState
 from redirector.model.nodes import Node, Seen, eligibility
 from redirector.model.slot_counts import is_current
-from redirector.placing.admission import Admission
-from redirector.settings.table import Settings
 from redirector.web.bodies import read_body
 from redirector.web.failures import failure
+from redirector.web.parts import Collaborators
 from redirector.web.visitors.spawn import SpawnRequest, spawn
 from tmpnb_common.version import VERSION
 
 PREFLIGHT_SECONDS = 600
 
 
-def blueprint(admission: Admission, fleet_state: FleetState, settings: Settings) -> Blueprint:
+def blueprint(parts: Collaborators) -> Blueprint:
     """The public API."""
+    admission, fleet_state, settings = parts.admission, parts.fleet_state, parts.settings
     public = Blueprint("public", __name__)
 
     @public.route("/stats", methods=["GET", "OPTIONS"])

@@ -8,8 +8,7 @@ from flask import Response, jsonify, request
 
 from redirector.errors import BadRequestError
 from redirector.placing.admission import Admission
-from redirector.placing.outcomes import AdmissionRequest, Refused, Waiting
-from redirector.placing.placer import Placed
+from redirector.placing.outcomes import AdmissionRequest, Placed, Refused, Waiting
 from redirector.web.failures import failure
 from redirector.web.visitors.answers import refused_json, waiting_json
 from redirector.web.visitors.landing import is_inner_path

@@ -5,9 +5,8 @@ from __future__ import annotations
 from flask import Blueprint, Response, abort
 
 from redirector.admin_api.fleet_view import view_of_fleet
-from redirector.operations.snapshots import SnapshotReader
-from redirector.settings.table import Settings
 from redirector.web.pages import page
+from redirector.web.parts import Collaborators
 
 EVERY_SECONDS = 10
 """How often the page asks again."""
@@ -16,8 +15,9 @@ RECENT_SECONDS = 2.0
 """All who look within this get the same snapshot, so that a crowd of them costs the database nothing."""
 
 
-def blueprint(snapshots: SnapshotReader, settings: Settings) -> Blueprint:
+def blueprint(parts: Collaborators) -> Blueprint:
     """One page, without scripts."""
+    snapshots, settings = parts.snapshots, parts.settings
     routes = Blueprint("status", __name__)
 
     @routes.get("/status")

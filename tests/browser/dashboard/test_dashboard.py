@@ -7,7 +7,7 @@ from pathlib import Path
 import requests
 from playwright.sync_api import BrowserContext, Page, Route, expect
 
-from redirector.placing.placer import Placed
+from redirector.placing.outcomes import Placed
 from tests.support.fleet_node import FakeNode
 from tests.support.fleet_nodes import FakeNodes
 from tests.support.seat import ADMIN_TOKEN, Seat, seat
@@ -42,7 +42,7 @@ def test_logging_in_needs_the_token(browser: BrowserContext, fleet: Seat) -> Non
 
 def test_a_visitor_shows_without_a_reload(page: Page, fleet: Seat) -> None:
     expect(page.locator("#claimed")).to_have_text("0")
-    assert isinstance(fleet.worker.placer.place(), Placed)
+    assert isinstance(fleet.place(), Placed)
     expect(page.locator("#claimed")).to_have_text("1", timeout=SOON)
     expect(page.locator("#available")).to_have_text("11 of 12")
     expect(page.locator(".slots[aria-label='1 claimed, 5 ready']")).to_have_count(1)
@@ -91,7 +91,7 @@ def test_a_guard_says_why_and_offers_to_insist(page: Page, fleet: Seat) -> None:
 
 
 def test_a_node_with_sessions_is_not_removed_by_one_click(page: Page, fleet: Seat) -> None:
-    assert isinstance(fleet.worker.placer.place(), Placed)
+    assert isinstance(fleet.place(), Placed)
     expect(page.locator("#claimed")).to_have_text("1", timeout=SOON)
     busy = page.locator(".node:has([aria-label^='1 claimed'])").get_attribute("data-node") or ""
     press(page, busy, "remove")
@@ -173,7 +173,7 @@ def test_a_session_that_has_ended_leads_back_to_the_form(page: Page, browser: Br
 
 def test_the_waiting_room_shows_while_somebody_waits(page: Page, fleet: Seat) -> None:
     expect(page.locator("#room")).to_be_hidden()
-    while isinstance(fleet.worker.placer.place(), Placed):
+    while isinstance(fleet.place(), Placed):
         pass
     for _ in range(2):
         assert requests.post(f"{fleet.url}/api/spawn", json={"wait": True}, timeout=10).status_code == 202
@@ -279,7 +279,7 @@ def test_other_pools_images_are_shown(page: Page, fleet: Seat, nodes: FakeNodes)
 
 
 def test_sessions_are_listed_and_ended_by_mouse(page: Page, fleet: Seat) -> None:
-    assert isinstance(fleet.worker.placer.place(), Placed)
+    assert isinstance(fleet.place(), Placed)
     page.click("#open-sessions")
     rows = page.locator("#sessions tbody tr")
     expect(rows).to_have_count(1)

@@ -49,8 +49,8 @@ def test_an_original_tmpnb_has_slots_too(fleet: SteppedWorker, nodes: FakeNodes)
 
 def test_visitors_are_counted_by_outcome_and_timed(fleet: SteppedWorker, nodes: FakeNodes) -> None:
     fleet.add(nodes.add("n1", ready=1))
-    fleet.worker.placer.place()
-    fleet.worker.placer.place()
+    fleet.place()
+    fleet.place()
     fleet.worker.sync_loop.tick()
     found = scrape(fleet)
     assert found[labelled("tmpnb_visitors_total", outcome="placed")] == 1

@@ -52,9 +52,9 @@ def test_what_was_counted_meanwhile_is_written_when_it_is_back(nodes: FakeNodes,
     with database_away(moved):
         moved.visit()
         moved.tick()
-        assert moved.worker.sync_loop.database_away
+        assert moved.worker.database_state.away
     moved.tick()
-    assert moved.worker.sync_loop.database_away == ""
+    assert moved.worker.database_state.problem == ""
     assert moved.admin("GET", "/api/fleet").get_json()["visitors"]["placed"] == 1
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from redirector.model.nodes import Health, Seen
-from redirector.model.placement import SAMPLE, Outcome, Ranking, choose, ranking_of, verdict
+from redirector.model.placement import SAMPLE, NodeOutcome, Ranking, choose, ranking_of, verdict
 from tests.support.fleet_values import a_node, board, pools, seen, stats
 from tmpnb_common.wire import PoolStats
 
@@ -99,12 +99,12 @@ def test_while_anything_is_free_something_free_is_chosen(free: dict[str, int], e
         (ranking("a", joining=True), {}, {"a": "full"}, "starting"),
         (ranking("a b"), {}, {"a": "failed", "b": "failed"}, "trouble"),
         (ranking("a b"), {"a": 2}, {"a": "failed", "b": "full"}, "full"),
-        (ranking("a"), {}, {"a": "elsewhere"}, "trouble"),
+        (ranking("a"), {}, {"a": "draining"}, "trouble"),
         (ranking(), {}, {}, "trouble"),
     ],
 )
 def test_full_starting_and_trouble_are_told_apart(
-    field: Ranking, free: dict[str, int], outcomes: dict[str, Outcome], status: str
+    field: Ranking, free: dict[str, int], outcomes: dict[str, NodeOutcome], status: str
 ) -> None:
     assert verdict(field, free, outcomes) == status
 

@@ -233,9 +233,9 @@ def test_an_hour_counts_while_somebody_polls_and_after_an_order_that_is_newer() 
 
 
 def test_a_handover_is_no_gap_in_polling_and_a_night_is_one() -> None:
-    assert watched_since(Board(1, published_at=100.0), 110.0) == 100.0
-    assert watched_since(Board(1, published_at=100.0), 200.0) == 200.0
-    assert watched_since(Board(1, published_at=100.0), 50.0) == 50.0, "a clock was set back"
+    assert watched_since(Board(published_at=100.0), 110.0) == 100.0
+    assert watched_since(Board(published_at=100.0), 200.0) == 200.0
+    assert watched_since(Board(published_at=100.0), 50.0) == 50.0, "a clock was set back"
 
 
 @pytest.mark.silence

@@ -260,7 +260,7 @@ def test_a_node_with_sessions_is_not_removed_without_force(
 ) -> None:
     node = nodes.add("n1", ready=1)
     fleet.add(node, nodes.add("n2", ready=0))
-    fleet.worker.placer.place()
+    fleet.place()
     with pytest.raises(HasSessionsError) as caught:
         control.remove("n1", ANN)
     assert caught.value.claimed == 1, "as it is now, not as it was at the last poll"
@@ -274,7 +274,7 @@ def test_a_removed_node_gets_no_visitor_any_more(nodes: FakeNodes, fleet: Steppe
     node = nodes.add("n1", ready=9, capacity=9)
     fleet.add(node, nodes.add("n2", ready=1))
     control.remove("n1", ANN)
-    fleet.worker.placer.place()
+    fleet.place()
     assert node.spawns() == []
     fleet.tick()
     assert list(fleet.board.seen) == ["n2"]

@@ -8,7 +8,7 @@ import pytest
 
 from redirector.model.nodes import Health
 from redirector.operations.node_changes import Decision
-from redirector.placing.placer import NotPlaced, Placed
+from redirector.placing.outcomes import Placed, Refused
 from tests.support.fleet_nodes import FakeNodes
 from tests.support.fleet_worker import SteppedWorker, stepped_worker
 from tests.support.waiting import wait_until
@@ -34,7 +34,7 @@ def test_claims_that_are_under_way_when_a_drain_begins_end_in_a_sandbox(nodes: F
     leaving = nodes.add("leaving", ready=50, capacity=50, claim_seconds=0.15)
     fleet.add(leaving, nodes.add("staying", ready=20, capacity=20))
     with ThreadPoolExecutor(8) as visitors:
-        visits = [visitors.submit(fleet.worker.placer.place) for _ in range(20)]
+        visits = [visitors.submit(fleet.place) for _ in range(20)]
         wait_until(leaving.spawns, 5)
         drain(fleet, "leaving")
         results = [visit.result() for visit in visits]
@@ -75,9 +75,9 @@ def test_when_no_node_answers_in_time_it_is_trouble_and_not_full(nodes: FakeNode
     fleet.add(*hung)
     for node in hung:
         node.claim_mood = "hanging"
-    result = fleet.worker.placer.place()
-    assert isinstance(result, NotPlaced)
-    assert result.status == "trouble"
+    result = fleet.place()
+    assert isinstance(result, Refused)
+    assert result.reason == "trouble"
 
 
 @pytest.mark.silence
@@ -85,7 +85,7 @@ def test_an_answer_that_was_late_and_asked_for_again_is_one_sandbox(nodes: FakeN
     node = nodes.add("n1", ready=5, claim_seconds=0.9)
     fleet.add(node)
     with ThreadPoolExecutor(1) as visitor:
-        visit = visitor.submit(fleet.worker.placer.place)
+        visit = visitor.submit(fleet.place)
         wait_until(node.spawns, 5)
         node.claim_seconds = 0.0
         result = visit.result()
@@ -103,5 +103,5 @@ def test_many_who_come_at_once_to_a_node_that_hangs_all_get_a_sandbox_elsewhere(
     fleet.add(hung, nodes.add("well", ready=30, capacity=30))
     hung.claim_mood = "hanging"
     with ThreadPoolExecutor(16) as crowd:
-        results = list(crowd.map(lambda _: fleet.worker.placer.place(), range(30)))
+        results = list(crowd.map(lambda _: fleet.place(), range(30)))
     assert [result.node for result in results if isinstance(result, Placed)] == ["well"] * 30

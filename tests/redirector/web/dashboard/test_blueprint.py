@@ -202,7 +202,7 @@ def test_the_slots_of_a_node_that_is_down_are_unknown(fleet: SteppedWorker, node
 def test_the_charts_show_who_came_who_was_placed_and_who_was_turned_away(two: SteppedWorker) -> None:
     log_in(two)
     for _ in range(3):
-        two.worker.placer.place()
+        two.place()
     two.worker.sync_loop.tick()
     charts = two.web.get("/dashboard/fleet.json").get_json()["charts"]
     assert {name: (len(values), sum(values)) for name, values in charts.items()} == {

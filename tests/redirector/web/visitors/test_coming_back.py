@@ -171,7 +171,7 @@ def test_the_key_can_be_changed_without_forgetting_anybody(fleet: SteppedWorker)
     location(fleet.web)
     cookie = fleet.web.get_cookie("tmpnb")
     assert cookie is not None
-    assert fleet.worker.waiting_queue.signing_keys[0] not in cookie.value
+    assert fleet.worker.sync_loop.signing_keys[0] not in cookie.value
 
 
 def test_a_reload_keeps_the_place_and_a_second_tab_is_no_second_one(fleet: SteppedWorker, node: FakeNode) -> None:

@@ -1,4 +1,4 @@
-"""What a visitor's cookie remembers."""
+"""What a visitor's cookie remembers, and how long and how much."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ import time
 import pytest
 from itsdangerous import URLSafeTimedSerializer
 
-from redirector.model.visitor_cookie import LASTS_SECONDS, MOST_HOMES, SALT, KnownSandbox, Seal, Visitor, base_of
+from redirector.model.visitor_cookie import MOST_SANDBOXES, KnownSandbox, Visitor, base_of, sandbox_key
+from redirector.web.visitors.cookies import LASTS_SECONDS, LONGEST_VALUE, SALT, Seal
 
-HOME = KnownSandbox("n1", "s1", "http://n1.example.org/user/key")
+SANDBOX = KnownSandbox("n1", "s1", "http://n1.example.org/user/key")
 
 
 def test_a_visitor_is_read_back_as_written() -> None:
-    visitor = Visitor(framed=True).at_home("default", HOME).waiting("ticket")
+    visitor = Visitor(framed=True).with_sandbox("default", SANDBOX).with_ticket("ticket")
     assert visitor.framed
     assert Seal(["k"]).read(Seal(["k"]).write(visitor)) == visitor
 
@@ -57,10 +58,29 @@ def test_a_cookie_of_another_day_is_nobody(later: float) -> None:
 def test_a_sandbox_ends_the_wait_and_only_the_latest_of_each_pool_is_remembered() -> None:
     visitor = Visitor("ticket")
     for pool in ("a", "b", "a", "c", "d", "e"):
-        visitor = visitor.at_home(pool, HOME)
+        visitor = visitor.with_sandbox(pool, SANDBOX)
     assert visitor.ticket == ""
-    assert list(visitor.homes) == ["a", "c", "d", "e"]
-    assert len(visitor.homes) == MOST_HOMES
+    assert list(visitor.sandboxes) == ["a", "c", "d", "e"]
+    assert len(visitor.sandboxes) == MOST_SANDBOXES
+
+
+def test_a_sandbox_is_remembered_for_each_content_of_a_pool() -> None:
+    visitor = Visitor().with_sandbox(sandbox_key("a"), SANDBOX).with_sandbox(sandbox_key("a", "c1"), SANDBOX)
+    assert Seal(["k"]).read(Seal(["k"]).write(visitor)) == visitor
+    assert len(visitor.sandboxes) == 2
+
+
+def test_a_cookie_never_grows_beyond_what_browsers_keep_and_forgets_the_oldest_sandboxes_first() -> None:
+    visitor = Visitor("ticket")
+    for number in range(MOST_SANDBOXES):
+        base = f"http://n{number}.example.org/" + "x" * 1200
+        visitor = visitor.with_sandbox(f"pool{number}", KnownSandbox("n1", "s1", base)).with_ticket("ticket")
+    value = Seal(["k"]).write(visitor)
+    assert len(value) <= LONGEST_VALUE
+    kept = Seal(["k"]).read(value)
+    assert kept.ticket == "ticket"
+    assert list(kept.sandboxes) == list(visitor.sandboxes)[-len(kept.sandboxes) :]
+    assert 0 < len(kept.sandboxes) < MOST_SANDBOXES
 
 
 @pytest.mark.parametrize(
@@ -77,6 +97,6 @@ def test_a_sandbox_has_an_address_without_the_path_inside_it(url: str, base: str
 
 
 def test_neither_key_nor_ticket_shows_where_a_visitor_is_printed() -> None:
-    shown = repr(Visitor("secret-ticket").at_home("default", HOME).waiting("secret-ticket"))
+    shown = repr(Visitor("secret-ticket").with_sandbox("default", SANDBOX).with_ticket("secret-ticket"))
     assert "secret" not in shown
     assert "user/key" not in shown
