@@ -198,3 +198,11 @@ def test_no_import_hides_inside_a_function() -> None:
             if isinstance(function, ast.FunctionDef):
                 hidden = [node for node in ast.walk(function) if isinstance(node, ast.Import | ast.ImportFrom)]
                 assert not hidden, f"{path} line {hidden[0].lineno if hidden else 0}"
+
+
+@pytest.mark.parametrize("library", ["time", "datetime", "threading", "socket", "http", "concurrent", "itsdangerous"])
+def test_what_is_known_of_the_fleet_needs_no_clock_thread_or_client(library: str) -> None:
+    """So that a simulation can run `redirector.model` with a time of its own."""
+    for name in MODULES:
+        if name.startswith("redirector.model"):
+            assert library not in {other.split(".")[0] for _, other in imported(name)}, name

@@ -78,7 +78,7 @@ def test_alarms_name_the_node_and_the_reason() -> None:
 
 def test_a_stale_board_is_an_alarm_unless_there_is_nobody_to_poll() -> None:
     nodes = {"n1": a_node()}
-    assert alarms(nodes, board(n1=seen()), now=60.0, stale_after=5.0) == ["nobody has polled the nodes for 60 s"]
+    assert alarms(nodes, board(n1=seen()), now=61.0, stale_after=5.0) == ["nobody has polled the nodes for 60 s"]
     assert alarms(nodes, Board(), now=60.0, stale_after=5.0) == ["nobody has polled the nodes yet"]
     assert alarms({}, Board(), now=60.0, stale_after=5.0) == []
 

@@ -49,7 +49,6 @@ def ask(fleet: SteppedWorker, place: dict[str, Any]) -> TestResponse:
 def news(worker: SteppedWorker) -> None:
     """What its threads would read within half a second."""
     worker.worker.sync_loop.tick()
-    worker.worker.waiting_queue.sync()
 
 
 def lapse(fleet: SteppedWorker, ticket: str) -> None:
@@ -186,9 +185,9 @@ def test_those_far_behind_cost_the_database_nothing_of_their_own(fleet: SteppedW
     claims = len(full_node.spawns())
     last = ask(fleet, places[-1]).get_json()
     assert last["position"] == 12
-    fleet.worker.waiting_queue.sync()
+    fleet.worker.sync_loop.tick()
     lapse(fleet, places[-1]["ticket"])
-    fleet.worker.waiting_queue.sync()
+    fleet.worker.sync_loop.tick()
     assert fleet.worker.waiting_queue.queue.place(places[-1]["ticket"], "default") is None
     assert ask(fleet, places[-1]).get_json()["position"] == 12, "back soon enough to find the old place"
     assert len(full_node.spawns()) == claims, "none of it was worth asking a node for"
@@ -201,7 +200,7 @@ def test_what_was_asked_meanwhile_keeps_a_place_alive(fleet: SteppedWorker, full
     assert ask(fleet, places[-1]).status_code == 202
     with fleet.worker.database.writing() as connection:
         connection.execute(text("UPDATE tickets SET live_until = 1"))
-    fleet.worker.waiting_queue.sync()
+    fleet.worker.sync_loop.tick()
     assert list(fleet.worker.waiting_queue.queue.tickets["default"]) == [places[-1]["ticket"]]
 
 
@@ -269,7 +268,7 @@ def test_with_the_database_away_whoever_asks_may_try_their_luck(fleet: SteppedWo
     place = come(fleet)
     with fleet.worker.database.writing() as connection:
         connection.execute(text("ALTER TABLE tickets RENAME TO tickets_away"))
-    fleet.worker.waiting_queue.sync()
+    fleet.worker.sync_loop.tick()
     assert ask(fleet, place).get_json()["status"] == "waiting"
     newcomer = come(fleet)
     assert fleet.web.post("/api/spawn", json={}).status_code == 429, "this one does not wait"
@@ -329,7 +328,7 @@ def test_a_place_that_cannot_be_written_down_is_no_reason_to_turn_anybody_away(
     fleet: SteppedWorker, full_node: FakeNode
 ) -> None:
     come(fleet)
-    fleet.worker.waiting_queue.sync()
+    fleet.worker.sync_loop.tick()
     full_node.ready = 1
     fleet.tick()
     with fleet.worker.database.writing() as connection:
@@ -441,7 +440,7 @@ def test_with_the_database_away_a_wish_without_sense_is_refused_too(fleet: Stepp
     fleet.tick()
     with fleet.worker.database.writing() as connection:
         connection.execute(text("ALTER TABLE tickets RENAME TO tickets_away"))
-    fleet.worker.waiting_queue.sync()
+    fleet.worker.sync_loop.tick()
     assert ask(fleet, place).status_code == 400
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 
 import pytest
@@ -73,7 +74,7 @@ def test_a_sandbox_is_remembered_for_each_content_of_a_pool() -> None:
 def test_a_cookie_never_grows_beyond_what_browsers_keep_and_forgets_the_oldest_sandboxes_first() -> None:
     visitor = Visitor("ticket")
     for number in range(MOST_SANDBOXES):
-        base = f"http://n{number}.example.org/" + "x" * 1200
+        base = f"http://n{number}.example.org/" + secrets.token_urlsafe(900)  # which cannot be packed
         visitor = visitor.with_sandbox(f"pool{number}", KnownSandbox("n1", "s1", base)).with_ticket("ticket")
     value = Seal(["k"]).write(visitor)
     assert len(value) <= LONGEST_VALUE
