@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from redirector.counters.visitor_counts import REFUSALS, TURNED_AWAY, Visitors, visitors
+from redirector.counters.visitor_counts import Visitors, visitors
+from redirector.model.outcomes import REFUSALS
 
 
 @pytest.mark.parametrize("reason", REFUSALS)
 def test_arrivals_are_those_who_were_placed_and_those_who_were_turned_away(reason: str) -> None:
-    away = 3 if reason in TURNED_AWAY else 0
+    away = 3 if reason in [each for each in REFUSALS if each.fleets_fault] else 0
     assert visitors({"placed": 5, f"refused_{reason}": 3}) == Visitors(5 + away, 5, away)
 
 
