@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -98,27 +97,9 @@ def _alarms_of(name: str, seen: Seen, orders: Mapping[str, PoolOrder]) -> Iterat
             yield f"{name} gets visitors of pool {pool} only where nothing else is free: {stats.unfit}"
 
 
-class BoardWriter:
-    """Writes versions as text. What has not changed since the last one is not written anew, since a version comes out
-    several times while a large fleet is asked once.
-    """
-
-    def __init__(self) -> None:
-        self._written: dict[str, tuple[Seen, str]] = {}
-
-    def write(self, board: Board) -> str:
-        """The document of a version: one JSON object, a line for every node."""
-        written = {}
-        for name, seen in board.seen.items():
-            entry = self._written.get(name)
-            # The same object, not an equal one: `Seen` is never changed in place, and comparing would cost more.
-            written[name] = entry if entry is not None and entry[0] is seen else (seen, _entry_text(name, seen))
-        self._written = written
-        return "{" + ",\n".join(text for _, text in written.values()) + "}"
-
-
-def _entry_text(name: str, seen: Seen) -> str:
-    return f"{json.dumps(name)}:{msgspec.json.encode(seen).decode()}"
+def seen_text(board: Board) -> str:
+    """The document of a version: what was seen, as one JSON object by node."""
+    return msgspec.json.encode(board.seen).decode()
 
 
 def parse_seen(document: str) -> dict[str, Seen]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import exists, select, update
 
-from redirector.model.board import Board, BoardWriter, parse_seen
+from redirector.model.board import Board, parse_seen, seen_text
 from redirector.store import tables
 from redirector.store.database import Database
 from redirector.store.leases import POLLER
@@ -25,7 +25,6 @@ class Boards:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._writer = BoardWriter()
 
     def versions(self) -> Versions:
         """The current numbers: one cheap query."""
@@ -48,7 +47,7 @@ class Boards:
         here.
         """
         documents, leases = tables.documents, tables.leases
-        document = self._writer.write(board)
+        document = seen_text(board)
         holds = exists().where(leases.c.name == POLLER, leases.c.holder == board.holder)
         with self._database.writing() as connection:
             done = connection.execute(

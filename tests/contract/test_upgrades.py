@@ -16,7 +16,7 @@ import pytest
 from sqlalchemy import insert, inspect, text
 
 from redirector.errors import SchemaTooNewError
-from redirector.model.board import Board, BoardWriter
+from redirector.model.board import Board, seen_text
 from redirector.model.events import Event
 from redirector.model.nodes import Node
 from redirector.store import tables
@@ -85,7 +85,7 @@ def fill(database: Database, *nodes: Node) -> None:
         connection.execute(insert(tables.rolls).values(node="n1", pool="default", image_before="an/older-image"))
         connection.execute(
             text("UPDATE documents SET version = 7, holder = 'a-host:1:ab', document = :it WHERE name = 'board'"),
-            {"it": BoardWriter().write(board)},
+            {"it": seen_text(board)},
         )
         # Its holder was killed a moment ago.
         connection.execute(text("UPDATE leases SET holder = 'a-host:1:ab', expires_at = :at"), {"at": time.time() + 3})

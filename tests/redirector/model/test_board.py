@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from redirector.model.board import Board, BoardWriter, alarms, parse_seen, partition_suspected
+from redirector.model.board import Board, alarms, parse_seen, partition_suspected, seen_text
 from redirector.model.nodes import Health, PoolOrder, Seen
 from tests.support.fleet_values import a_node, board, pools, seen, stats
 from tmpnb_common.wire import NodeStats, PoolStats
@@ -22,20 +22,19 @@ def test_what_was_published_is_read_back_the_same() -> None:
         "n2": Seen(),
         "old": seen(Health.SUSPECT, NodeStats(3, 5), reason="late", silent=True, failures=1, successes_needed=1),
     }
-    assert parse_seen(BoardWriter().write(Board(seen=entries))) == entries
+    assert parse_seen(seen_text(Board(seen=entries))) == entries
 
 
 def test_each_edition_tells_what_is_new_in_it_and_forgets_who_left() -> None:
-    writer = BoardWriter()
     first = {"n1": seen(), "n2": seen(), 'quo"ted': seen()}
-    assert parse_seen(writer.write(Board(seen=first))) == first
+    assert parse_seen(seen_text(Board(seen=first))) == first
     second = {"n1": first["n1"], "n2": seen(Health.DOWN, reason="gone")}
-    assert parse_seen(writer.write(Board(seen=second))) == second
-    assert parse_seen(writer.write(Board())) == {}
+    assert parse_seen(seen_text(Board(seen=second))) == second
+    assert parse_seen(seen_text(Board())) == {}
 
 
 def test_an_entry_of_another_version_that_makes_no_sense_counts_as_never_seen() -> None:
-    document = json.loads(BoardWriter().write(board(n1=seen(), n2=seen(), n3=seen())))
+    document = json.loads(seen_text(board(n1=seen(), n2=seen(), n3=seen())))
     document["n1"]["health"] = "levitating"
     document["n2"]["stats"] = {"available": -1}
     document["n3"]["something_new"] = 1
