@@ -132,7 +132,8 @@ def eligibility(node: Node, seen: Seen) -> Eligibility:
             return Eligibility("never", f"down: {seen.reason}")
     if seen.stats is not None and seen.stats.state == "draining":
         return Eligibility(
-            "never", "draining by its own operator" if not pending(node, seen) else "resumes in a moment"
+            "never",
+            "draining by its own operator or another fleet" if not pending(node, seen) else "resumes in a moment",
         )
     if seen.health is Health.SUSPECT:
         return Eligibility("last", f"suspect, used only when nothing else is free: {seen.reason}")

@@ -167,7 +167,7 @@ def test_an_active_node_that_is_up_takes_visitors_first_and_has_no_reason() -> N
         (a_node(intent="draining", intent_reason="new disk"), seen(), "never", "draining: new disk"),
         (NODE, Seen(), "never", "joining: waits for its first good poll"),
         (NODE, seen(Health.DOWN, reason="connection refused"), "never", "down: connection refused"),
-        (NODE, seen(said=stats(state="draining")), "never", "draining by its own operator"),
+        (NODE, seen(said=stats(state="draining")), "never", "draining by its own operator or another fleet"),
         (a_node(generation=2), seen(said=stats(state="draining")), "never", "resumes in a moment"),
         (NODE, seen(Health.SUSPECT, reason="late"), "last", "suspect, used only when nothing else is free: late"),
     ],
