@@ -188,6 +188,7 @@ def compose(
         registry=registry,
         boards=boards,
         client=client,
+        live=live,
         clock=clock,
         changed=sync_loop.refresh,
         min_free_percent=settings.min_free_percent,

@@ -204,17 +204,19 @@ class TooLittleFreeError(FleetError):
 
     code = "too_little_free"
 
-    def __init__(self, name: str, percent: float, least: int) -> None:
+    def __init__(self, name: str, percent: float, least: int, age_seconds: float) -> None:
+        counted = "as the nodes say now" if age_seconds < 1 else f"by numbers up to {age_seconds:.0f} s old"
         super().__init__(
-            f"without {name} only {percent:.0f} % of the fleet would be free, less than the {least} % "
+            f"without {name} only {percent:.0f} % of the fleet would be free ({counted}), less than the {least} % "
             "of TMPNB_MIN_FREE_PERCENT"
         )
         self.percent = percent
         self.least = least
+        self.age_seconds = age_seconds
 
     def fields(self) -> dict[str, Any]:
-        """How much would be left, and how much has to be."""
-        return {"percent": self.percent, "least": self.least}
+        """How much would be left, how much has to be, and how old the oldest number is that was counted."""
+        return {"percent": self.percent, "least": self.least, "stats_age_seconds": self.age_seconds}
 
 
 class UnknownPoolError(FleetError):

@@ -14,8 +14,17 @@ from redirector.model.nodes import Node, Seen, eligibility
 from redirector.model.slot_counts import counts_now
 
 
-def refuse_unless_spared(name: str, nodes: Mapping[str, Node], board: Board, min_free_percent: int) -> None:
+def refuse_unless_spared(
+    name: str, nodes: Mapping[str, Node], board: Board, min_free_percent: int, *, now: float
+) -> None:
     """Refuse to take a node away that the fleet needs.
+
+    Args:
+        name: the node.
+        nodes: the registry.
+        board: the nodes' numbers, as fresh as can be had: whoever acts on a poll may act on a fleet that has filled up.
+        min_free_percent: how much of the fleet has to be free without the node.
+        now: seconds since 1970, to say how old the oldest number is.
 
     Raises:
         LastNodeError: no other node takes visitors.
@@ -31,7 +40,8 @@ def refuse_unless_spared(name: str, nodes: Mapping[str, Node], board: Board, min
     capacity = sum(counts_now(nodes[other], board.of(other)).capacity for other in others)
     percent = 100 * sum(_free(nodes[other], board.of(other)) for other in others) / capacity if capacity else 0.0
     if percent < min_free_percent:
-        raise TooLittleFreeError(name, percent, min_free_percent)
+        oldest = min((board.of(other).asked_at for other in others), default=now)
+        raise TooLittleFreeError(name, percent, min_free_percent, max(0.0, now - oldest))
 
 
 def _free(node: Node, seen: Seen) -> int:

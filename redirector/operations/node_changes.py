@@ -22,6 +22,7 @@ from redirector.model.events import Event
 from redirector.model.guards import refuse_unless_spared
 from redirector.model.nodes import Failure, FailureKind, Node, checked_name, default_name, normalised_url
 from redirector.node_client.client import AgentClient
+from redirector.operations.live_stats import LiveStats
 from redirector.store.boards import Boards
 from redirector.store.registry import Change, Registry
 from tmpnb_common.wire import NodeState, NodeStats
@@ -62,6 +63,7 @@ class Control:
         registry: Registry,
         boards: Boards,
         client: AgentClient,
+        live: LiveStats,
         clock: Callable[[], float],
         changed: Callable[[], None],
         min_free_percent: int = 0,
@@ -69,6 +71,7 @@ class Control:
         self._registry = registry
         self._boards = boards
         self._client = client
+        self._live = live
         self._clock = clock
         self._changed = changed
         self._min_free_percent = min_free_percent
@@ -154,8 +157,10 @@ class Control:
         Raises:
             BadRequestError: the end for its sessions is a time that is past; nothing was changed then.
         """
+        # Asked before the transaction: nobody else's change waits for nodes that are slow.
+        board = self._board_for(intent == "draining" and not decision.force)
         with self._registry.changing() as change:
-            node, board = _found(change, name), self._boards.latest()
+            node = _found(change, name)
             _refuse_stale(node, decision)
             ends = decision.end_sessions_at if intent == "draining" else 0.0
             if node.intent == intent and ends in (0.0, node.end_sessions_at):
@@ -164,7 +169,7 @@ class Control:
                 # Taken as "now", a mistyped year would end everybody's work at once.
                 raise BadRequestError("end_sessions_at is over already: name a time to come")
             if node.intent != intent == "draining" and not decision.force:
-                refuse_unless_spared(name, change.all(), board, self._min_free_percent)
+                self._refuse_unless_spared(name, change, board)
             node = change.put(
                 replace(
                     node,
@@ -189,13 +194,22 @@ class Control:
             raise UnknownNodeError(name)
         if not decision.force:
             self._refuse_with_sessions(nodes[name], board)
+            board = self._live.all(nodes, board)
         with self._registry.changing() as change:
             _refuse_stale(_found(change, name), decision)
             if not decision.force:
-                refuse_unless_spared(name, change.all(), board, self._min_free_percent)
+                self._refuse_unless_spared(name, change, board)
             change.remove(name)
             change.note(Event(self._clock(), "node_removed", name, decision.by, decision.reason))
         self._changed()
+
+    def _board_for(self, guarded: bool) -> Board:
+        """The board to decide by: where a guard counts on it, with the nodes' own numbers of this moment."""
+        nodes, board = self.nodes()
+        return self._live.all(nodes, board) if guarded else board
+
+    def _refuse_unless_spared(self, name: str, change: Change, board: Board) -> None:
+        refuse_unless_spared(name, change.all(), board, self._min_free_percent, now=self._clock())
 
     def _prove(self, address: str, token: str) -> NodeStats:
         stats = self._client.stats(address)
