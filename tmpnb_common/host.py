@@ -11,12 +11,12 @@ SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
 
 
 def find_nginx(path: str | None = None) -> str | None:
-    """The program on a PATH, this process's own if none is named, or where administrators' programs are."""
+    """Return where nginx is, on a PATH (this process's own if none is named) or among administrators' programs."""
     return shutil.which("nginx", path=path) or shutil.which("nginx", path=SBIN)
 
 
 def port_problem(host: str, port: int) -> int:
-    """The error number of listening there; 0 when nothing is in the way."""
+    """Return the error number that listening there ends with; 0 when nothing is in the way."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         # As the servers do: what is left of closed connections is no obstacle.

@@ -12,7 +12,7 @@ class SecretFileError(Exception):
 
 
 def read(path: Path) -> tuple[str, ...]:
-    """The words in a file. While a secret is changed the new one stands first.
+    """Return the words in a file. While a secret is changed the new one stands first.
 
     A file that is ours and that everyone may read is refused. One that somebody else hands in is their care: what a
     container is given often belongs to root.

@@ -64,7 +64,7 @@ def setting(
 
 
 def rows_of(table: type, prefix: str) -> tuple[Setting, ...]:
-    """The rows of a settings class, in its order. Fields without a row are computed by the program itself."""
+    """Return the rows of a settings class, in its order. A field without a row is computed by the program itself."""
     return tuple(
         Setting(prefix + (name or field.name.upper()), field.name, *rest)
         for field in dataclasses.fields(table)
@@ -73,7 +73,10 @@ def rows_of(table: type, prefix: str) -> tuple[Setting, ...]:
 
 
 def load(table: Iterable[Setting], environment: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
-    """The value of each field that has one, and everything that is wrong. Two rows of one field are put together."""
+    """Return the value of each field whose text is right, and a sentence for each that is not.
+
+    Values of two rows of one field, such as a token and a file of tokens, are put together.
+    """
     values: dict[str, Any] = {}
     problems: list[str] = []
     for row in table:
@@ -95,7 +98,7 @@ def load(table: Iterable[Setting], environment: Mapping[str, str]) -> tuple[dict
 
 
 def misspelt(environment: Iterable[str], prefix: str, known: Iterable[str]) -> list[str]:
-    """A problem for each variable that looks like a setting and is none: it would silently have no effect."""
+    """Return a sentence for each variable that looks like a setting and is none: it would silently have no effect."""
     known = tuple(known)
     problems = []
     for name in sorted(environment):
@@ -106,6 +109,8 @@ def misspelt(environment: Iterable[str], prefix: str, known: Iterable[str]) -> l
 
 
 def count(low: int, high: int) -> Callable[[str], int]:
+    """Return a parser of whole numbers within these bounds."""
+
     def parse(text: str) -> int:
         if not re.fullmatch(r"[0-9]{1,9}", text) or not low <= int(text) <= high:
             raise ValueError(f"is {text!r:.40}, not a whole number from {low} to {high}")
@@ -115,6 +120,8 @@ def count(low: int, high: int) -> Callable[[str], int]:
 
 
 def seconds(low: float, high: float) -> Callable[[str], float]:
+    """Return a parser of seconds within these bounds, fractions allowed."""
+
     def parse(text: str) -> float:
         try:
             value = float(text)
@@ -128,6 +135,8 @@ def seconds(low: float, high: float) -> Callable[[str], float]:
 
 
 def one_of(*words: str) -> Callable[[str], str]:
+    """Return a parser that takes these words and nothing else."""
+
     def parse(text: str) -> str:
         if text not in words:
             raise ValueError(f"is {text!r:.40}, not one of {', '.join(words)}")
@@ -141,7 +150,10 @@ def switch(text: str) -> bool:
 
 
 def matching(pattern: str, what: str, *, shown: bool = True) -> Callable[[str], str]:
-    """`shown`: whether the text may be repeated to whoever got it wrong, which a secret may not."""
+    """Return a parser of texts that match as a whole; `what` names them in the message.
+
+    `shown` says whether a wrong text may be repeated in the message, which a secret may not.
+    """
 
     def parse(text: str) -> str:
         if not re.fullmatch(pattern, text):
@@ -152,7 +164,7 @@ def matching(pattern: str, what: str, *, shown: bool = True) -> Callable[[str], 
 
 
 def sites(text: str) -> tuple[str, ...]:
-    """Origins or *, separated by spaces or commas; a host may begin with `*.`. Nothing in one ends a header."""
+    """Parse origins or *, separated by spaces or commas. A host may begin with `*.`; nothing in it ends a header."""
     words = tuple(text.replace(",", " ").split())
     for site in words:
         if not re.fullmatch(r"https?://((\*\.)?[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:([0-9]+|\*))?|\*", site):
@@ -161,12 +173,12 @@ def sites(text: str) -> tuple[str, ...]:
 
 
 def optional(parse: Callable[[str], T]) -> Callable[[str], T | None]:
-    """A setting that may be empty, which means that there is none."""
+    """Return a parser that takes an empty text for None, and leaves any other to `parse`."""
     return lambda text: parse(text) if text else None
 
 
 def secrets_in_file(parse: Callable[[str], tuple[str, ...]]) -> Callable[[str], tuple[str, ...]]:
-    """The words of the file at a path, as `parse` takes them; no path, no words."""
+    """Return a parser that takes the path of a file and gives its words to `parse`; an empty path has none."""
 
     def read(text: str) -> tuple[str, ...]:
         if not text:
