@@ -8,12 +8,13 @@ import time
 
 import click
 
-from node_agent.compose import Server, make_runtime
+from node_agent.compose import make_runtime
 from node_agent.logs import log_to_stderr
 from node_agent.membership import identity
 from node_agent.membership.intent import IntentStore
 from node_agent.pools.ledger import Ledger
 from node_agent.proxy import host, open_files
+from node_agent.server import Server
 from node_agent.settings import table as config
 from node_agent.settings.table import Settings
 from node_agent.settings.values import PREFIX

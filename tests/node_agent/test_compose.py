@@ -13,11 +13,13 @@ from pathlib import Path
 import pytest
 
 from node_agent import unix_http
-from node_agent.compose import Loop, Server, compose, limits_by_pool, make_runtime
+from node_agent.compose import compose, limits_by_pool, make_runtime
 from node_agent.errors import EngineError
 from node_agent.jupyter import welcome
 from node_agent.runtimes.contract import Instance
+from node_agent.runtimes.docker.engine import CALL_SECONDS
 from node_agent.runtimes.process.runtime import ProcessRuntime
+from node_agent.server import START_SECONDS, Loop, Server
 from node_agent.settings import table as config
 from node_agent.settings.table import Settings
 from tests.support.node_fakes import FakeEngine, FakeRuntime
@@ -50,6 +52,11 @@ def test_an_agent_that_is_put_together_fills_its_pool_and_answers(settings: Sett
     assert (stats["name"], stats["capacity"], stats["container_image"]) == ("n1", 2, "process")
     assert len(engine.running) == 2, "they outlive the loop"
     assert client.get("/healthz").status_code == 200
+
+
+def test_a_worker_outlasts_its_first_look_at_an_engine_that_hangs(settings: Settings) -> None:
+    assert Server(settings, {}).cfg.timeout == START_SECONDS
+    assert START_SECONDS > 3 * CALL_SECONDS
 
 
 def _full(stats: object) -> dict[str, object]:
