@@ -13,8 +13,8 @@ import psutil
 from flask import Flask
 
 from node_agent import unix_http
-from node_agent.assets.sharing import Library
-from node_agent.assets.shelf import Shelf
+from node_agent.assets.sharing import AssetSharing
+from node_agent.assets.store import AssetStore
 from node_agent.jupyter import client as jupyter_client
 from node_agent.jupyter import kernel_session, welcome
 from node_agent.lifecycle.reconciler import Reconciler
@@ -25,11 +25,11 @@ from node_agent.membership import identity
 from node_agent.membership.announcement import AnnouncementStore
 from node_agent.membership.intent import IntentStore
 from node_agent.pages import Pages
-from node_agent.pools.changes import PoolChanges
-from node_agent.pools.claims import Claims
+from node_agent.pools.claims import SandboxClaims
 from node_agent.pools.counters import Counters
 from node_agent.pools.culling import Limits
 from node_agent.pools.ledger import Ledger
+from node_agent.pools.overrides import PoolOverrides
 from node_agent.pools.pools import Pools
 from node_agent.pools.specs import Memory, PoolSpec
 from node_agent.pools.steady_clock import SteadyClock
@@ -123,18 +123,18 @@ def compose(settings: Settings, runtime: Runtime) -> Agent:
         HostError: the state or the run directory cannot be used.
     """
     stop = threading.Event()
-    who = identity.load(settings.state_dir, settings.token_file, identity.fresh_token)
+    own = identity.load(settings.state_dir, settings.token_file, identity.fresh_token)
     intent = IntentStore(settings.state.intent, time.time)
     clock = SteadyClock()
     ledger = Ledger(settings.run_dir, clock)
     ledger.prepare()
     ledger.recover()
-    shelf = Shelf(settings.run.static)
-    shelf.prepare()
+    store = AssetStore(settings.run.static)
+    store.prepare()
     addresses = Addresses(settings.url, own_origins=settings.origin == "sandbox")
-    library = Library(shelf, runtime.browser_files, base_url=addresses.shared)
+    sharing = AssetSharing(store, runtime.browser_files, base_url=addresses.shared)
     limits = limits_by_pool(settings)
-    changes = PoolChanges(
+    overrides = PoolOverrides(
         settings.state.pool_changes,
         [
             # What the process runtime runs is no image, but it has a name where others have theirs.
@@ -153,8 +153,8 @@ def compose(settings: Settings, runtime: Runtime) -> Agent:
     memory = Memory(psutil.virtual_memory().total - settings.keep_free, settings.reserve)
     counters = Counters()
     table = SandboxTable(ledger, counters)
-    pools = Pools(changes.specs(), table, counters, draining=lambda: intent.draining, memory=memory)
-    claims = Claims(table, pools, counters, listens=unix_http.listens, random_ticket=identity.fresh_token)
+    pools = Pools(overrides.specs(), table, counters, draining=lambda: intent.draining, memory=memory)
+    claims = SandboxClaims(table, pools, counters, listens=unix_http.listens, random_ticket=identity.fresh_token)
 
     starter = Starter(
         runtime,
@@ -165,7 +165,7 @@ def compose(settings: Settings, runtime: Runtime) -> Agent:
         clock=clock,
         rng=random.SystemRandom(),
         stop=stop,
-        acquire_assets=library.lend,
+        acquire_assets=sharing.acquire,
     )
     selftest = Selftest(
         runtime,
@@ -191,7 +191,7 @@ def compose(settings: Settings, runtime: Runtime) -> Agent:
         clock=clock,
         monotonic=time.monotonic,
         stop=stop,
-        tidy=lambda living: library.sweep(living, {spec.image for spec in pools.specs()}),
+        tidy=lambda living: sharing.sweep(living, {spec.image for spec in pools.specs()}),
         try_out=selftest.run,
         trial_seconds=settings.trial_seconds,
     )
@@ -206,14 +206,14 @@ def compose(settings: Settings, runtime: Runtime) -> Agent:
         warn_seconds=settings.warn_seconds,
         pages=Pages(settings.entry_url, settings.templates_dir),
         clock=clock,
-        identity=who,
+        identity=own,
         intent=intent,
         announcement=AnnouncementStore(settings.state.announcement, time.time),
         table=table,
         pools=pools,
         claims=claims,
         counters=counters,
-        changes=changes,
+        overrides=overrides,
         selftest=selftest,
         image_state=runtime.image_state,
         removal_problem=reconciler.removal_problem,

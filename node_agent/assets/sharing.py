@@ -7,37 +7,37 @@ import threading
 from collections.abc import Callable, Collection
 
 from node_agent.assets.browser_files import BrowserFiles
-from node_agent.assets.shelf import Shelf
+from node_agent.assets.store import AssetStore
 from node_agent.errors import EngineError, HostError
 
 log = logging.getLogger("assets")
 
 
-class Library:
-    """What is on the shelf, for which image. Calls may come from several threads at once."""
+class AssetSharing:
+    """What is on the store, for which image. Calls may come from several threads at once."""
 
-    def __init__(self, shelf: Shelf, files_of: Callable[[str], BrowserFiles | None], *, base_url: str) -> None:
+    def __init__(self, store: AssetStore, files_of: Callable[[str], BrowserFiles | None], *, base_url: str) -> None:
         """A library whose addresses begin with `base_url`; `files_of` an image may raise `EngineError`."""
-        self._shelf = shelf
+        self._store = store
         self._files_of = files_of
         self._base_url = base_url
         self._ids: dict[str, str] = {}
         """By image, as last seen."""
         self._unfit: set[str] = set()
-        """Ids of what could not be put on the shelf; the reason was logged once."""
+        """Ids of what could not be put on the store; the reason was logged once."""
         self._lock = threading.Lock()
 
-    def lend(self, image: str, sandbox: str) -> str:
+    def acquire(self, image: str, sandbox: str) -> str:
         """The address below which a sandbox's pages find their files; empty: it serves them itself.
 
         The first of an image waits a second or two, until they are unpacked; so do those beside it.
         """
         try:
             with self._lock:
-                asset_id = self._shelved(image)
+                asset_id = self._stored(image)
                 if asset_id is None:
                     return ""
-                self._shelf.use(asset_id, sandbox)
+                self._store.use(asset_id, sandbox)
         except (EngineError, HostError) as error:
             # Dearer without, but a notebook all the same.
             log.warning("browser files of image %s are not shared: %s", image, error)
@@ -55,18 +55,18 @@ class Library:
             return
         try:
             current = {self._ids[image] for image in images if image in self._ids}
-            for asset_id in self._shelf.sweep(living, current):
+            for asset_id in self._store.sweep(living, current):
                 log.info("removed the shared files of an old image, id=%s", asset_id)
         finally:
             self._lock.release()
 
-    def _shelved(self, image: str) -> str | None:
+    def _stored(self, image: str) -> str | None:
         files = self._files_of(image)
         if files is None or files.id in self._unfit:
             return None
-        if not self._shelf.has(files.id):
+        if not self._store.has(files.id):
             try:
-                self._shelf.put(files.id, files.read())
+                self._store.put(files.id, files.read())
             except HostError:
                 self._unfit.add(files.id)
                 raise

@@ -221,7 +221,7 @@ def _await_socket(
     problem = await_server(socket, lambda: "" if listens(socket) else "nobody listens", patience, given_up=has_ended)
     if problem == "":
         return None
-    words = runtime.last_words(launch.name)
+    words = runtime.log_tail(launch.name)
     if ended:
         return _failed(f"it ended before it listened ({ended[0]})", words)
     return _failed(f"no socket after {trial.start_seconds:.0f} s, though it runs", words, SOCKET_ADVICE)

@@ -30,7 +30,7 @@ CELL_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class SelftestResult:
     """What a trial came to."""
 
     passed: bool
@@ -66,7 +66,7 @@ class Selftest:
         self._stop = stop
         self._one_at_a_time = threading.Lock()
 
-    def run(self, pool: str, *, patience: float = 0.0) -> Outcome:
+    def run(self, pool: str, *, patience: float = 0.0) -> SelftestResult:
         """Try one sandbox of a pool; it is gone afterwards. Blocks for as long as that takes.
 
         Waits up to `patience` seconds for another trial to end.
@@ -78,11 +78,11 @@ class Selftest:
         if spec is None:
             raise UnknownPool(pool)
         if not self._one_at_a_time.acquire(timeout=patience):
-            return Outcome(passed=False, tried=False, message="another selftest is running on this node")
+            return SelftestResult(passed=False, tried=False, message="another selftest is running on this node")
         try:
             if not self._pools.has_room():
                 message = "the memory of this node has no room for a trial sandbox"
-                return Outcome(passed=False, tried=False, message=message)
+                return SelftestResult(passed=False, tried=False, message=message)
             sandbox = self._starter.register(spec, "trial")
             try:
                 outcome = self._try(sandbox, spec)
@@ -95,7 +95,7 @@ class Selftest:
         finally:
             self._one_at_a_time.release()
 
-    def _try(self, sandbox: Sandbox, spec: PoolSpec) -> Outcome:
+    def _try(self, sandbox: Sandbox, spec: PoolSpec) -> SelftestResult:
         measured: dict[str, float | int | str] = {"pool": spec.name, "image": spec.image}
         socket, base = self._table.socket(sandbox), base_path(sandbox.key)
         begun = self._monotonic()
@@ -104,7 +104,7 @@ class Selftest:
             patience = Patience(self._start_seconds, lambda: self._monotonic() - begun, self._stop.wait)
             problem = self._starter.await_page(sandbox, spec.landing, patience, state="trial")
             if problem is None:
-                return Outcome(passed=False, tried=False, message="it was ended", measured=measured)
+                return SelftestResult(passed=False, tried=False, message="it was ended", measured=measured)
             if problem:
                 return self._failed(sandbox, problem, measured)
             ready = self._monotonic()
@@ -115,7 +115,7 @@ class Selftest:
         except (EngineError, HostError, KernelError) as error:
             return self._failed(sandbox, str(error), measured)
         took = f"ready after {measured['start_seconds']} s, the cell took {measured['cell_seconds']} s"
-        return Outcome(passed=True, message=f"a sandbox of pool {spec.name} works: {took}", measured=measured)
+        return SelftestResult(passed=True, message=f"a sandbox of pool {spec.name} works: {took}", measured=measured)
 
-    def _failed(self, sandbox: Sandbox, reason: str, measured: Mapping[str, float | int | str]) -> Outcome:
-        return Outcome(passed=False, message=self._starter.with_log_tail(sandbox, reason), measured=measured)
+    def _failed(self, sandbox: Sandbox, reason: str, measured: Mapping[str, float | int | str]) -> SelftestResult:
+        return SelftestResult(passed=False, message=self._starter.with_log_tail(sandbox, reason), measured=measured)

@@ -150,7 +150,7 @@ class Starter:
     def with_log_tail(self, sandbox: Sandbox, reason: str) -> str:
         """A reason, with the end of the sandbox's log in one line where there is one; no key in it."""
         try:
-            words = " ".join(self._runtime.last_words(sandbox.name).split())[-LOG_TAIL:]
+            words = " ".join(self._runtime.log_tail(sandbox.name).split())[-LOG_TAIL:]
         except EngineError:
             # Why it failed is known already, and an engine that is away shows in every other place.
             words = ""

@@ -39,7 +39,7 @@ GONE = 404
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class FleetAnswer:
     """What the redirector answered; status 0 if nothing came."""
 
     status: int
@@ -93,7 +93,7 @@ class Membership:
             if stop.wait(LEAVE_PAUSE):
                 return
 
-    def _call(self, verb: str, body: Mapping[str, str]) -> Answer:
+    def _call(self, verb: str, body: Mapping[str, str]) -> FleetAnswer:
         session = bounded_session(self.join_token)
         # Neither a proxy nor a bundle of the environment: the fleet is reached, and trusted, as this host does it.
         session.trust_env = False
@@ -102,9 +102,9 @@ class Membership:
         try:
             response, raw = exchange(session, "POST", url, body, timeout=timeout, limit=ANSWER_LIMIT)
         except (OSError, HTTPError, TooLongError) as error:
-            return Answer(0, {}, f"no answer ({_first_cause(error)})")
+            return FleetAnswer(0, {}, f"no answer ({_first_cause(error)})")
         except Exception as error:  # noqa: BLE001  # a stranger's answer: parsers raise whatever they come upon
-            return Answer(0, {}, f"no answer (what came is no HTTP: {type(error).__name__})")
+            return FleetAnswer(0, {}, f"no answer (what came is no HTTP: {type(error).__name__})")
         return _parsed(response.status_code, raw)
 
 
@@ -145,11 +145,11 @@ class Departure:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _parsed(status: int, raw: bytes) -> Answer:
+def _parsed(status: int, raw: bytes) -> FleetAnswer:
     try:
         body = json.loads(raw)
     except (ValueError, RecursionError):
         body = None
     if not isinstance(body, dict):
-        return Answer(0, {}, f"it answered {status} and no JSON object")
-    return Answer(status, body, f"{status} {body.get('message') or body.get('status') or ''}".strip())
+        return FleetAnswer(0, {}, f"it answered {status} and no JSON object")
+    return FleetAnswer(status, body, f"{status} {body.get('message') or body.get('status') or ''}".strip())

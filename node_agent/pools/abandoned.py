@@ -9,7 +9,7 @@ KEPT = 10_000
 
 
 class Abandoned:
-    """A set that forgets its oldest members. It has no lock: `Claims` holds the table's around every call."""
+    """A set that forgets its oldest members. It has no lock: `SandboxClaims` holds the table's around every call."""
 
     def __init__(self, kept: int = KEPT) -> None:
         self._kept = kept

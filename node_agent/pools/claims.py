@@ -13,7 +13,7 @@ from node_agent.sandboxes import Sandbox
 from tmpnb_common.wire import Refusal
 
 
-class Claims:
+class SandboxClaims:
     """The visitors' way to the sandboxes; safe to call from any thread.
 
     The table's lock is held from the choice of a ready sandbox to its rename, so each is handed out at most once.

@@ -86,7 +86,7 @@ class Runtime(Protocol):
     def end(self, name: str) -> None:
         """End a sandbox and remove what it left; one that is gone already is a success."""
 
-    def last_words(self, name: str) -> str:
+    def log_tail(self, name: str) -> str:
         """The end of its log, bounded, for saying why it did not start; empty where there is none."""
 
     def usage(self, name: str) -> Usage:

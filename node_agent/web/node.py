@@ -12,10 +12,10 @@ from node_agent.membership.announcement import AnnouncementStore
 from node_agent.membership.identity import Identity
 from node_agent.membership.intent import IntentStore
 from node_agent.pages import Pages
-from node_agent.pools.changes import PoolChanges
-from node_agent.pools.claims import Claims
+from node_agent.pools.claims import SandboxClaims
 from node_agent.pools.counters import Counters, total
 from node_agent.pools.culling import Limits
+from node_agent.pools.overrides import PoolOverrides
 from node_agent.pools.pools import Pools
 from node_agent.pools.table import SandboxTable
 from node_agent.runtimes.contract import ImageState
@@ -44,9 +44,9 @@ class Node:
     announcement: AnnouncementStore
     table: SandboxTable
     pools: Pools
-    claims: Claims
+    claims: SandboxClaims
     counters: Counters
-    changes: PoolChanges
+    overrides: PoolOverrides
     selftest: Selftest
     image_state: Callable[[str], ImageState]
     """Whether an image is there; asking has one that is not fetched."""

@@ -16,7 +16,7 @@ from node_agent.web import answers
 from node_agent.web.node import Node
 from tmpnb_common.keys import name_of
 
-MOST = 4
+WARNING_FRACTION = 0.25
 """A warning takes up at most this part of the limit that it is about: one that is always there warns of nothing."""
 
 
@@ -68,7 +68,7 @@ def time_left(node: Node, sandbox: Sandbox) -> Response:
         most_seconds_left=max(0, int(sandbox.claimed_at + limits.max_age - now)) if sandbox.claimed_at else 0,
         idle_seconds=int(limits.idle),
         reason=reason,
-        warn_seconds=min(node.warn_seconds, int(limit) // MOST),
+        warn_seconds=min(node.warn_seconds, int(limit * WARNING_FRACTION)),
         report_seconds=check_pace(limits),
         **({"say": text} if text else {}),
     )

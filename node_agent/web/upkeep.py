@@ -23,7 +23,7 @@ def blueprint(node: Node) -> Blueprint:
         body = incoming.read_body(PoolRequest)
         image = image_of(body.image)
         try:
-            spec = node.changes.change(node.pools, name, image=image, warm=body.warm, capacity=body.capacity)
+            spec = node.overrides.change(node.pools, name, image=image, warm=body.warm, capacity=body.capacity)
         except ValueError as error:
             raise BadRequest(str(error)) from error
         return jsonify(name=spec.name, image=spec.image, warm=spec.warm, capacity=spec.capacity)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psutil
 
-from node_agent.assets.shelf import Shelf
+from node_agent.assets.store import AssetStore
 from node_agent.proxy.process import find_nginx
 from tests.bench.report import Table
 from tests.support.base_ports import free_ports
@@ -61,9 +61,9 @@ class Load:
 
 def run() -> Table:
     with run_nginx(ACCESS_LOG="off") as front:
-        shelf = Shelf(front.run_dir / "static")
-        shelf.prepare()
-        shelf.put(SHARED, [("lab/index.html", b""), ("lab/main.js", BODY.encode() * 100)])
+        store = AssetStore(front.run_dir / "static")
+        store.prepare()
+        store.put(SHARED, [("lab/index.html", b""), ("lab/main.js", BODY.encode() * 100)])
         with fast_sandbox(front) as port:
             direct = load(f"http://127.0.0.1:{port}/")
             proxied = load(f"http://127.0.0.1:{front.port}/user/{KEY}/api/status")

@@ -154,7 +154,7 @@ def test_a_sandbox_uses_some_memory_and_one_that_is_gone_none(host: Host) -> Non
 
 
 def test_there_are_no_last_words_of_a_sandbox_that_never_was(host: Host) -> None:
-    assert host.runtime.last_words("neverwas") == ""
+    assert host.runtime.log_tail("neverwas") == ""
 
 
 def test_a_new_host_has_no_sandboxes(host: Host) -> None:

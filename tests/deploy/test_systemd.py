@@ -158,7 +158,7 @@ def test_a_new_version_takes_a_restart_for_a_reload_goes_on_with_the_old_one(hos
     host.run("systemctl start tmpnb-redirector.socket tmpnb-redirector")
     version = "curl -s http://127.0.0.1:8000/stats | grep -o '\"version\":.*'"
     installed = host.run(
-        "/opt/tmpnb/bin/python -c 'import redirector.web.visitors.public as public; print(public.__file__)'"
+        "/opt/tmpnb/bin/python -c 'import tmpnb_common.version as version; print(version.__file__)'"
     )
     host.run(f"sed -i 's/^VERSION = .*/VERSION = \"9.9.9\"/' {installed}")
 

@@ -225,7 +225,7 @@ class FakeRuntime:
             self._engine.die(name)
             del self._engine.running[name]
 
-    def last_words(self, name: str) -> str:
+    def log_tail(self, name: str) -> str:
         with self._engine.lock:
             return f"the last words of {name}" if name in self._engine.running else ""
 

@@ -20,11 +20,11 @@ from node_agent.lifecycle.reconciler import Reconciler
 from node_agent.lifecycle.selftest import Selftest
 from node_agent.lifecycle.sessions import SessionWatch
 from node_agent.lifecycle.starter import Starter
-from node_agent.pools.changes import PoolChanges
-from node_agent.pools.claims import Claims
+from node_agent.pools.claims import SandboxClaims
 from node_agent.pools.counters import Counters
 from node_agent.pools.culling import Limits
 from node_agent.pools.ledger import Ledger
+from node_agent.pools.overrides import PoolOverrides
 from node_agent.pools.pools import Pools
 from node_agent.pools.specs import Memory, PoolSpec
 from node_agent.pools.table import SandboxTable
@@ -61,13 +61,13 @@ class Bench:
     clock: Clock
     table: SandboxTable
     pools: Pools
-    claims: Claims
+    claims: SandboxClaims
     counters: Counters
     sessions: SessionWatch
     reconciler: Reconciler
     draining: threading.Event
     stop: threading.Event
-    changes: PoolChanges
+    overrides: PoolOverrides
     selftest: Selftest
     kernel: FakeKernel
     monotonic: Clock = field(default_factory=Clock)
@@ -116,11 +116,11 @@ def make_bench(
     ledger.recover()
     draining, stop = threading.Event(), threading.Event()
     numbers = itertools.count()
-    changes = PoolChanges(run_dir / "pools.json", specs or [PoolSpec(DEFAULT_POOL, "an-image", warm, capacity)])
+    overrides = PoolOverrides(run_dir / "pools.json", specs or [PoolSpec(DEFAULT_POOL, "an-image", warm, capacity)])
     counters = Counters()
     table = SandboxTable(ledger, counters)
-    pools = Pools(changes.specs(), table, counters, draining=draining.is_set, memory=memory)
-    claims = Claims(
+    pools = Pools(overrides.specs(), table, counters, draining=draining.is_set, memory=memory)
+    claims = SandboxClaims(
         table,
         pools,
         counters,
@@ -187,7 +187,7 @@ def make_bench(
         reconciler,
         draining,
         stop,
-        changes,
+        overrides,
         selftest,
         kernel,
         monotonic,

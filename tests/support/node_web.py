@@ -39,7 +39,7 @@ def make_node(bench: Bench, state: Path) -> Node:
         pools=bench.pools,
         claims=bench.claims,
         counters=bench.counters,
-        changes=bench.changes,
+        overrides=bench.overrides,
         image_state=FakeRuntime(bench.engine).image_state,
         selftest=bench.selftest,
         removal_problem=bench.reconciler.removal_problem,

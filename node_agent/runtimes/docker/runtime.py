@@ -20,7 +20,7 @@ from node_agent.runtimes.contract import ImageState, Instance, Launch, Usage
 from node_agent.runtimes.docker import assets as docker_assets
 from node_agent.runtimes.docker import home as docker_home
 from node_agent.runtimes.docker import images as docker_images
-from node_agent.runtimes.docker import proof as docker_proof
+from node_agent.runtimes.docker import preflight
 from node_agent.runtimes.docker.engine import DockerEngine
 from node_agent.runtimes.docker.home import HomeContents
 from node_agent.runtimes.docker.images import ImagePulls
@@ -107,7 +107,7 @@ class DockerRuntime:
         for container in self._named(name):
             self._engine.remove(container)
 
-    def last_words(self, name: str) -> str:
+    def log_tail(self, name: str) -> str:
         words = b"".join(self._engine.log_tail(container, LAST_LINES) for container in self._named(name))
         return redact(words[-LAST_WORDS_BYTES:].decode(errors="replace"))
 
@@ -128,12 +128,12 @@ class DockerRuntime:
             return
         every_pool = tuple(self._limits.values())
         if not self._unkept:
-            docker_proof.check_capabilities(self._engine.info(), every_pool)
-        docker_proof.sweep(self._engine, owner=self._owner, now=self._clock())
+            preflight.check_capabilities(self._engine.info(), every_pool)
+        preflight.sweep(self._engine, owner=self._owner, now=self._clock())
         for limits in every_pool:
-            docker_proof.check_network(self._engine, limits.network)
+            preflight.check_network(self._engine, limits.network)
         if self._engine.image(self._image) is not None:
-            docker_proof.check_directory(self._engine, self._run_dir, image=self._image, owner=self._owner)
+            preflight.check_directory(self._engine, self._run_dir, image=self._image, owner=self._owner)
             self._proven = True
 
     def _heed(self, warnings: Sequence[str]) -> None:
@@ -143,7 +143,7 @@ class DockerRuntime:
                 self._warned.add(warning)
                 log.warning("the engine warns: %s", redact(warning))
         if not self._unkept:
-            docker_proof.check_warnings(warnings)
+            preflight.check_warnings(warnings)
 
     def _argv(self, launch: Launch, account: Account) -> list[str]:
         return command.expand(
@@ -224,11 +224,11 @@ class DockerRuntime:
             image=labels.get(IMAGE_LABEL, ""),
             created_at=float(found["Created"]),
             alive=alive,
-            detail="" if alive else how_it_ended(self._engine.state(found["Id"])),
+            detail="" if alive else exit_reason(self._engine.state(found["Id"])),
         )
 
 
-def how_it_ended(state: Mapping[str, Any] | None) -> str:
+def exit_reason(state: Mapping[str, Any] | None) -> str:
     if state is None:
         return "removed"
     short, code = bool(state.get("OOMKilled")), state.get("ExitCode")

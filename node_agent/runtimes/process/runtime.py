@@ -147,7 +147,7 @@ class ProcessRuntime:
         except OSError as error:
             raise EngineError(f"cannot remove the files of sandbox {name}: {error.strerror}") from error
 
-    def last_words(self, name: str) -> str:
+    def log_tail(self, name: str) -> str:
         try:
             with (self._root / name / "output").open("rb") as output:
                 size = output.seek(0, 2)

@@ -59,7 +59,7 @@ def test_a_change_that_makes_no_sense_is_refused_in_words(
 ) -> None:
     answer = client.put(f"/api/pools/{pool}", json=body, headers=AUTH)
     assert (answer.status_code, answer.get_json()["status"]) == refusal
-    assert bench.changes.specs()[1] == PoolSpec("r", "r:1", 1, 1)
+    assert bench.overrides.specs()[1] == PoolSpec("r", "r:1", 1, 1)
 
 
 def test_a_trial_that_passes_answers_200_with_what_was_measured(client: FlaskClient) -> None:

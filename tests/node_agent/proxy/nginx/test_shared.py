@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from node_agent.assets.shelf import Shelf
+from node_agent.assets.store import AssetStore
 from node_agent.pages import script, script_path
 from tests.support.node_fakes import Request
 from tests.support.node_nginx import KEY, OTHER, Answer, Front, run_nginx
@@ -24,11 +24,11 @@ NODE = "node1.example.org"
 @pytest.fixture(scope="module", params=["node", "sandbox"])
 def running(request: pytest.FixtureRequest) -> Iterator[Front]:
     with run_nginx(ORIGIN=request.param) as front:
-        shelf = Shelf(front.run_dir / "static")
-        shelf.prepare()
+        store = AssetStore(front.run_dir / "static")
+        store.prepare()
         extension = "labextensions/@jupyter/thing/static/1.js"
-        shelf.put(ID, [("lab/index.html", b"<html>"), ("lab/main.js", MAIN), (extension, b"an extension")])
-        shelf.use(ID, "somebody")
+        store.put(ID, [("lab/index.html", b"<html>"), ("lab/main.js", MAIN), (extension, b"an extension")])
+        store.use(ID, "somebody")
         yield front
 
 

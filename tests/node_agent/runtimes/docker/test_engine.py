@@ -11,7 +11,7 @@ import pytest
 
 from node_agent.errors import EngineError
 from node_agent.runtimes.docker.engine import DockerEngine
-from node_agent.runtimes.docker.proof import check_directory, sweep
+from node_agent.runtimes.docker.preflight import check_directory, sweep
 from tests.support.node_fakes import Request, UnixServer
 
 KEY = "abcdefgh" + "z" * 26

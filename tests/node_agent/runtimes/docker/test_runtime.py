@@ -14,7 +14,7 @@ import pytest
 from node_agent.errors import EngineError
 from node_agent.runtimes.docker.engine import SOCKET, DockerEngine
 from node_agent.runtimes.docker.limits import MIB, DockerLimits, Mount
-from node_agent.runtimes.docker.runtime import how_it_ended
+from node_agent.runtimes.docker.runtime import exit_reason
 from tests.support.docker_host import DockerHost, docker_host, inside, local_engine, sandbox_image
 from tests.support.waiting import wait_until
 
@@ -284,7 +284,7 @@ def test_only_what_bears_the_label_of_this_node_is_seen_or_touched(engine: Docke
         try:
             ours.runtime.end(launch.name)
             assert ours.runtime.instances() == []
-            assert ours.runtime.last_words(launch.name) == ""
+            assert ours.runtime.log_tail(launch.name) == ""
             assert [instance.name for instance in theirs.runtime.instances()] == [launch.name]
             assert engine.state(stranger) is not None
         finally:
@@ -300,7 +300,7 @@ def test_no_label_holds_the_key(host: DockerHost) -> None:
 
 def test_the_last_words_of_a_sandbox_do_not_hold_its_key(host: DockerHost) -> None:
     launch = host.start()
-    words = host.runtime.last_words(launch.name)
+    words = host.runtime.log_tail(launch.name)
     assert words.startswith("starting at /")
     assert launch.key not in words
 
@@ -311,7 +311,7 @@ def test_the_last_words_are_bounded(engine: DockerEngine, image: str) -> None:
         launch = host.launch()
         host.runtime.start(launch)
         wait_until(lambda: not host.runtime.instances()[0].alive, 30, "the end")
-        assert 1000 < len(host.runtime.last_words(launch.name)) <= 4096
+        assert 1000 < len(host.runtime.log_tail(launch.name)) <= 4096
 
 
 def test_a_sandbox_that_was_killed_is_seen_as_not_alive(host: DockerHost) -> None:
@@ -337,7 +337,7 @@ def test_a_sandbox_that_was_killed_is_seen_as_not_alive(host: DockerHost) -> Non
     ],
 )
 def test_how_a_sandbox_ended_is_told_in_words(state: dict[str, object] | None, words: str) -> None:
-    assert how_it_ended(state) == words
+    assert exit_reason(state) == words
 
 
 def test_a_command_that_is_not_in_the_image_is_named_in_the_last_words(engine: DockerEngine, image: str) -> None:
@@ -346,7 +346,7 @@ def test_a_command_that_is_not_in_the_image_is_named_in_the_last_words(engine: D
         host.runtime.start(launch)
         wait_until(lambda: not host.runtime.instances()[0].alive, 30, "the end")
         assert host.runtime.instances()[0].detail == "exit code 127"
-        assert "no-such-program" in host.runtime.last_words(launch.name)
+        assert "no-such-program" in host.runtime.log_tail(launch.name)
 
 
 def test_a_sandbox_that_could_not_be_started_leaves_no_container(engine: DockerEngine, image: str) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from node_agent.errors import EngineError
 from node_agent.runtimes.docker.limits import DockerLimits
-from node_agent.runtimes.docker.proof import check_capabilities, check_warnings
+from node_agent.runtimes.docker.preflight import check_capabilities, check_warnings
 from tests.support.docker_host import local_engine
 from tests.support.docker_node import containers, docker_node, health
 from tests.support.engine_relay import EngineRelay, relayed

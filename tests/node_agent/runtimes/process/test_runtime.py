@@ -126,7 +126,7 @@ def test_the_last_words_of_a_crashed_sandbox_say_why(root: Path) -> None:
     runtime.start(launch(root, deed="crash"))
     dead = wait_until(lambda: [each for each in runtime.instances() if not each.alive], 10, "the crash to show")
     assert dead[0].detail == "exit code 1"
-    assert "no such module: sense" in runtime.last_words(name_of(KEY))
+    assert "no such module: sense" in runtime.log_tail(name_of(KEY))
     runtime.end(name_of(KEY))
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from node_agent.errors import HostError, UnknownPool
-from node_agent.pools.changes import PoolChanges, changed
+from node_agent.pools.overrides import PoolOverrides, changed
 from node_agent.pools.specs import PoolSpec
 from node_agent.sandboxes import Sandbox
 from tests.support.node_pools import Bench, one_bench
@@ -27,7 +27,7 @@ def bench() -> Iterator[Bench]:
 
 def change(bench: Bench, name: str = DEFAULT_POOL, **values: object) -> PoolSpec:
     wanted = {"image": None, "warm": None, "capacity": None, **values}
-    return bench.changes.change(bench.pools, name, **wanted)  # type: ignore[arg-type]  # each test gives the right ones
+    return bench.overrides.change(bench.pools, name, **wanted)  # type: ignore[arg-type]  # each test gives the right ones
 
 
 def images(bench: Bench, pool: str = DEFAULT_POOL) -> set[str]:
@@ -146,7 +146,7 @@ def test_a_pool_that_is_not_in_the_settings_cannot_be_changed(bench: Bench) -> N
 
 def test_a_change_survives_a_restart(bench: Bench) -> None:
     change(bench, image="new", capacity=5)
-    again = PoolChanges(bench.run_dir / "pools.json", [SPEC, PoolSpec("r", "r:1", warm=1, capacity=2)])
+    again = PoolOverrides(bench.run_dir / "pools.json", [SPEC, PoolSpec("r", "r:1", warm=1, capacity=2)])
     assert again.specs()[0] == PoolSpec(DEFAULT_POOL, "new", warm=5, capacity=5)
     assert again.specs()[1].image == "r:1"
 
@@ -154,7 +154,7 @@ def test_a_change_survives_a_restart(bench: Bench) -> None:
 def test_settings_that_were_edited_since_speak_last_each_for_itself(bench: Bench) -> None:
     change(bench, image="new", capacity=5)
     edited = PoolSpec(DEFAULT_POOL, "newest", warm=8, capacity=8)
-    assert PoolChanges(bench.run_dir / "pools.json", [edited]).specs() == [
+    assert PoolOverrides(bench.run_dir / "pools.json", [edited]).specs() == [
         PoolSpec(DEFAULT_POOL, "newest", warm=5, capacity=5)
     ]
 
@@ -168,7 +168,7 @@ def test_a_change_back_to_what_the_settings_say_leaves_no_trace(bench: Bench) ->
 def test_more_kept_warm_than_may_exist_is_refused_and_nothing_changes(bench: Bench) -> None:
     with pytest.raises(ValueError, match="warm is 9, more than the capacity, 8"):
         change(bench, warm=9)
-    assert bench.changes.specs()[0] == SPEC
+    assert bench.overrides.specs()[0] == SPEC
 
 
 def test_a_pool_that_was_warm_as_a_whole_stays_so_and_one_that_was_not_keeps_its_number() -> None:
@@ -192,4 +192,4 @@ def test_a_damaged_file_is_refused_for_it_might_have_named_an_image(tmp_path: Pa
     path = tmp_path / "pools.json"
     path.write_text(text)
     with pytest.raises(HostError, match="does not hold changes of pools"):
-        PoolChanges(path, [SPEC])
+        PoolOverrides(path, [SPEC])

@@ -26,7 +26,7 @@ _USERS = ".users"
 _UNFINISHED = ".new"
 
 
-class Shelf:
+class AssetStore:
     """The directories below `<run>/static`; one process writes there."""
 
     def __init__(self, root: Path) -> None:

@@ -12,8 +12,8 @@ import pytest
 
 from node_agent.assets import browser_files
 from node_agent.assets.browser_files import BrowserFiles, File, Place
-from node_agent.assets.sharing import Library
-from node_agent.assets.shelf import Shelf
+from node_agent.assets.sharing import AssetSharing
+from node_agent.assets.store import AssetStore
 from node_agent.errors import EngineError, HostError
 
 ID, OTHER = "0123456789abcdef", "fedcba9876543210"
@@ -21,10 +21,10 @@ LAB: list[File] = [("lab/index.html", b"<html>"), ("lab/main.js", b"the program"
 
 
 @pytest.fixture
-def shelf(tmp_path: Path) -> Shelf:
-    shelf = Shelf(tmp_path / "static")
-    shelf.prepare()
-    return shelf
+def store(tmp_path: Path) -> AssetStore:
+    store = AssetStore(tmp_path / "static")
+    store.prepare()
+    return store
 
 
 # What is found
@@ -80,58 +80,58 @@ def test_an_archives_files_lose_the_name_of_its_top_and_what_is_no_file_is_passe
 # What is stored
 
 
-def test_files_are_stored_compressed_and_readable_for_nginx(shelf: Shelf, tmp_path: Path) -> None:
-    shelf.put(ID, LAB)
+def test_files_are_stored_compressed_and_readable_for_nginx(store: AssetStore, tmp_path: Path) -> None:
+    store.put(ID, LAB)
     stored = tmp_path / "static" / ID / "lab" / "main.js.gz"
     assert gzip.decompress(stored.read_bytes()) == b"the program"
     assert stored.stat().st_mode & 0o777 == 0o644
     assert stored.parent.stat().st_mode & 0o777 == 0o755
-    assert shelf.has(ID)
+    assert store.has(ID)
 
 
-def test_of_two_files_of_a_name_the_first_is_kept(shelf: Shelf, tmp_path: Path) -> None:
-    shelf.put(ID, [*LAB, ("lab/main.js", b"a later one")])
+def test_of_two_files_of_a_name_the_first_is_kept(store: AssetStore, tmp_path: Path) -> None:
+    store.put(ID, [*LAB, ("lab/main.js", b"a later one")])
     assert gzip.decompress((tmp_path / "static" / ID / "lab" / "main.js.gz").read_bytes()) == b"the program"
 
 
-def test_an_image_without_jupyterlab_leaves_nothing_behind(shelf: Shelf, tmp_path: Path) -> None:
+def test_an_image_without_jupyterlab_leaves_nothing_behind(store: AssetStore, tmp_path: Path) -> None:
     with pytest.raises(HostError, match="no JupyterLab"):
-        shelf.put(ID, [("labextensions/a/b.js", b"")])
+        store.put(ID, [("labextensions/a/b.js", b"")])
     assert list((tmp_path / "static").iterdir()) == []
 
 
-def test_what_a_crash_left_half_written_is_removed_at_the_next_start(shelf: Shelf, tmp_path: Path) -> None:
+def test_what_a_crash_left_half_written_is_removed_at_the_next_start(store: AssetStore, tmp_path: Path) -> None:
     (tmp_path / "static" / f"{ID}.new" / "lab").mkdir(parents=True)
-    shelf.prepare()
+    store.prepare()
     assert list((tmp_path / "static").iterdir()) == []
 
 
-def test_an_image_that_holds_far_too_much_is_refused(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("node_agent.assets.shelf.MAX_FILES", 1)
+def test_an_image_that_holds_far_too_much_is_refused(store: AssetStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("node_agent.assets.store.MAX_FILES", 1)
     with pytest.raises(HostError, match="too much"):
-        shelf.put(ID, LAB)
-    assert not shelf.has(ID)
+        store.put(ID, LAB)
+    assert not store.has(ID)
 
 
-def test_files_stay_while_a_sandbox_uses_them_and_go_with_the_last_one(shelf: Shelf, tmp_path: Path) -> None:
-    shelf.put(ID, LAB)
-    shelf.use(ID, "first")
-    shelf.use(ID, "second")
-    assert shelf.sweep({"first", "second"}, current=()) == []
-    assert shelf.sweep({"second"}, current=()) == []
-    assert shelf.sweep(set(), current=()) == [ID]
+def test_files_stay_while_a_sandbox_uses_them_and_go_with_the_last_one(store: AssetStore, tmp_path: Path) -> None:
+    store.put(ID, LAB)
+    store.use(ID, "first")
+    store.use(ID, "second")
+    assert store.sweep({"first", "second"}, current=()) == []
+    assert store.sweep({"second"}, current=()) == []
+    assert store.sweep(set(), current=()) == [ID]
     assert list((tmp_path / "static").iterdir()) == []
 
 
 def test_a_disk_that_does_not_do_as_asked_is_said_as_such(tmp_path: Path) -> None:
     with pytest.raises(HostError, match="cannot tidy up shared files"):
-        Shelf(tmp_path / "gone").sweep(set(), current=())
+        AssetStore(tmp_path / "gone").sweep(set(), current=())
 
 
-def test_files_of_a_pools_own_image_stay_without_any_sandbox(shelf: Shelf) -> None:
-    shelf.put(ID, LAB)
-    assert shelf.sweep(set(), current={ID}) == []
-    assert shelf.has(ID)
+def test_files_of_a_pools_own_image_stay_without_any_sandbox(store: AssetStore) -> None:
+    store.put(ID, LAB)
+    assert store.sweep(set(), current={ID}) == []
+    assert store.has(ID)
 
 
 # What is lent
@@ -161,55 +161,55 @@ def images() -> Images:
     return Images(old=ID, new=OTHER)
 
 
-def test_an_images_files_are_read_once_for_all_its_sandboxes(shelf: Shelf, images: Images) -> None:
-    library = Library(shelf, images, base_url="")
-    assert library.lend("old", "first") == library.lend("old", "second") == f"/static/{ID}"
+def test_an_images_files_are_read_once_for_all_its_sandboxes(store: AssetStore, images: Images) -> None:
+    sharing = AssetSharing(store, images, base_url="")
+    assert sharing.acquire("old", "first") == sharing.acquire("old", "second") == f"/static/{ID}"
     assert images.reads == 1
 
 
-def test_an_agent_that_restarts_lends_what_is_there(shelf: Shelf, images: Images) -> None:
-    Library(shelf, images, base_url="").lend("old", "first")
-    assert Library(shelf, images, base_url="https://n1.example.org").lend("old", "second") == (
+def test_an_agent_that_restarts_lends_what_is_there(store: AssetStore, images: Images) -> None:
+    AssetSharing(store, images, base_url="").acquire("old", "first")
+    assert AssetSharing(store, images, base_url="https://n1.example.org").acquire("old", "second") == (
         f"https://n1.example.org/static/{ID}"
     )
     assert images.reads == 1
 
 
-def test_an_image_that_cannot_be_shared_serves_itself_and_is_not_read_again(shelf: Shelf, images: Images) -> None:
+def test_an_image_that_cannot_be_shared_serves_itself_and_is_not_read_again(store: AssetStore, images: Images) -> None:
     images.files = []
-    library = Library(shelf, images, base_url="")
-    assert library.lend("old", "first") == ""
-    assert library.lend("old", "second") == ""
+    sharing = AssetSharing(store, images, base_url="")
+    assert sharing.acquire("old", "first") == ""
+    assert sharing.acquire("old", "second") == ""
     assert images.reads == 1
-    assert library.lend("unheard of", "third") == ""
+    assert sharing.acquire("unheard of", "third") == ""
 
 
-def test_while_the_engine_is_away_nothing_is_lent_and_after_it_is(shelf: Shelf, images: Images) -> None:
-    library = Library(shelf, images, base_url="")
+def test_while_the_engine_is_away_nothing_is_lent_and_after_it_is(store: AssetStore, images: Images) -> None:
+    sharing = AssetSharing(store, images, base_url="")
     images.away = True
-    assert library.lend("old", "first") == ""
+    assert sharing.acquire("old", "first") == ""
     images.away = False
-    assert library.lend("old", "second") == f"/static/{ID}"
+    assert sharing.acquire("old", "second") == f"/static/{ID}"
 
 
-def test_the_agents_loop_does_not_wait_for_an_image_that_is_being_unpacked(shelf: Shelf, images: Images) -> None:
-    library = Library(shelf, images, base_url="")
+def test_the_agents_loop_does_not_wait_for_an_image_that_is_being_unpacked(store: AssetStore, images: Images) -> None:
+    sharing = AssetSharing(store, images, base_url="")
 
     def unpack() -> Iterable[File]:
-        library.sweep(set(), set())
+        sharing.sweep(set(), set())
         return LAB
 
     images._read = unpack  # type: ignore[method-assign] # what happens while it reads is the point
-    assert library.lend("old", "first") == f"/static/{ID}"
-    assert shelf.has(ID)
+    assert sharing.acquire("old", "first") == f"/static/{ID}"
+    assert store.has(ID)
 
 
-def test_the_files_of_an_old_image_go_once_its_last_sandbox_has_gone(shelf: Shelf, images: Images) -> None:
-    library = Library(shelf, images, base_url="")
-    library.lend("old", "first")
-    library.lend("new", "second")
-    library.sweep({"first", "second"}, {"new"})
-    assert shelf.has(ID)
-    library.sweep({"second"}, {"new"})
-    assert not shelf.has(ID)
-    assert shelf.has(OTHER)
+def test_the_files_of_an_old_image_go_once_its_last_sandbox_has_gone(store: AssetStore, images: Images) -> None:
+    sharing = AssetSharing(store, images, base_url="")
+    sharing.acquire("old", "first")
+    sharing.acquire("new", "second")
+    sharing.sweep({"first", "second"}, {"new"})
+    assert store.has(ID)
+    sharing.sweep({"second"}, {"new"})
+    assert not store.has(ID)
+    assert store.has(OTHER)

@@ -21,7 +21,7 @@ FIELDS = ("image", "warm", "capacity")
 """What can be changed at run time."""
 
 
-class PoolChanges:
+class PoolOverrides:
     """Keeps the changes in a file: written before they count, so that what was acknowledged survives a power cut."""
 
     def __init__(self, path: Path, configured: Iterable[PoolSpec]) -> None:
