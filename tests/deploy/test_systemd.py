@@ -157,9 +157,7 @@ def test_a_reload_takes_new_workers(host: Host) -> None:
 def test_a_new_version_takes_a_restart_for_a_reload_goes_on_with_the_old_one(host: Host) -> None:
     host.run("systemctl start tmpnb-redirector.socket tmpnb-redirector")
     version = "curl -s http://127.0.0.1:8000/stats | grep -o '\"version\":.*'"
-    installed = host.run(
-        "/opt/tmpnb/bin/python -c 'import tmpnb_common.version as version; print(version.__file__)'"
-    )
+    installed = host.run("/opt/tmpnb/bin/python -c 'import tmpnb_common.version as version; print(version.__file__)'")
     host.run(f"sed -i 's/^VERSION = .*/VERSION = \"9.9.9\"/' {installed}")
 
     reload_redirector(host)
