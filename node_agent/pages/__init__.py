@@ -67,7 +67,8 @@ class Pages:
         for page in STATIC:
             files.write_text(directory / f"{page}.html", self._fill(self._all, page, {}))
         for name in SCRIPTS:
-            files.write_text(directory / f"{name}.js", script(name))
+            # Under the name in its address, so that there is no other content at any other one. Those before stay.
+            files.write_text(directory / script_path(name).rpartition("/")[2], script(name))
 
     def _compile(self, name: str) -> Template:
         try:

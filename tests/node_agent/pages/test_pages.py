@@ -52,8 +52,8 @@ def test_nginx_gets_its_pages_and_the_scripts(tmp_path: Path) -> None:
         "gone.html",
         "broken.html",
         "cookies.html",
-        "sandbox.js",
-        "info.js",
+        script_path("sandbox").removeprefix("/-/"),
+        script_path("info").removeprefix("/-/"),
     }
     assert f'href="{ENTRY}/fresh<!--#' in (tmp_path / "run" / "gone.html").read_text()
 

@@ -122,6 +122,13 @@ def test_the_script_is_there_for_ever(front: Front) -> None:
     assert "immutable" in (answer.header("Cache-Control") or "")
 
 
+def test_there_is_no_script_at_the_address_of_another_content(front: Front) -> None:
+    """Else who asked for the next version's address before its time would keep this version under it for ever."""
+    answer = front.ask("/-/sandbox.0123456789abcdef.js")
+    assert answer.status == 404
+    assert answer.header("Cache-Control") is None
+
+
 @pytest.mark.parametrize("path", ["/files/mine.html", "/nbconvert/html/a.ipynb", "/api/contents/a.html"])
 def test_the_visitors_own_files_are_left_as_they_are(front: Front, path: str) -> None:
     front.sandbox(KEY, lambda request: request.answer(200, PAGE, HTML))
