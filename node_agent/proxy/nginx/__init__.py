@@ -31,6 +31,7 @@ def render(settings: Settings, *, as_root: bool, connections: int) -> str:
         connections=connections,
         requests_of_one=bounds.one,
         requests_of_all=bounds.all,
+        requests_of_stranger=bounds.stranger,
     )
 
 

@@ -7,8 +7,11 @@ from dataclasses import dataclass
 ONE_SANDBOX = 128
 """Of one sandbox, websockets included. Browsers open a hundred streams of HTTP/2 to a host, or six connections."""
 
+ONE_STRANGER = 1000
+"""Of one address, as at the redirector's front."""
+
 OTHERS_PART = 4
-"""No sandbox gets more than a quarter of what all have together."""
+"""No sandbox, and no address without one, gets more than a quarter of what all have together."""
 
 PER_REQUEST = 2
 """Of nginx's connections: the visitor's and the sandbox's."""
@@ -23,6 +26,8 @@ class Shares:
 
     one: int
     all: int
+    stranger: int
+    """Of one address, without a sandbox: a classroom behind one address fetches shared files at once."""
 
 
 def shares(connections: int) -> Shares:
@@ -31,4 +36,5 @@ def shares(connections: int) -> Shares:
     All requests together fit into a single worker, for nothing keeps visitors from all coming to the same one.
     """
     together = max(1, (connections - connections // RESERVED_PART) // PER_REQUEST)
-    return Shares(max(1, min(ONE_SANDBOX, together // OTHERS_PART)), together)
+    part = max(1, together // OTHERS_PART)
+    return Shares(min(ONE_SANDBOX, part), together, min(ONE_STRANGER, part))

@@ -81,6 +81,18 @@ def test_all_visitors_together_leave_room_for_the_agent_and_its_numbers(front: F
             assert front.ask(path).status == 200
 
 
+@pytest.mark.parametrize("path", [f"/user/{'x' * 34}/api/contents", "/static/0123456789abcdef/lab/x.js", "/", "/-/x"])
+def test_half_sent_requests_without_a_sandbox_take_nothing_from_those_who_have_one(front: Front, path: str) -> None:
+    bounds = shares(CONNECTIONS)
+    front.sandbox(KEY, respond)
+    with ExitStack() as held:
+        for _ in range(bounds.all):
+            stranger = held.enter_context(socket.create_connection(("127.0.0.1", front.port), timeout=10))
+            stranger.sendall(f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n".encode())
+        wait_until(lambda: front.ask("/healthz").status == 429, 10, "the bound on one address")
+        assert front.ask(f"/user/{KEY}/lab").status == 200
+
+
 def test_one_sandboxes_pages_ask_the_agent_only_so_often(front: Front) -> None:
     for key in (KEY, OTHER):
         front.sandbox(key, respond)
@@ -96,6 +108,7 @@ def test_one_sandboxes_pages_ask_the_agent_only_so_often(front: Front) -> None:
 def test_all_shares_fit_into_one_worker_and_none_is_all_of_it(connections: int) -> None:
     bounds = shares(connections)
     assert 1 <= bounds.one <= bounds.all
+    assert 1 <= bounds.stranger <= bounds.all
     if connections >= 16:
         assert 2 * bounds.all < connections
         assert bounds.one <= bounds.all / 4
