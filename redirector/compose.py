@@ -25,7 +25,7 @@ from redirector.memory.database_state import DatabaseState
 from redirector.memory.fleet_state import FleetState
 from redirector.memory.lease import Lease
 from redirector.memory.outbox import Outbox
-from redirector.memory.rate_limits import Allowance, Limits
+from redirector.memory.rate_limits import Allowance, RateLimits
 from redirector.memory.waiting_queue import WaitingQueue
 from redirector.node_client.client import AgentClient
 from redirector.node_client.fan_out import FanOut
@@ -38,7 +38,7 @@ from redirector.operations.sessions import SessionControl
 from redirector.operations.snapshots import SnapshotReader
 from redirector.placing.abandonment import Abandonment
 from redirector.placing.admission import Admission
-from redirector.placing.claims import Claims
+from redirector.placing.claims import NodeClaims
 from redirector.placing.placer import Placer
 from redirector.placing.witness import Witness
 from redirector.settings.table import Settings
@@ -174,7 +174,7 @@ def compose(
     abandonment = Abandonment(fleet_state=fleet_state, client=client, clock=time.monotonic)
     placer = Placer(
         fleet_state=fleet_state,
-        claims=Claims(fleet_state=fleet_state, client=client, outbox=outbox, clock=clock, rng=rng),
+        claims=NodeClaims(fleet_state=fleet_state, client=client, outbox=outbox, clock=clock, rng=rng),
         outbox=outbox,
         abandonment=abandonment,
         clock=clock,
@@ -199,7 +199,7 @@ def compose(
         waiting_queue=waiting_queue,
         tickets=tickets,
         database=database_state,
-        limits=Limits(
+        limits=RateLimits(
             Allowance(
                 settings.client_burst,
                 settings.client_per_minute,

@@ -13,7 +13,7 @@ CHECK_SECONDS = 10.0
 """How often a public URL is asked that answered last time; one that did not is asked at every poll."""
 
 
-class Client(Protocol):
+class PublicUrlClient(Protocol):
     """Who speaks to nodes."""
 
     def stats(self, address: str) -> NodeStats | Failure:
@@ -30,7 +30,7 @@ class _Answered:
 class PublicCheck:
     """Asks for the poller. Safe to use from several threads, one of them a node."""
 
-    def __init__(self, client: Client, *, clock: Callable[[], float], on: bool = True) -> None:
+    def __init__(self, client: PublicUrlClient, *, clock: Callable[[], float], on: bool = True) -> None:
         """`clock` only runs forward."""
         self._client = client
         self._clock = clock

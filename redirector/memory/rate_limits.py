@@ -32,7 +32,7 @@ class Allowance:
     """In the waiting room; 0: no limit."""
 
 
-class Limits:
+class RateLimits:
     """Counts by client, for one purpose. Safe to use from several threads and processes."""
 
     def __init__(self, allowance: Allowance, table: BucketTable | None = None, purpose: str = "") -> None:

@@ -95,7 +95,7 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class QueuePlace:
     """Where a ticket stands."""
 
     ahead: int
@@ -122,14 +122,14 @@ class Queue:
         """How many."""
         return len(self.tickets.get(pool, ()))
 
-    def place(self, ticket: str, pool: str) -> Place | None:
+    def place(self, ticket: str, pool: str) -> QueuePlace | None:
         """Of one ticket; None if it is not here, or waits for another pool."""
         found = self.index.get(ticket)
         return self.place_at(*found) if found is not None and found[0] == pool else None
 
-    def place_at(self, pool: str, ahead: int) -> Place:
+    def place_at(self, pool: str, ahead: int) -> QueuePlace:
         """Of somebody with so many before them."""
-        return Place(ahead, max(self.waiting(pool), ahead + 1), expected_seconds(ahead, self.lately.get(pool)))
+        return QueuePlace(ahead, max(self.waiting(pool), ahead + 1), expected_seconds(ahead, self.lately.get(pool)))
 
 
 def queue_of(tickets: Sequence[tuple[str, str]], lately: Mapping[str, LetIn]) -> Queue:

@@ -27,7 +27,7 @@ KEPT_ATTEMPTS = 1000
 """Of one node. Beyond it the oldest go."""
 
 
-class Client(Protocol):
+class AbandonClient(Protocol):
     """Who speaks to nodes."""
 
     def abandon(self, node: Node, attempts: Sequence[str]) -> Failure | None:
@@ -48,7 +48,7 @@ class _Untold:
 class Abandonment:
     """Collects from any thread; one thread tells the nodes. Nothing of it outlives the worker."""
 
-    def __init__(self, *, fleet_state: FleetState, client: Client, clock: Callable[[], float]) -> None:
+    def __init__(self, *, fleet_state: FleetState, client: AbandonClient, clock: Callable[[], float]) -> None:
         """`clock` only runs forward."""
         self._fleet_state = fleet_state
         self._client = client

@@ -13,10 +13,10 @@ from redirector.errors import DatabaseAwayError
 from redirector.memory.database_state import DatabaseState
 from redirector.memory.fleet_state import FleetState, PoolState
 from redirector.memory.outbox import Outbox
-from redirector.memory.rate_limits import Limits
+from redirector.memory.rate_limits import RateLimits
 from redirector.memory.waiting_queue import WaitingQueue
 from redirector.model.outcomes import DenialReason
-from redirector.model.waiting_room import FRONT, SLOWEST_SECONDS, Offer, Place, ask_again_seconds
+from redirector.model.waiting_room import FRONT, SLOWEST_SECONDS, Offer, QueuePlace, ask_again_seconds
 from redirector.placing.outcomes import AdmissionRequest, Outcome, Placed, Refused, Waiting
 from redirector.placing.placer import Placer
 from redirector.store.tickets import Ticket, Tickets
@@ -37,7 +37,7 @@ class Admission:
         waiting_queue: WaitingQueue,
         tickets: Tickets,
         database: DatabaseState,
-        limits: Limits,
+        limits: RateLimits,
         outbox: Outbox,
         clock: Callable[[], float],
         new_ticket: Callable[[], str],
@@ -191,7 +191,7 @@ class Admission:
                 throttled = answer.state == "throttled"
                 return self._waiting(ticket, request, pool, place, throttled=throttled, within=interval)
 
-    def _enter(self, ticket: str, request: AdmissionRequest, pool: PoolState, place: Place) -> Outcome:
+    def _enter(self, ticket: str, request: AdmissionRequest, pool: PoolState, place: QueuePlace) -> Outcome:
         result = self._placer.place(request, pool, ticket=ticket, waits=True)
         # If the database has gone meanwhile, the ticket's claim lapses there by itself.
         with suppress(DatabaseAwayError):
@@ -222,7 +222,7 @@ class Admission:
         board, ranking = self._fleet_state.board, pool.ranking
         return [Offer(name, ranking.free[name], board.of(name).asked_at) for name in (*ranking.first, *ranking.last)]
 
-    def _interval(self, request: AdmissionRequest, place: Place | None, *, throttled: bool = False) -> float:
+    def _interval(self, request: AdmissionRequest, place: QueuePlace | None, *, throttled: bool = False) -> float:
         """When somebody is to ask again, in seconds. Of whom nothing was read yet that may be long."""
         seconds = SLOWEST_SECONDS if place is None or throttled else ask_again_seconds(place.ahead)
         return max(seconds, request.interval)
@@ -232,7 +232,7 @@ class Admission:
         ticket: str,
         request: AdmissionRequest,
         pool: PoolState,
-        place: Place,
+        place: QueuePlace,
         refused: Refused | None = None,
         *,
         throttled: bool = False,
@@ -244,7 +244,7 @@ class Admission:
         return Waiting(ticket, place, seconds, reason)
 
 
-def _wait_reason(pool: PoolState, place: Place, refused: Refused | None) -> DenialReason:
+def _wait_reason(pool: PoolState, place: QueuePlace, refused: Refused | None) -> DenialReason:
     """Why somebody at that place waits whose turn by their client's limits it is."""
     ranking = pool.ranking
     if (refused is not None and refused.reason is DenialReason.TROUBLE) or not (ranking.first or ranking.last):

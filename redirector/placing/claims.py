@@ -29,7 +29,7 @@ Answer = Claim | Refusal | Failure
 NodeAnswer = tuple[Node, Answer]
 
 
-class Client(Protocol):
+class ClaimClient(Protocol):
     """Who speaks to nodes."""
 
     def claim(self, node: Node, wish: Wish, *, protocol: int, seconds: float) -> Answer:
@@ -41,11 +41,11 @@ class Client(Protocol):
         ...
 
 
-class Claims:
+class NodeClaims:
     """Chooses nodes and claims at them. Safe to use from several threads."""
 
     def __init__(
-        self, *, fleet_state: FleetState, client: Client, outbox: Outbox, clock: Callable[[], float], rng: Random
+        self, *, fleet_state: FleetState, client: ClaimClient, outbox: Outbox, clock: Callable[[], float], rng: Random
     ) -> None:
         self._fleet_state = fleet_state
         self._client = client

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from redirector.model.outcomes import DenialReason
-from redirector.model.waiting_room import Place
+from redirector.model.waiting_room import QueuePlace
 from tmpnb_common.wire import DEFAULT_POOL
 
 
@@ -50,7 +50,7 @@ class Waiting:
     """A visitor has a place in the waiting room."""
 
     ticket: str = field(repr=False)
-    place: Place
+    place: QueuePlace
     ask_seconds: float
     """When to ask again; whoever lets two of these pass is taken to have left."""
     reason: DenialReason

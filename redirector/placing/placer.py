@@ -14,7 +14,7 @@ from redirector.model.nodes import Failure, FailureKind, Node
 from redirector.model.placement import NodeOutcome, senseless, verdict
 from redirector.node_client.client import Wish
 from redirector.placing.abandonment import Abandonment
-from redirector.placing.claims import Answer, Claims
+from redirector.placing.claims import Answer, NodeClaims
 from redirector.placing.outcomes import AdmissionRequest, Placed, Refused, Result
 from tmpnb_common.log_lines import fields
 from tmpnb_common.wire import DEFAULT_POOL, Claim, Refusal, ticket_mark
@@ -65,7 +65,7 @@ class Placer:
         self,
         *,
         fleet_state: FleetState,
-        claims: Claims,
+        claims: NodeClaims,
         outbox: Outbox,
         abandonment: Abandonment,
         clock: Callable[[], float],

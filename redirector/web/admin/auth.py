@@ -12,7 +12,7 @@ from flask import Response, g, request
 
 from redirector.errors import BadRequestError
 from redirector.memory.bucket_table import BucketTable
-from redirector.memory.rate_limits import Allowance, Limits
+from redirector.memory.rate_limits import Allowance, RateLimits
 from redirector.model.operators import NAME_LIMIT, is_taken, mixes_alphabets, parse_token
 from redirector.settings.table import Settings
 from redirector.web.failures import failure
@@ -44,7 +44,7 @@ class Keyholders:
         kind: str,
         closed: str,
         tokens: Sequence[str],
-        limits: Limits,
+        limits: RateLimits,
         clock: Callable[[], float],
         *,
         readers: Sequence[str] = (),
@@ -155,4 +155,4 @@ def _keyholders(  # noqa: PLR0917 - one caller's arguments and the other's
     readers: Sequence[str] = (),
 ) -> Keyholders:
     allowance = Allowance(WRONG_AT_ONCE, WRONG_PER_MINUTE, settings.client_free, settings.client_networks)
-    return Keyholders(kind, closed, tokens, Limits(allowance, buckets, kind), time.monotonic, readers=readers)
+    return Keyholders(kind, closed, tokens, RateLimits(allowance, buckets, kind), time.monotonic, readers=readers)

@@ -11,19 +11,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from redirector.memory.bucket_table import BucketTable
-from redirector.memory.rate_limits import LONGEST_HOLD_SECONDS, Allowance, Limits
+from redirector.memory.rate_limits import LONGEST_HOLD_SECONDS, Allowance, RateLimits
 from tests.support.waiting import wait_until
 
 FORK = multiprocessing.get_context("fork")
 """As gunicorn makes its workers."""
 
 
-def grants(limits: Limits, count: int) -> int:
+def grants(limits: RateLimits, count: int) -> int:
     return sum(limits.take("198.51.100.7", 0.0) == 0 for _ in range(count))
 
 
 def test_processes_and_threads_hand_out_one_allowance_exactly_together() -> None:
-    limits = Limits(Allowance(1000, 1), BucketTable())
+    limits = RateLimits(Allowance(1000, 1), BucketTable())
     granted = FORK.Value("i", 0)
 
     def work() -> None:
@@ -93,7 +93,7 @@ class Model:
 )
 def test_the_table_counts_as_buckets_without_end_would(visits: list[tuple[int, float, bool]]) -> None:
     allowance = Allowance(3, 20)
-    limits, model, now = Limits(allowance, BucketTable(sets=64, ways=16)), Model(allowance), 0.0
+    limits, model, now = RateLimits(allowance, BucketTable(sets=64, ways=16)), Model(allowance), 0.0
     for client, later, came_to_nothing in visits:
         now, address = now + later, f"198.51.100.{client}"
         got = limits.take(address, now)

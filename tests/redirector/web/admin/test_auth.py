@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from redirector.memory.rate_limits import Allowance, Limits
+from redirector.memory.rate_limits import Allowance, RateLimits
 from redirector.web.admin.auth import WRONG_AT_ONCE, Keyholders
 from tests.support.fleet_worker import ADMIN_TOKEN, SteppedWorker, stepped_worker
 
@@ -80,7 +80,7 @@ def test_whoever_hides_behind_a_bridge_a_word_or_a_port_has_to_wait_as_anyone(tm
 
 def test_a_turn_comes_again_and_right_tokens_use_up_none() -> None:
     now = 0.0
-    holders = Keyholders("admin", "", ["right"], Limits(Allowance(2, 12.0)), lambda: now)
+    holders = Keyholders("admin", "", ["right"], RateLimits(Allowance(2, 12.0)), lambda: now)
     with Flask(__name__).test_request_context(environ_base=STRANGER):
         for _ in range(10):
             assert holders.signer("right") == "right"
