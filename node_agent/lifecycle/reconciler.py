@@ -6,19 +6,17 @@ import logging
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 
 from node_agent.errors import EngineError, HostError
+from node_agent.lifecycle.observation import Observation, adopted
 from node_agent.lifecycle.removals import Removals
 from node_agent.lifecycle.sessions import SessionWatch
 from node_agent.lifecycle.starter import Starter
 from node_agent.lifecycle.tasks import settle
 from node_agent.pools.culling import Limits
-from node_agent.pools.ledger import DirectoryState
 from node_agent.pools.pools import Pools
 from node_agent.pools.table import SandboxTable
-from node_agent.runtimes.contract import Instance, Runtime
-from node_agent.sandboxes import Sandbox, State
+from node_agent.runtimes.contract import Runtime
 from tmpnb_common.keys import name_of
 
 log = logging.getLogger("lifecycle")
@@ -31,15 +29,6 @@ STALLED_SECONDS = 60.0
 
 ENDS = 4
 """Threads that end sandboxes."""
-
-
-@dataclass(frozen=True, slots=True)
-class Observation:
-    """What was there at one moment. `known` was noted first, so all of it has had its chance to show."""
-
-    known: tuple[Sandbox, ...]
-    instances: dict[str, Instance]
-    directory_states: dict[str, DirectoryState]
 
 
 class Reconciler:
@@ -264,16 +253,3 @@ class Reconciler:
             # An agent that stops does not wait for it: the next one takes the sandbox for one that starts.
             self._trial = threading.Thread(target=self._try_out, args=[pool], name="trial", daemon=True)
             self._trial.start()
-
-
-def adopted(key: str, instance: Instance, standing: DirectoryState, limits: Limits, now: float) -> Sandbox:
-    """What a sandbox that was found running is: a claimed one lies there, a sealed one has proven itself.
-
-    Nobody knows what went on in a session while no agent was there, so its idle time begins anew. A former agent has
-    seen the visitor of one that is older than any unvisited one gets.
-    """
-    claimed_at = standing.claimed_at
-    state: State = "claimed" if claimed_at is not None else "ready" if standing.sealed else "starting"
-    visited = claimed_at is not None and (standing.visited or now - claimed_at >= limits.unvisited)
-    last = now if visited else None
-    return Sandbox(key, instance.pool, instance.image, state, instance.created_at, claimed_at, visited, last)
