@@ -41,10 +41,11 @@ bench: nginx $(VENV)/.test
 chaos: nginx $(VENV)/.test
 	$(VENV)/bin/python -m tests.chaos $(ARGS)
 
-# The settings' reference, from the settings' tables.
+# The settings' reference and the APIs' descriptions, from the tables that the programs read.
 docs: $(VENV)/.run
 	$(VENV)/bin/python -m scripts.settings_reference >docs/settings.md.new
 	mv docs/settings.md.new docs/settings.md
+	$(VENV)/bin/python -m scripts.openapi
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .coverage

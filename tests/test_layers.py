@@ -18,6 +18,7 @@ FLOORS = {
         [
             "bounded_reading",
             "durable",
+            "openapi",
             "fetch_metadata",
             "file_lock",
             "host",
@@ -68,7 +69,13 @@ FLOORS = {
 ROOMS = {
     "node_agent.runtimes": [["contract"], ["docker", "process"]],
     "node_agent.proxy": [["nginx"]],
-    "redirector.web": [["bodies", "pages"], ["failures"], ["visitors", "admin"], ["dashboard"]],
+    "redirector.web": [
+        ["bodies", "pages"],
+        ["failures"],
+        ["visitors", "admin"],
+        ["dashboard", "openapi_document"],
+        ["openapi"],
+    ],
     "redirector.cli": [["terminal"], ["fleet"], ["node"]],
 }
 """The floors inside rooms that have rooms of their own."""

@@ -7,7 +7,7 @@ from flask.json.provider import DefaultJSONProvider
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from redirector.operations.membership import Membership
-from redirector.web import failures, pages
+from redirector.web import failures, openapi, pages
 from redirector.web.admin import auth, hosts, joining, metrics
 from redirector.web.admin import fleet as admin_fleet
 from redirector.web.admin import images as admin_upkeep
@@ -53,6 +53,7 @@ def create_app(parts: Collaborators) -> Flask:
     app.register_blueprint(status.blueprint(parts))
     app.register_blueprint(hosts.blueprint(parts.control, admins))
     app.register_blueprint(joining.blueprint(Membership(parts.control), auth.joiners(parts.settings, parts.buckets)))
+    app.register_blueprint(openapi.blueprint())
     proxies = parts.settings.trusted_proxies
     if proxies:
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]  # the documented way to wrap an application

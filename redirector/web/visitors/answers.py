@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
-from flask import Response, jsonify, request
+from flask import Response, request
 
 from redirector.model.outcomes import MOMENT_SECONDS, DenialReason
 from redirector.placing.outcomes import Refused, Waiting
+from redirector.web.bodies import answer
 from redirector.web.failures import failure
 from redirector.web.pages import page
+from redirector.web.visitors.views import WaitingView
 
 PLAIN_SECONDS = 1
 """How often a page without a script is loaded again, at most."""
@@ -24,20 +25,19 @@ def waiting_json(waiting: Waiting, following: str, *, keeps: bool) -> Response:
         following: the path to ask at.
         keeps: whether this client's cookie holds the ticket, so that it need not keep the address.
     """
-    body: dict[str, Any] = {
-        "status": "waiting",
-        "message": waiting.reason.wait,
-        "mood": waiting.reason,
-        "ticket": waiting.ticket,
-        "position": waiting.place.position,
-        "waiting": waiting.place.waiting,
-        "expected_seconds": waiting.place.expected_seconds,
-        "retry_after": waiting.ask_seconds,
-        "next": following,
-        "keeps": keeps,
-    }
-    response = jsonify(body)
-    response.status_code = 202
+    view = WaitingView(
+        status="waiting",
+        message=waiting.reason.wait,
+        mood=waiting.reason,
+        ticket=waiting.ticket,
+        position=waiting.place.position,
+        waiting=waiting.place.waiting,
+        expected_seconds=waiting.place.expected_seconds,
+        retry_after=waiting.ask_seconds,
+        next=following,
+        keeps=keeps,
+    )
+    response = answer(view, 202)
     response.headers["Retry-After"] = str(math.ceil(waiting.ask_seconds))
     return response
 

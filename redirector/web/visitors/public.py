@@ -6,15 +6,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, Response, jsonify, request
+from flask import Blueprint, Response, request
 
 from redirector.memory.fleet_state import FleetState
 from redirector.model.nodes import Node, Seen, eligibility
 from redirector.model.slot_counts import is_current
-from redirector.web.bodies import read_body
+from redirector.web.bodies import answer, read_body
 from redirector.web.failures import failure
 from redirector.web.parts import Collaborators
 from redirector.web.visitors.spawn import SpawnRequest, spawn
+from redirector.web.visitors.views import FleetNumbersView, HealthView
 from tmpnb_common.version import VERSION
 
 PREFLIGHT_SECONDS = 600
@@ -28,7 +29,7 @@ def blueprint(parts: Collaborators) -> Blueprint:
     @public.route("/stats", methods=["GET", "OPTIONS"])
     @public.route("/api/stats", methods=["GET", "OPTIONS"])
     def stats() -> Response:
-        response = Response(status=204) if request.method == "OPTIONS" else jsonify(_numbers(fleet_state))
+        response = Response(status=204) if request.method == "OPTIONS" else answer(_numbers(fleet_state))
         response.headers["Access-Control-Allow-Origin"] = "*"
         response.headers["Access-Control-Allow-Methods"] = "GET, OPTIONS"
         return response
@@ -43,7 +44,7 @@ def blueprint(parts: Collaborators) -> Blueprint:
     def healthz() -> Response:
         if not fleet_state.known:
             return failure(503, "unhealthy", "No node is known yet: the database has not been read. The log says why.")
-        return jsonify({"status": "ok"})
+        return answer(HealthView())
 
     @public.after_request
     def allow_origin(response: Response) -> Response:
@@ -54,16 +55,12 @@ def blueprint(parts: Collaborators) -> Blueprint:
     return public
 
 
-def _numbers(fleet_state: FleetState) -> dict[str, Any]:
+def _numbers(fleet_state: FleetState) -> FleetNumbersView:
     """The fleet's stats with tmpnb-redirector's names."""
     nodes, board = fleet_state.nodes, fleet_state.board
     hosts = {node.url: _host(node, board.of(name)) for name, node in nodes.items()}
-    return {
-        "available": sum(host["available"] for host in hosts.values()),
-        "capacity": sum(host["capacity"] for host in hosts.values()),
-        "hosts": hosts,
-        "version": VERSION,
-    }
+    available, capacity = (sum(host[word] for host in hosts.values()) for word in ("available", "capacity"))
+    return FleetNumbersView(available, capacity, hosts, VERSION)
 
 
 def _host(node: Node, seen: Seen) -> dict[str, Any]:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from flask import Response, jsonify, request
+from flask import Response, request
 
 from redirector.errors import BadRequestError
 from redirector.placing.admission import Admission
 from redirector.placing.outcomes import AdmissionRequest, Placed, Refused, Waiting
+from redirector.web.bodies import answer
 from redirector.web.failures import failure
 from redirector.web.visitors.answers import refused_json, waiting_json
 from redirector.web.visitors.landing import is_inner_path
+from redirector.web.visitors.views import SandboxView
 from tmpnb_common.json_object import Line, MaybeTicket
 from tmpnb_common.wire import DEFAULT_POOL
 
@@ -48,4 +50,4 @@ def spawn(admission: Admission, body: SpawnRequest) -> Response:
 
 def ready(placed: Placed) -> Response:
     """A sandbox, as tmpnb gave it."""
-    return jsonify({"url": placed.url, "name": placed.name})
+    return answer(SandboxView(placed.url, placed.name))
