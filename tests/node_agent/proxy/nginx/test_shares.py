@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
+from itertools import product
 
 import pytest
 
@@ -90,6 +91,20 @@ def test_half_sent_requests_without_a_sandbox_take_nothing_from_those_who_have_o
             stranger = held.enter_context(socket.create_connection(("127.0.0.1", front.port), timeout=10))
             stranger.sendall(f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n".encode())
         wait_until(lambda: front.ask("/healthz").status == 429, 10, "the bound on one address")
+        assert front.ask(f"/user/{KEY}/lab").status == 200
+
+
+def test_nor_do_those_of_many_addresses(front: Front) -> None:
+    bounds = shares(CONNECTIONS)
+    front.sandbox(KEY, respond)
+    with ExitStack() as held:
+        for number, letters in zip(range(bounds.all), product("abcdefghijklmn", repeat=2), strict=False):
+            source = (f"127.0.0.{2 + number // bounds.stranger}", 0)
+            address = ("127.0.0.1", front.port)
+            stranger = held.enter_context(socket.create_connection(address, timeout=10, source_address=source))
+            key = "".join(letters) + "2" * 32
+            stranger.sendall(f"POST /user/{key}/ HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n".encode())
+            assert b" 410 " in stranger.recv(4096)
         assert front.ask(f"/user/{KEY}/lab").status == 200
 
 
