@@ -549,3 +549,22 @@ def test_any_site_may_read_where_the_setting_says_so() -> None:
         assert answer.header("Content-Security-Policy") == "frame-ancestors 'self' *"
         front.sandbox(KEY, websocket)
         assert upgrade(front, f"{BASE}/ws", FOREIGN)[1] == b"PING"
+
+
+def test_a_neighbours_page_has_no_part_in_a_sandbox() -> None:
+    with run_nginx() as front:
+        front.sandbox(KEY, lambda request: request.answer(200, b"a stylesheet"))
+        for site, mode, status in (
+            ("same-site", "no-cors", 403),
+            ("same-site", "cors", 403),
+            ("same-site", "navigate", 200),
+            ("same-origin", "no-cors", 200),
+            ("cross-site", "no-cors", 200),  # as of a file of the visitor's own, which is confined to no origin
+        ):
+            answer = front.ask(f"{BASE}/static/style.css", Sec_Fetch_Site=site, Sec_Fetch_Mode=mode)
+            assert answer.status == status, (site, mode)
+
+
+def test_where_other_sites_may_use_the_api_their_pages_show_a_sandboxs_pictures(front: Front) -> None:
+    front.sandbox(KEY, lambda request: request.answer(200, b"a picture"))
+    assert front.ask(f"{BASE}/files/a.png", Sec_Fetch_Site="same-site", Sec_Fetch_Mode="no-cors").status == 200
