@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from node_agent.jupyter.kernel_session import KernelError
 from node_agent.jupyter.trial import compute
 from node_agent.runtimes.contract import Launch
 from node_agent.unix_http import NoAnswerError, request
+from tmpnb_common.json_object import JsonError, Text, decode
 from tmpnb_common.keys import base_path
 
 KERNEL_SECONDS = 60.0
@@ -53,12 +53,18 @@ def base_url_finding(launch: Launch, _landing: str) -> Finding:
     return Finding(good=True, what=f"Jupyter Server {version} answers below its base URL")
 
 
+@dataclass(frozen=True, slots=True)
+class _ServerInfo:
+    """What a Jupyter server's API says of itself."""
+
+    version: Text
+
+
 def _version(body: bytes) -> str:
     try:
-        found = json.loads(body)
-    except ValueError:
+        return decode(_ServerInfo, body).version[:40]
+    except JsonError:
         return ""
-    return str(found.get("version", ""))[:40] if isinstance(found, dict) else ""
 
 
 def landing_finding(launch: Launch, landing: str) -> Finding:

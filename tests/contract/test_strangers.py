@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
@@ -23,11 +23,14 @@ from hypothesis import strategies as st
 from node_agent import unix_http
 from node_agent.cli import local_client
 from node_agent.cli.local_client import LocalAgent
+from node_agent.directories import SOCKET_NAME
 from node_agent.errors import AgentError
 from node_agent.jupyter import client as jupyter_client
 from node_agent.jupyter import kernel_session
 from node_agent.jupyter.client import activity, landing_problem
+from node_agent.lifecycle import check_server
 from node_agent.membership import joining
+from node_agent.runtimes.contract import Launch
 from redirector.admin_api import client as admin_client
 from redirector.admin_api.client import AdminClient
 from redirector.admin_api.errors import AdminError
@@ -103,6 +106,32 @@ def leaves(stranger: Stranger, _path: Path, _seconds: float) -> object:
     return None
 
 
+def joins(stranger: Stranger, _path: Path, _seconds: float) -> object:
+    """One try: a node that was told to end does not wait for the next."""
+    joining.Membership(stranger.url, "http://n", "", "join-token", "node-token").join(cast("Any", _OneTry()))
+    return None
+
+
+class _OneTry:
+    """A stop request that comes once the first answer was heard."""
+
+    def __init__(self) -> None:
+        self._tries = 0
+
+    def wait(self, _seconds: float) -> bool:
+        self._tries += 1
+        return self._tries > 1
+
+
+def checks_server(finding: Callable[[Launch, str], object], landing: str) -> Ask:
+    """A read of check-image, of the server in a sandbox that is tried."""
+
+    def ask(_stranger: Stranger, path: Path, _seconds: float) -> object:
+        return finding(Launch("a", "a" * 26, "default", "i", path.parent, "", landing), landing)
+
+    return ask
+
+
 def asks_agent(_stranger: Stranger, path: Path, _seconds: float) -> object:
     with suppress(AgentError):
         return LocalAgent(path, "a-token").get("/stats")
@@ -171,6 +200,13 @@ CLIENTS: dict[str, Client] = {
         admin_client.BODY_LIMIT,
     ),
     "a node that leaves": Client(leaves, ({"left": True}, REFUSED), joining.ANSWER_LIMIT),
+    "a node that joins": Client(joins, ({"name": "n1"}, REFUSED), joining.ANSWER_LIMIT),
+    "check-image: base URL": Client(
+        checks_server(check_server.base_url_finding, "/lab"), ({"version": "2.14"},), unix_http.MAX_BODY, unix=True
+    ),
+    "check-image: landing page": Client(
+        checks_server(check_server.landing_finding, "/lab/tree/a.ipynb"), ("<html>",), unix_http.MAX_BODY, unix=True
+    ),
     "a check of a sandbox": Client(
         lambda _, path, __: activity(path, BASE),
         ([{"execution_state": "busy", "last_activity": "2026-01-01T00:00:00Z"}], []),
@@ -238,7 +274,7 @@ READERS = ["the poller", "an operator's list", "a node that leaves", "a check of
 @pytest.fixture(scope="module")
 def path() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="t", dir="/tmp") as root:
-        yield Path(root) / "s"
+        yield Path(root) / SOCKET_NAME
 
 
 @pytest.fixture(scope="module")
