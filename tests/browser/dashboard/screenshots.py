@@ -1,6 +1,9 @@
 """Takes the screenshots of the operators' pages that the documentation shows.
 
 Usage: python -m tests.browser.dashboard.screenshots docs/screenshots
+
+With `--lists-and-dialogs` it takes those that nobody but their author has to look at: sessions, events and dialogs in
+light, dark and on a phone.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from tests.support.fleet_nodes import FakeNodes, fake_nodes
 from tests.support.seat import ADMIN_TOKEN, Seat, seat
 from tests.support.waiting import wait_until
 
+PHONE = {"width": 390, "height": 760}
 WIDE = {"width": 1180, "height": 760}
 IMAGE = "ghcr.io/example/notebook:2026.11"
 CAPACITIES = (24, 24, 40, 24, 60, 24, 40)
@@ -39,11 +43,42 @@ def main(target: Path) -> None:
 
 
 def _others(page: Page, fleet: Seat, target: Path) -> None:
-    page.set_viewport_size({"width": 390, "height": 760})
+    page.set_viewport_size({"width": PHONE["width"], "height": PHONE["height"]})
     page.screenshot(path=target / "dashboard-phone.png")
     page.set_viewport_size({"width": 700, "height": 420})
     page.goto(f"{fleet.url}/status")
     page.screenshot(path=target / "status.png")
+
+
+def lists_and_dialogs(target: Path) -> None:
+    """Picture every list and dialog, in each of the three looks."""
+    target.mkdir(parents=True, exist_ok=True)
+    with fake_nodes() as nodes, tempfile.TemporaryDirectory() as state, seat(Path(state) / "state") as fleet:
+        _populate(fleet, nodes, Random(3))
+        session = {"busy": True, "last_activity": 3.0, "created_at": 1.0, "claimed_at": 2.0}
+        names = [f"s{number:07}" for number in range(40)]
+        fleet.add(nodes.add("node8", capacity=40, ready=0, claimed=40, image=IMAGE, nameless=names, session=session))
+        for look in ("light", "dark", "phone"):
+            with chromium(dark=look == "dark", viewport=PHONE if look == "phone" else WIDE) as browser:
+                page = _logged_in(browser, fleet)
+                page.click("#open-sessions")
+                page.wait_for_selector("#sessions tbody tr")
+                page.locator("#sessions").scroll_into_view_if_needed()
+                page.screenshot(path=target / f"sessions-{look}.png")
+                page.click("#close-sessions")
+                page.locator("#history").screenshot(path=target / f"events-{look}.png")
+                for verb in ("rotate", "roll", "selftest"):
+                    page.click("[data-node=node1] .more summary")
+                    page.click(f"[data-node=node1] [data-verb={verb}]")
+                    _picture_dialog(page, target / f"{verb}-{look}.png")
+                page.click("#add")
+                _picture_dialog(page, target / f"add-{look}.png")
+
+
+def _picture_dialog(page: Page, path: Path) -> None:
+    page.wait_for_selector("dialog[open]")
+    page.screenshot(path=path)
+    page.click("dialog .plain")
 
 
 def _logged_in(browser: BrowserContext, fleet: Seat) -> Page:
@@ -90,4 +125,5 @@ def _an_hour(fleet: Seat, rng: Random) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    take = lists_and_dialogs if "--lists-and-dialogs" in sys.argv else main
+    take(Path(sys.argv[1]))

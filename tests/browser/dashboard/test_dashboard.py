@@ -291,6 +291,37 @@ def test_sessions_are_listed_and_ended_by_mouse(page: Page, fleet: Seat) -> None
     expect(page.locator("#events")).to_contain_text("it mines by ann", timeout=SOON)
 
 
+def test_any_session_of_thousands_is_found_by_node_or_name(page: Page, fleet: Seat, nodes: FakeNodes) -> None:
+    """Also one that is none of the oldest: all sessions are searched, not the rows that are shown."""
+    crowd = nodes.add("crowd", capacity=1200)
+    crowd.nameless = [f"s{number:04}" for number in range(1200)]
+    fleet.add(crowd)
+    page.click("#open-sessions")
+    rows, note = page.locator("#sessions tbody tr"), page.locator("#sessions .quiet")
+    expect(note).to_have_text("1200 sessions, the 500 oldest are shown")
+    expect(rows).to_have_count(500)
+    page.fill("#find-session", "CROWD s1199")
+    expect(rows).to_have_count(1)
+    expect(rows).to_contain_text("s1199")
+    expect(note).to_have_text("1 of 1200 sessions")
+    page.fill("#find-session", "")
+    expect(rows).to_have_count(500)
+
+
+def test_every_state_of_a_slot_is_in_the_legend(page: Page) -> None:
+    assert page.locator(".legend li").all_text_contents() == [
+        "claimed", "ready", "starting", "ending", "draining", "free",
+    ]  # fmt: skip
+
+
+def test_a_card_shows_the_tag_of_a_long_image_name(page: Page, fleet: Seat, nodes: FakeNodes) -> None:
+    image = "registry.example.org/a-department/its-course/notebook-with-everything:2026.11-rc1"
+    fleet.add(nodes.add("n3", image=image))
+    about = page.locator(f"{card('n3')} .about")
+    expect(about).to_contain_text(":2026.11-rc1", timeout=SOON)
+    assert about.evaluate("line => line.scrollWidth <= line.clientWidth"), "it is not cut off"
+
+
 def test_something_is_said_by_mouse(page: Page) -> None:
     page.click("#say")
     page.fill("dialog [name=text]", "We stop at 18:00")

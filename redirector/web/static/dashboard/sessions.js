@@ -5,7 +5,7 @@ import { by, make, say, span } from "./dom.js";
 
 const MOST = 500;
 const root = document.body.dataset.root;
-let nodes = [];
+let nodes = [], sessions = [], silent = [];
 
 export async function openSessions(name) {
   nodes = name ? [name] : [];
@@ -16,21 +16,31 @@ export async function openSessions(name) {
 }
 
 async function refresh() {
-  const list = by("sessions").querySelector("tbody"), note = by("sessions").querySelector(".quiet");
+  const note = by("sessions").querySelector(".quiet");
   say(note, "asking the nodes…");
   try {
     const answer = await fetch(`${root}/sessions.json?${new URLSearchParams(nodes.map((name) => ["node", name]))}`, { cache: "no-store" });
     if (answer.status === 401) return location.reload();
     const said = await answer.json();
     if (!answer.ok) throw new Error(said.message);
-    const sorted = said.sessions.sort((one, other) => (other.age_seconds ?? 0) - (one.age_seconds ?? 0));
-    list.replaceChildren(...sorted.slice(0, MOST).map(row));
-    const missing = said.unanswered.map((each) => each.node).join(", ");
-    const count = sorted.length > MOST ? `the ${MOST} oldest of ${sorted.length}` : sorted.length === 1 ? "one session" : `${sorted.length} sessions`;
-    say(note, count + (missing ? `; ${missing} did not answer` : ""));
+    sessions = said.sessions.sort((one, other) => (other.age_seconds ?? 0) - (one.age_seconds ?? 0));
+    silent = said.unanswered.map((each) => each.node);
+    drawList();
   } catch (problem) {
     say(note, problem.message || "no answer");
   }
+}
+
+// All that match are counted, and of those the oldest are shown: a page of thousands of rows would hang.
+function drawList() {
+  const words = by("find-session").value.toLowerCase().split(/\s+/).filter(Boolean);
+  const text = (session) => `${session.node} ${session.name} ${session.pool || ""} ${session.busy ? "busy" : ""} ${session.ends_reason || ""}`.toLowerCase();
+  const matching = words.length ? sessions.filter((session) => words.every((word) => text(session).includes(word))) : sessions;
+  by("sessions").querySelector("tbody").replaceChildren(...matching.slice(0, MOST).map(row));
+  const all = sessions.length === 1 ? "one session" : `${sessions.length} sessions`;
+  const count = words.length ? `${matching.length} of ${all}` : all;
+  const cut = matching.length > MOST ? `, the ${MOST} oldest are shown` : "";
+  say(by("sessions").querySelector(".quiet"), count + cut + (silent.length ? `; ${silent.join(", ")} did not answer` : ""));
 }
 
 function row(session) {
@@ -51,6 +61,7 @@ function row(session) {
 
 export function prepareSessions() {
   by("open-sessions").addEventListener("click", () => openSessions(""));
+  by("find-session").addEventListener("input", drawList);
   by("refresh-sessions").addEventListener("click", refresh);
   by("close-sessions").addEventListener("click", () => { by("sessions").hidden = true; });
 }
