@@ -52,8 +52,8 @@ def seat(state: Path, **environ: str) -> Iterator[Seat]:
             "TMPNB_STATE": str(state),
             "TMPNB_ADMIN_TOKEN": ADMIN_TOKEN,
             "TMPNB_POLL_SECONDS": "0.5",
-            "TMPNB_POLL_TIMEOUT_SECONDS": "0.5",
-            "TMPNB_CLAIM_TIMEOUT_SECONDS": "0.5",
+            "TMPNB_POLL_TIMEOUT_SECONDS": "5",
+            "TMPNB_CLAIM_TIMEOUT_SECONDS": "5",
             "TMPNB_STATUS_PAGE": "1",
             **environ,
         }
