@@ -35,7 +35,7 @@ from redirector.admin_api.errors import (
     UnreachableError,
 )
 from redirector.admin_api.views import FleetView, NodeView
-from redirector.node_client.client import Fetch, Selftest
+from redirector.model.images import Fetch, Selftest
 from tmpnb_common.bounded_reading import TooLongError
 from tmpnb_common.bounded_session import bounded_session, exchange
 from tmpnb_common.json_object import JsonError, decode

@@ -17,7 +17,7 @@ COMMANDS = {
     "up": ("up:up", "Run a fleet on this machine."),
     "serve": ("serve:serve", "Run the redirector."),
     "status": ("status:status", "Show visitors, free slots, who waits, nodes by state and alarms."),
-    "node": ("node:node", "List, show, add, drain, resume, rotate and remove nodes."),
+    "node": ("node:node", "List, show, add, drain, resume, resize, rotate and remove nodes."),
     "sessions": ("sessions:sessions", "List visitors' sessions, and end one."),
     "say": ("say:say", "Show TEXT in the pages of all sessions."),
     "events": ("events:events", "Show the fleet's history."),

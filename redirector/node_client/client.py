@@ -15,6 +15,7 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
 
+from redirector.model.images import Fetch, Selftest
 from redirector.model.nodes import NAME, Failure, FailureKind, Node
 from redirector.model.sessions import VisitorSession, parse_sessions
 from redirector.node_client.http import Answer, BoundedHttp, Request
@@ -73,25 +74,6 @@ class Wish:
     pool: str = ""
     attempt: str = ""
     """The search that this claim belongs to: what it got is given back by this, whenever the node gets to it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Fetch:
-    """How far a node is with an image that a pool is to be moved to."""
-
-    there: bool
-    progress: str = ""
-    problem: str = ""
-    """Why it does not come."""
-
-
-@dataclass(frozen=True, slots=True)
-class Selftest:
-    """What a node's trial sandbox came to."""
-
-    passed: bool
-    message: str
-    measured: Mapping[str, Any]
 
 
 class AgentClient:

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 
 from redirector.errors import NodeFailedError, UnknownNodeError, UnknownPoolError
 from redirector.model.events import Event
+from redirector.model.images import Fetch, Selftest
 from redirector.model.nodes import Failure, Node, PoolOrder
-from redirector.node_client.client import AgentClient, Fetch, Selftest
+from redirector.node_client.client import AgentClient
 from redirector.operations.node_changes import Decision
 from redirector.store.registry import Registry
 from redirector.store.rolls import Rolls

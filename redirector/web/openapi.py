@@ -13,7 +13,7 @@ from flask import Blueprint, Response
 from redirector.admin_api import answers as answered
 from redirector.admin_api import requests as requested
 from redirector.admin_api.views import FleetView, NodeView
-from redirector.node_client.client import Fetch, Selftest
+from redirector.model.images import Fetch, Selftest
 from redirector.operations.membership import Leaving
 from redirector.web.bodies import answer
 from redirector.web.openapi_document import TEXT, Call, Parameter, document
