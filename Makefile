@@ -16,7 +16,7 @@ nginx:
 	@scripts/ensure-nginx
 
 test: nginx $(VENV)/.test
-	$(VENV)/bin/python -m pytest -n 3 --dist loadgroup --durations 30 --cov --cov-report= -m "not deploy" $(ARGS)
+	$(VENV)/bin/python -m pytest -n 4 --dist loadgroup --durations 30 --cov --cov-report= -m "not deploy" $(ARGS)
 	$(VENV)/bin/coverage report
 
 # For the one who changes a line: what starts no program, no engine and no browser.

@@ -6,9 +6,11 @@ import signal
 
 import pytest
 
-GROUPS = ("docker", "browser", "e2e")
-"""Tests that bear one of these marks run one after the other, with the others of their kind. All others stay with
-those of their file, which share its fixtures."""
+GROUPS = ("docker", "e2e")
+"""Tests that bear one of these marks run one after the other, with the others of their kind, as those in a browser do.
+All others stay with those of their file, which share its fixtures."""
+
+BROWSER = "tests/browser/"
 
 STARTERS = frozenset(
     f"tests.support.{name}"
@@ -24,11 +26,13 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         item.add_marker(pytest.mark.live)
 
 
-@pytest.hookimpl(trylast=True)
+# Before pytest-xdist's own, which reads the groups.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        kind = next((mark for mark in GROUPS if item.get_closest_marker(mark)), None)
-        item.add_marker(pytest.mark.xdist_group(kind or item.nodeid.partition("::")[0]))
+        marks = (mark for mark in GROUPS if item.get_closest_marker(mark))
+        kind = "browser" if item.nodeid.startswith(BROWSER) else next(marks, item.nodeid.partition("::")[0])
+        item.add_marker(pytest.mark.xdist_group(kind))
 
 
 @pytest.fixture(scope="session", autouse=True)
