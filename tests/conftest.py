@@ -5,6 +5,11 @@ from __future__ import annotations
 import signal
 
 import pytest
+from hypothesis import settings
+
+# An example may take long on a busy machine; what bounds a test is pytest's time-out.
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
 
 GROUPS = ("docker", "e2e")
 """Tests that bear one of these marks run one after the other, with the others of their kind, as those in a browser do.
