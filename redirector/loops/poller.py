@@ -334,7 +334,8 @@ class Poller:
         try:
             with self._registry.changing() as change:
                 current = change.all().get(node.name)
-                if current is not None and current.generation <= generation:
+                # Not older where both agree: then it is this worker that has not read the registry since the order.
+                if current is not None and current.generation < generation:
                     change.put(replace(current, generation=generation + 1, end_sessions_at=0.0))
                     if current.end_sessions_at:
                         change.note(Event(self._clock(), "end_dropped", node.name, "poller", OLDER_REGISTRY))

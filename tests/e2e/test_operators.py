@@ -79,7 +79,10 @@ def test_a_node_proves_itself_and_takes_the_place_of_another(small: LiveFleet) -
         "node", "drain", "n1", "--end-sessions-at", "1s", "--yes", "--wait", "--every", "0.5", "--force"
     )
     assert emptied.returncode == 0, emptied.stderr
-    done = small.tmpnb("node", "rotate", "n1", small.node("n2").url, "--every", "0.5")
+    asked = small.tmpnb("node", "rotate", "n1", small.node("n2").url, "--every", "0.5")
+    assert asked.returncode == 2
+    assert "in the fleet already" in asked.stderr
+    done = small.tmpnb("node", "rotate", "n1", small.node("n2").url, "--every", "0.5", "--yes")
     assert done.returncode == 0, done.stdout + done.stderr
     nodes = [node["name"] for node in small.admin("GET", "/api/nodes").json()["nodes"]]
     assert nodes == ["n2"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,6 +30,21 @@ def second(fleet: SteppedWorker) -> Iterator[SteppedWorker]:
 def kinds(fleet: SteppedWorker) -> list[tuple[str, str]]:
     fleet.worker.sync_loop.tick()
     return [(event["kind"], event["node"]) for event in fleet.admin("GET", "/api/events").get_json()["events"]]
+
+
+def test_an_order_that_the_polling_worker_has_not_read_yet_is_not_taken_for_an_old_one(
+    nodes: FakeNodes, fleet: SteppedWorker, second: SteppedWorker
+) -> None:
+    node = nodes.add("n1", ready=4, claimed=1)
+    fleet.add(node)
+    second.tick()
+    ends_at = time.time() + 3600
+    second.worker.control.intend("n1", "draining", Decision(force=True, end_sessions_at=ends_at))
+    assert node.generation == fleet.row(node).generation, "the node was told"
+    fleet.worker.poller._asked_at.clear()
+    fleet.worker.poller.tick(fleet.executor, threading.Event())
+    assert fleet.row(node).end_sessions_at == ends_at
+    assert fleet.row(node).generation == node.generation
 
 
 def test_a_node_is_up_after_its_first_good_poll(nodes: FakeNodes, fleet: SteppedWorker) -> None:
