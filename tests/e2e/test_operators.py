@@ -63,7 +63,7 @@ def test_a_drain_with_an_end_waits_for_it_and_the_events_tell_who_and_why(small:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "no session is left" in done.stderr
     shown = small.tmpnb("events").stdout
-    assert re.search(r"n1 +drain_with_end +by \w+: new kernel", shown)
+    assert re.search(r"n1 +drain_with_end +by \w+: sessions end at .*: new kernel", shown)
     asked = small.tmpnb("place")
     assert (asked.stdout + asked.stderr).strip() in ("n2", "Error: nowhere: every sandbox is in use")
     guarded = small.tmpnb("node", "drain", "n2")
