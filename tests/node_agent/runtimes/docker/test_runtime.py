@@ -452,7 +452,7 @@ def test_on_a_network_of_their_own_sandboxes_do_not_reach_each_other(engine: Doc
             host.runtime.check()
             first, second = host.start(), host.start()
             inside(first.directory, "cd /tmp && (python3 -m http.server 8080 >log 2>&1 &) && sleep 1")
-            _, address = inside(first.directory, "hostname -i")
+            _, address = inside(first.directory, "hostname -I")
             look = "import urllib.request as u; print(u.urlopen('http://{}:8080', timeout=5).status)"
             assert inside(first.directory, f'python3 -c "{look.format(address.strip())}"')[1] == "200\n"
             assert inside(second.directory, f'python3 -c "{look.format(address.strip())}"')[0] != 0
