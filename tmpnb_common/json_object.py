@@ -57,6 +57,10 @@ MaybeTicket = Annotated[
     str,
     Meta(max_length=128, pattern=r"^([A-Za-z0-9_-]{22,128})?$(?!\n)", description="a ticket that was given out"),
 ]
+Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$(?!\n)", description="a SHA-256 in 64 characters of 0-9 a-f")]
+MaybeDigest = Annotated[
+    str, Meta(pattern=r"^([0-9a-f]{64})?$(?!\n)", description="a SHA-256 in 64 characters of 0-9 a-f, or empty")
+]
 InnerPath = Annotated[
     str, Meta(max_length=PATH_LIMIT, description=f"a path of at most {PATH_LIMIT} characters inside a sandbox")
 ]

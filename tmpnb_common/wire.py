@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from tmpnb_common.json_object import Count, InnerPath, JsonError, MaybeTicket, Text, Ticket, decode
+from tmpnb_common.json_object import Count, InnerPath, JsonError, MaybeDigest, MaybeTicket, Text, Ticket, decode
 from tmpnb_common.landing import MOST_PREFIXES, PREFIX
 
 PROTOCOL = 1
@@ -61,11 +61,13 @@ class PoolStats:
     unfit: Text = ""
     """Why visitors should rather go elsewhere, in words: its sandboxes start and do not serve. Empty: none known."""
     stale: Count = 0
-    """Of the ready ones those of an image that the pool has left: they go as their successors come."""
+    """Of the ready ones those of an image or a content that the pool has left: they go as their successors come."""
     ending: Count = 0
     """Out of use and not removed yet: they take up slots until they are."""
     fetching: Text = ""
     """How far the pool's image, which is not there yet, has been fetched, in words; empty once it is there."""
+    content: Text = ""
+    """The digest of the blob that is in the home of each new sandbox of this pool; empty: none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,8 @@ class NodeStats:
     pools: Mapping[Text, PoolStats] = field(default_factory=dict)
     landing_prefixes: LandingPrefixes = ()
     """First parts of addresses at which visitors may come in, beyond those that everybody knows."""
+    holds_content: bool = False
+    """Whether this node's software takes blobs and fills sandboxes with them."""
 
     def dump(self) -> dict[str, Any]:
         """As JSON-ready values, tmpnb's four keys first."""
@@ -116,6 +120,8 @@ class ClaimRequest:
     """The path and query inside the sandbox; empty for the pool's landing page."""
     attempt: MaybeTicket = ""
     """The search that this claim belongs to: what it got is given back by this, whenever the node gets to it."""
+    content: MaybeDigest = ""
+    """The blob that the sandbox will be filled with by a call of its own; empty: none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ from tmpnb_common.wire import (
 COUNTS = st.integers(0, 2**40)
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=50)
 NAMES = TEXTS.filter(bool)
-POOLS = st.builds(PoolStats, COUNTS, COUNTS, COUNTS, COUNTS, COUNTS, TEXTS, TEXTS)
+POOLS = st.builds(PoolStats, COUNTS, COUNTS, COUNTS, COUNTS, COUNTS, TEXTS, TEXTS, content=TEXTS)
 NODES = st.builds(
     NodeStats,
     available=COUNTS,
@@ -49,6 +49,7 @@ NODES = st.builds(
     claims_total=COUNTS,
     refused_total=COUNTS,
     max_age_seconds=COUNTS,
+    holds_content=st.booleans(),
     pools=st.dictionaries(TEXTS, POOLS, max_size=3),
 )
 JSON = st.recursive(
