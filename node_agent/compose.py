@@ -18,7 +18,7 @@ from node_agent.assets.store import AssetStore
 from node_agent.jupyter import client as jupyter_client
 from node_agent.jupyter import kernel_session, welcome
 from node_agent.lifecycle.reconciler import Reconciler
-from node_agent.lifecycle.selftest import Selftest
+from node_agent.lifecycle.selftest import SelftestRunner
 from node_agent.lifecycle.sessions import SessionWatch
 from node_agent.lifecycle.starter import Starter
 from node_agent.membership import identity
@@ -39,10 +39,10 @@ from node_agent.runtimes.docker.engine import DockerEngine
 from node_agent.runtimes.docker.runtime import DockerRuntime
 from node_agent.runtimes.process.runtime import ProcessRuntime
 from node_agent.settings.pools import PoolSettings
-from node_agent.settings.table import Settings
+from node_agent.settings.table import NodeSettings
 from node_agent.web import create_app
 from node_agent.web.addresses import Addresses
-from node_agent.web.node import Node
+from node_agent.web.node import NodeContext
 from tmpnb_common.version import VERSION
 from tmpnb_common.wire import DEFAULT_POOL
 
@@ -52,7 +52,7 @@ log = logging.getLogger("compose")
 # The runtimes.
 
 
-def process_runtime(settings: Settings, environment: Mapping[str, str]) -> Runtime:
+def process_runtime(settings: NodeSettings, environment: Mapping[str, str]) -> Runtime:
     notebooks = {
         pool.name: {welcome.NAME: welcome.render(**_in_words(pool)), **welcome.SETTINGS} for pool in settings.pools
     }
@@ -64,7 +64,7 @@ def process_runtime(settings: Settings, environment: Mapping[str, str]) -> Runti
     )
 
 
-def docker_runtime(settings: Settings, _environment: Mapping[str, str]) -> Runtime:
+def docker_runtime(settings: NodeSettings, _environment: Mapping[str, str]) -> Runtime:
     by_pool = {
         # The entry point of the notebook image tells visitors; what an operator set counts before it.
         pool.name: replace(
@@ -88,13 +88,13 @@ def _in_words(pool: PoolSettings) -> dict[str, int]:
     return {"idle_seconds": int(pool.life.idle), "max_age_seconds": int(pool.life.max_age)}
 
 
-RUNTIMES: Mapping[str, Callable[[Settings, Mapping[str, str]], Runtime]] = {
+RUNTIMES: Mapping[str, Callable[[NodeSettings, Mapping[str, str]], Runtime]] = {
     "docker": docker_runtime,
     "process": process_runtime,
 }
 
 
-def make_runtime(settings: Settings, environment: Mapping[str, str]) -> Runtime:
+def make_runtime(settings: NodeSettings, environment: Mapping[str, str]) -> Runtime:
     """The runtime that the settings name."""
     return RUNTIMES[settings.runtime](settings, environment)
 
@@ -102,7 +102,7 @@ def make_runtime(settings: Settings, environment: Mapping[str, str]) -> Runtime:
 # The agent.
 
 
-def limits_by_pool(settings: Settings) -> Callable[[str], Limits]:
+def limits_by_pool(settings: NodeSettings) -> Callable[[str], Limits]:
     """How long sessions of a pool last. Those of a pool that the settings no longer have last as the default one's."""
     by_pool = {pool.name: pool.life for pool in settings.pools}
     return lambda pool: by_pool.get(pool, by_pool[DEFAULT_POOL])
@@ -116,7 +116,7 @@ class Agent:
     reconciler: Reconciler
 
 
-def compose(settings: Settings, runtime: Runtime) -> Agent:
+def compose(settings: NodeSettings, runtime: Runtime) -> Agent:
     """Put the agent together; nothing runs yet.
 
     Raises:
@@ -167,7 +167,7 @@ def compose(settings: Settings, runtime: Runtime) -> Agent:
         stop=stop,
         acquire_assets=sharing.acquire,
     )
-    selftest = Selftest(
+    selftest = SelftestRunner(
         runtime,
         table,
         pools,
@@ -195,7 +195,7 @@ def compose(settings: Settings, runtime: Runtime) -> Agent:
         try_out=selftest.run,
         trial_seconds=settings.trial_seconds,
     )
-    node = Node(
+    node = NodeContext(
         name=settings.name,
         version=VERSION,
         landing_prefixes=settings.landing_prefixes,

@@ -13,7 +13,7 @@ class EngineError(AgentError):
     """The engine did not do as asked. The text is fit for an operator's eyes and holds no sandbox key."""
 
 
-class ConfigError(AgentError):
+class NodeConfigError(AgentError):
     """The settings cannot be used. `problems` holds every one of them, a sentence each."""
 
     def __init__(self, problems: Sequence[str]) -> None:

@@ -16,7 +16,7 @@ from node_agent.lifecycle.reconciler import Reconciler
 from node_agent.logs import formatter
 from node_agent.membership import identity
 from node_agent.membership.joining import Departure, Membership
-from node_agent.settings.table import Settings
+from node_agent.settings.table import NodeSettings
 
 THREADS = 16
 """Of the one worker. Claims are short; control calls are few."""
@@ -57,7 +57,7 @@ class Loop:
                 os.kill(os.getpid(), signal.SIGTERM)
 
 
-def membership(settings: Settings) -> Membership | None:
+def membership(settings: NodeSettings) -> Membership | None:
     """The place in a fleet that the settings ask for, if they do.
 
     Raises:
@@ -72,10 +72,10 @@ def membership(settings: Settings) -> Membership | None:
     return Membership(settings.join, settings.url, settings.control_url, join_token, own)
 
 
-class Server(BaseApplication):
+class NodeServer(BaseApplication):
     """gunicorn, told from here rather than by a file or the command line."""
 
-    def __init__(self, settings: Settings, environment: Mapping[str, str]) -> None:
+    def __init__(self, settings: NodeSettings, environment: Mapping[str, str]) -> None:
         self._settings = settings
         self._environment = environment
         self._loop: Loop | None = None

@@ -20,7 +20,7 @@ class NoAnswerError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class UnixResponse:
     """One answer; `body` is cut at the most that was asked for."""
 
     status: int
@@ -36,7 +36,7 @@ def request(
     body: bytes | None = None,
     headers: Mapping[str, str] | None = None,
     most: int = MAX_BODY,
-) -> Answer:
+) -> UnixResponse:
     """Send one request to whoever listens at `path`; the whole exchange takes at most `within` seconds.
 
     Raises:
@@ -46,7 +46,7 @@ def request(
     try:
         connection.request(method, target, body=body, headers={"Connection": "close", **(headers or {})})
         response = connection.getresponse()
-        return Answer(response.status, response.read(most))
+        return UnixResponse(response.status, response.read(most))
     except TimeoutError as error:
         raise NoAnswerError("no answer in time") from error
     except OSError as error:

@@ -41,7 +41,7 @@ from redirector.placing.admission import Admission
 from redirector.placing.claims import NodeClaims
 from redirector.placing.placer import Placer
 from redirector.placing.witness import Witness
-from redirector.settings.table import Settings
+from redirector.settings.table import RedirectorSettings
 from redirector.store.boards import Boards
 from redirector.store.database import Database
 from redirector.store.journal import Journal
@@ -111,7 +111,7 @@ class Worker:
 
 
 def compose(
-    settings: Settings,
+    settings: RedirectorSettings,
     *,
     migrated: bool = True,
     buckets: BucketTable | None = None,

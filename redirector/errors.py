@@ -18,7 +18,7 @@ class FleetError(Exception):
         return {}
 
 
-class ConfigError(FleetError):
+class FleetConfigError(FleetError):
     """Settings that cannot be used, all of them at once."""
 
     code = "bad_settings"

@@ -17,7 +17,7 @@ from redirector.compose import Worker, compose
 from redirector.errors import DatabaseAwayError, DatabaseRefusedError
 from redirector.logs import log_config
 from redirector.memory.bucket_table import BucketTable
-from redirector.settings.table import Settings
+from redirector.settings.table import RedirectorSettings
 from redirector.socket_holder import serve_in_a_child
 from redirector.store.database import Database
 from redirector.store.schema import migrate
@@ -50,12 +50,12 @@ class _Logger(Logger):
     access_log_enabled = False
 
 
-class Server(Application):
+class RedirectorServer(Application):
     """Runs workers that are put together by `wsgi.compose`, each after its fork. They share nothing but what
     clients have had of their limits.
     """
 
-    def __init__(self, settings: Settings, *, migrated: bool = True, sockets: Sequence[int] = ()) -> None:
+    def __init__(self, settings: RedirectorSettings, *, migrated: bool = True, sockets: Sequence[int] = ()) -> None:
         """`sockets` are file descriptors that listen already, instead of the settings' addresses."""
         self._settings = settings
         self._migrated = migrated
@@ -106,7 +106,7 @@ class Server(Application):
             self._worker.stop()
 
 
-def run(settings: Settings, *, keep_listening: bool = False) -> None:
+def run(settings: RedirectorSettings, *, keep_listening: bool = False) -> None:
     """Bring the database to this version's schema, then serve until told to stop.
 
     A database that cannot be reached is waited for, as after a reboot that starts it later; `/healthz` says so
@@ -117,7 +117,7 @@ def run(settings: Settings, *, keep_listening: bool = False) -> None:
         keep_listening: a parent process keeps the addresses, and starts another server should this one be killed.
 
     Raises:
-        ConfigError: a template of the operator's is none.
+        FleetConfigError: a template of the operator's is none.
         DatabaseRefusedError: waiting for the database would be no use; it may be of a newer version.
     """
     dictConfig(log_config(settings.log_level, settings.log_format))
@@ -130,12 +130,12 @@ def run(settings: Settings, *, keep_listening: bool = False) -> None:
             sys.exit(status)
     # The first process of a container hears no TERM that it has no handler for. gunicorn brings its own in a moment.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
-    Server(settings, migrated=_migrate(settings.database_url), sockets=sockets).run()
+    RedirectorServer(settings, migrated=_migrate(settings.database_url), sockets=sockets).run()
 
 
-def _listen(settings: Settings) -> list[int]:
+def _listen(settings: RedirectorSettings) -> list[int]:
     """Listen where gunicorn would; the file descriptors."""
-    cfg = Server(settings).cfg
+    cfg = RedirectorServer(settings).cfg
     return [listener.sock.detach() for listener in create_sockets(cfg, cfg.logger_class(cfg))]
 
 

@@ -107,33 +107,6 @@ ONLY_IN = {
 """The rooms and modules that may import a library."""
 
 
-BOTH_PROGRAMS = {
-    "Announcement",
-    "Answer",
-    "ConfigError",
-    "Decision",
-    "Health",
-    "Membership",
-    "Node",
-    "Outcome",
-    "Refused",
-    "Sample",
-    "Selftest",
-    "Server",
-    "Settings",
-    "SpawnRequest",
-    "StateDirectory",
-}
-"""Class names that stand once in each program, which never imports the other: the same notion seen from the two ends.
-This set only shrinks."""
-
-IN_ONE_PROGRAM = {
-    "Answer": "joining has its own until it speaks by the client of the agent",
-    "Trial": "of an image, of a pool",
-}
-"""Class names that stand twice in one program, with the reason."""
-
-
 def name_of(path: Path) -> str:
     """The dotted name of a module; a package's own is that of its folder."""
     return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
@@ -243,14 +216,10 @@ def test_what_is_known_of_the_fleet_needs_no_clock_thread_or_client(library: str
 
 
 def test_a_class_name_means_one_thing() -> None:
-    """No two public classes share a name, but for the few that are reasoned above."""
+    """No two public classes of the distribution share a name."""
     places: dict[str, list[str]] = {}
     for name, path in MODULES.items():
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 places.setdefault(node.name, []).append(name)
-    for name, modules in places.items():
-        if name not in IN_ONE_PROGRAM:
-            programs = [module.split(".")[0] for module in modules]
-            assert len(programs) == len(set(programs)), f"{name} stands in {modules}"
-            assert len(modules) == 1 or name in BOTH_PROGRAMS, f"{name} stands in {modules}"
+    assert not {name: modules for name, modules in places.items() if len(modules) > 1}

@@ -10,7 +10,7 @@ import sys
 import click
 
 from node_agent.cli.exits import FAILED, USAGE
-from node_agent.errors import AgentError, ConfigError
+from node_agent.errors import AgentError, NodeConfigError
 from tmpnb_common.lazy_group import LazyGroup
 
 COMMANDS = {
@@ -31,7 +31,7 @@ def main() -> None:
     """Run the command line; errors become one clear line and an exit code, here and nowhere else."""
     try:
         agent.main(prog_name="tmpnb-agent")
-    except ConfigError as error:
+    except NodeConfigError as error:
         for problem in error.problems:
             click.echo(f"tmpnb-agent: {problem}", err=True)
         sys.exit(USAGE)

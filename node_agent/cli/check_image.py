@@ -12,7 +12,7 @@ import click
 
 from node_agent.cli.exits import FAILED
 from node_agent.lifecycle import check_image
-from node_agent.lifecycle.check_image import Trial
+from node_agent.lifecycle.check_image import ImageTrial
 from node_agent.runtimes.docker.engine import DockerEngine
 from node_agent.settings import table as config
 from node_agent.settings.values import PREFIX
@@ -29,7 +29,7 @@ def check(image: str) -> None:
     """
     overrides = {f"{PREFIX}IMAGE": image, f"{PREFIX}RUNTIME": "docker"}
     settings = config.load({**config.environment(), **overrides})
-    trial = Trial(
+    trial = ImageTrial(
         image,
         settings.command,
         settings.landing,

@@ -18,7 +18,7 @@ class AgentAway(AgentError):  # noqa: N818 - named as one says it; the base says
     """No agent answers here."""
 
 
-class Refused(AgentError):  # noqa: N818 - likewise
+class OrderRefusedError(AgentError):
     """The agent answered, and it was no."""
 
 
@@ -36,7 +36,7 @@ class LocalAgent:
         return self._call("PUT", target, json.dumps(value).encode())
 
     def _call(self, method: str, target: str, body: bytes | None) -> dict[str, Any]:
-        """Raises `AgentAway` or `Refused`, with a sentence for the operator."""
+        """Raises `AgentAway` or `OrderRefusedError`, with a sentence for the operator."""
         headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
         try:
             answer = request(self.socket, method, target, within=SECONDS, body=body, headers=headers)
@@ -44,9 +44,9 @@ class LocalAgent:
         except NoAnswerError as error:
             raise AgentAway(f"no agent answers at {self.socket} ({error}); start it with: tmpnb-agent serve") from error
         except (ValueError, RecursionError) as error:
-            raise Refused(f"the agent answered {answer.status} and no JSON") from error
+            raise OrderRefusedError(f"the agent answered {answer.status} and no JSON") from error
         if not isinstance(value, dict):
-            raise Refused(f"the agent answered {answer.status} and no JSON object")
+            raise OrderRefusedError(f"the agent answered {answer.status} and no JSON object")
         if answer.status != OK:
-            raise Refused(str(value.get("message", answer.status)))
+            raise OrderRefusedError(str(value.get("message", answer.status)))
         return value

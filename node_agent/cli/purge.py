@@ -16,7 +16,7 @@ from node_agent.errors import AgentError
 from node_agent.pools.ledger import Ledger
 from node_agent.proxy import host
 from node_agent.settings import table as config
-from node_agent.settings.table import Settings
+from node_agent.settings.table import NodeSettings
 
 PURGE_THREADS = 8
 """Ending is waiting, for processes and for the engine."""
@@ -50,7 +50,7 @@ def purge(force: bool) -> None:
     click.echo(f"ended {ended} sandboxes", err=True)
 
 
-def _never_was(settings: Settings) -> bool:
+def _never_was(settings: NodeSettings) -> bool:
     """Whether no file says that a node ever ran here. An engine keeps containers also where the run directory went with
     a reboot, so with one only the engine can tell.
     """
@@ -68,7 +68,7 @@ def _sweep(run: RunDirectory) -> None:
             path.unlink(missing_ok=True)
 
 
-def _purge(settings: Settings) -> int:
+def _purge(settings: NodeSettings) -> int:
     runtime = make_runtime(settings, config.environment())
     instances = runtime.instances()
     # First of all nginx stops routing to them.

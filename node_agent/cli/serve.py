@@ -14,9 +14,9 @@ from node_agent.membership import identity
 from node_agent.membership.intent import IntentStore
 from node_agent.pools.ledger import Ledger
 from node_agent.proxy import host, open_files
-from node_agent.server import Server
+from node_agent.server import NodeServer
 from node_agent.settings import table as config
-from node_agent.settings.table import Settings
+from node_agent.settings.table import NodeSettings
 from node_agent.settings.values import PREFIX
 from tmpnb_common.log_lines import fields
 
@@ -46,12 +46,12 @@ def serve(join: str | None) -> None:
     check_state(settings)
     logging.getLogger("cli").info("serving", extra=fields(node=settings.name, run_dir=settings.run_dir))
     try:
-        Server(settings, environment).run()
+        NodeServer(settings, environment).run()
     finally:
         os.close(lock)
 
 
-def check_state(settings: Settings) -> None:
+def check_state(settings: NodeSettings) -> None:
     """Read what the worker will read, so that what is wrong with it is one line and an exit code and not its end."""
     identity.load(settings.state_dir, settings.token_file, identity.fresh_token)
     IntentStore(settings.state.intent, time.time)

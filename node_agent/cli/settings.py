@@ -9,7 +9,7 @@ from node_agent.errors import EngineError
 from node_agent.proxy import host
 from node_agent.runtimes.docker.engine import DockerEngine
 from node_agent.settings import table as node_settings
-from node_agent.settings.table import Settings
+from node_agent.settings.table import NodeSettings
 
 
 @click.group()
@@ -33,7 +33,7 @@ def check(*, engine: bool) -> None:
     click.echo("the settings are sound")
 
 
-def missing_images(settings: Settings) -> list[str]:
+def missing_images(settings: NodeSettings) -> list[str]:
     """The pools' images that are not on this host's engine."""
     if settings.runtime != "docker":
         return []

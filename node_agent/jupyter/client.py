@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from node_agent.unix_http import Answer, NoAnswerError, request
+from node_agent.unix_http import NoAnswerError, UnixResponse, request
 
 LANDING_SECONDS = 5.0
 """For one try; a fresh server on a busy host gets as many as it needs. Short, so that the agent can stop."""
@@ -53,7 +53,7 @@ def _listed(socket: Path, target: str) -> list[dict[Any, Any]] | None:
 
 def _read(socket: Path, target: str) -> Any:
     try:
-        answer: Answer = request(socket, "GET", target, within=STATUS_SECONDS, most=LIST_LIMIT)
+        answer: UnixResponse = request(socket, "GET", target, within=STATUS_SECONDS, most=LIST_LIMIT)
         return json.loads(answer.body) if answer.status == OK else None
     # A body of nothing but brackets exhausts the parser's stack.
     except (NoAnswerError, ValueError, RecursionError):

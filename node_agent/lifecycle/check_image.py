@@ -44,7 +44,7 @@ SOCKET_ADVICE = (
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class ImageTrial:
     """How the sandbox is started: as the agent would."""
 
     image: str
@@ -57,7 +57,12 @@ class Trial:
 
 
 def check(
-    engine: DockerEngine, trial: Trial, run_dir: Path, *, pause: Callable[[float], object], say: Callable[[str], object]
+    engine: DockerEngine,
+    trial: ImageTrial,
+    run_dir: Path,
+    *,
+    pause: Callable[[float], object],
+    say: Callable[[str], object],
 ) -> Iterator[Finding]:
     """Look at one thing after the other until one is not good; the sandbox is gone afterwards.
 
@@ -86,7 +91,7 @@ def check(
         shutil.rmtree(place, ignore_errors=True)
 
 
-def _runtime(engine: DockerEngine, trial: Trial, place: Path) -> DockerRuntime:
+def _runtime(engine: DockerEngine, trial: ImageTrial, place: Path) -> DockerRuntime:
     return DockerRuntime(
         engine,
         node=f"check-{place.name}",
@@ -101,7 +106,7 @@ def _runtime(engine: DockerEngine, trial: Trial, place: Path) -> DockerRuntime:
 
 
 def _swallowed(
-    engine: DockerEngine, trial: Trial, place: Path, pause: Callable[[float], object], say: Callable[[str], object]
+    engine: DockerEngine, trial: ImageTrial, place: Path, pause: Callable[[float], object], say: Callable[[str], object]
 ) -> str:
     """Why an ENTRYPOINT is to blame for a server that did not start; empty if it does not start without, either."""
     launch = _launch(trial, place)
@@ -138,7 +143,7 @@ def _fetch(engine: DockerEngine, image: str, say: Callable[[str], object]) -> No
             say(f"pulling {image}: {progress}")
 
 
-def _launch(trial: Trial, place: Path) -> Launch:
+def _launch(trial: ImageTrial, place: Path) -> Launch:
     key = new_key(secrets.choice)
     directory = place / key
     directory.mkdir()
@@ -148,7 +153,7 @@ def _launch(trial: Trial, place: Path) -> Launch:
 
 def _walk(
     runtime: DockerRuntime,
-    trial: Trial,
+    trial: ImageTrial,
     launch: Launch,
     pause: Callable[[float], object],
     swallowed: Callable[[], str],
@@ -187,7 +192,7 @@ def _account(runtime: DockerRuntime, launch: Launch) -> str:
     return f"it starts as user {account.uid}, home {account.home}, with a read-only root and no privileges"
 
 
-def _home(runtime: DockerRuntime, trial: Trial, launch: Launch) -> Finding | None:
+def _home(runtime: DockerRuntime, trial: ImageTrial, launch: Launch) -> Finding | None:
     """What becomes of the files that the image holds in the home; None where there are none that anybody would miss."""
     prepared, held = runtime.prepared(launch), runtime.home_contents(launch)
     home, missed = prepared.account.home, held.missed
@@ -206,7 +211,7 @@ def _home(runtime: DockerRuntime, trial: Trial, launch: Launch) -> Finding | Non
 
 
 def _await_socket(
-    runtime: DockerRuntime, trial: Trial, launch: Launch, pause: Callable[[float], object]
+    runtime: DockerRuntime, trial: ImageTrial, launch: Launch, pause: Callable[[float], object]
 ) -> Finding | None:
     socket, begun = launch.directory / SOCKET_NAME, time.monotonic()
     ended: list[str] = []

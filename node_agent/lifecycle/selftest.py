@@ -14,7 +14,7 @@ from node_agent.lifecycle.starter import Starter
 from node_agent.pools.pools import Pools
 from node_agent.pools.specs import PoolSpec
 from node_agent.pools.table import SandboxTable
-from node_agent.pools.trials import Trial
+from node_agent.pools.trials import PoolTrial
 from node_agent.runtimes.contract import Runtime
 from node_agent.sandboxes import Sandbox
 from tmpnb_common.keys import base_path
@@ -40,7 +40,7 @@ class SelftestResult:
     measured: Mapping[str, float | int | str] = field(default_factory=dict)
 
 
-class Selftest:
+class SelftestRunner:
     """Runs trials one at a time. A trial sandbox is nobody's: it is in no count, and takes nothing but memory."""
 
     def __init__(
@@ -90,7 +90,7 @@ class Selftest:
                 self._table.end(sandbox.name, "selftest")
             if outcome.tried:
                 reason = "" if outcome.passed else outcome.message
-                self._pools.record_trial(spec.name, Trial(spec.image, self._monotonic(), reason))
+                self._pools.record_trial(spec.name, PoolTrial(spec.image, self._monotonic(), reason))
             return outcome
         finally:
             self._one_at_a_time.release()

@@ -30,7 +30,7 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True)
-class Health:
+class StartHealth:
     """How a pool's starts went lately."""
 
     failures: int = 0
@@ -43,7 +43,14 @@ class Health:
 
 
 def starts(
-    counts: Counts, *, warm: int, capacity: int, free_workers: int, health: Health, now: float, room: int = UNLIMITED
+    counts: Counts,
+    *,
+    warm: int,
+    capacity: int,
+    free_workers: int,
+    health: StartHealth,
+    now: float,
+    room: int = UNLIMITED,
 ) -> int:
     """How many sandboxes to start now, with `free_workers` free to do it and memory for `room` more.
 
@@ -69,7 +76,7 @@ def last_outdated(counts: Counts) -> bool:
     return counts.ready == counts.outdated == 1 and counts.starting == 0
 
 
-def startable(counts: Counts, *, capacity: int, health: Health, room: int = UNLIMITED) -> int:
+def startable(counts: Counts, *, capacity: int, health: StartHealth, room: int = UNLIMITED) -> int:
     """How many more could be started soon. None while the image fails: waiting for it would be in vain."""
     return 0 if health.failing else max(0, min(capacity - counts.total, room))
 
@@ -79,7 +86,7 @@ def excess(counts: Counts, *, warm: int, capacity: int) -> int:
     return min(counts.ready, max(0, counts.ready - warm, counts.ready + counts.claimed - capacity))
 
 
-def to_end(counts: Counts, *, warm: int, capacity: int, health: Health, room: int = UNLIMITED) -> int:
+def to_end(counts: Counts, *, warm: int, capacity: int, health: StartHealth, room: int = UNLIMITED) -> int:
     """How many ready sandboxes to end now: the excess, and those of a former image.
 
     The last ones of a former image go only as fresh ones come, a quarter of the pool at a time where there is no room
@@ -100,7 +107,7 @@ def room_for(in_use: Iterable[int], *, memory: int, reserve: int) -> int:
     return max(0, (memory - committed) // reserve)
 
 
-def after_failure(health: Health, *, now: float, jitter: float) -> Health:
+def after_failure(health: StartHealth, *, now: float, jitter: float) -> StartHealth:
     """Double the pause with every failure in a row. `jitter`, from 0 to 1, keeps nodes from trying in step."""
     pause = min(FIRST_PAUSE_SECONDS * 2.0 ** min(health.failures, 30), LONGEST_PAUSE_SECONDS)
-    return Health(failures=health.failures + 1, retry_at=now + pause * (1 + jitter / 4))
+    return StartHealth(failures=health.failures + 1, retry_at=now + pause * (1 + jitter / 4))

@@ -7,9 +7,9 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from node_agent.pools import planning, trials
-from node_agent.pools.planning import Counts, Health
+from node_agent.pools.planning import Counts, StartHealth
 from node_agent.pools.specs import PoolSpec
-from node_agent.pools.trials import ENDS_KEPT, End, Trial
+from node_agent.pools.trials import ENDS_KEPT, End, PoolTrial
 from node_agent.runtimes.contract import ImageState
 from tmpnb_common.wire import PoolStats, Refusal
 
@@ -21,12 +21,12 @@ class Pool:
     """A pool's specification, and what was observed of its image, its starts and its sessions."""
 
     spec: PoolSpec
-    health: Health = field(default_factory=Health)
+    health: StartHealth = field(default_factory=StartHealth)
     problem: str = ""
     """Why its sandboxes do not start; empty: nothing is known to be wrong."""
     image: ImageState | None = None
     """As last observed; None: not looked at yet."""
-    trial: Trial | None = None
+    trial: PoolTrial | None = None
     ends: deque[End] = field(default_factory=lambda: deque(maxlen=ENDS_KEPT))
     unfit: str = ""
     """Why visitors should rather go elsewhere; empty: nothing speaks against this pool."""
@@ -39,7 +39,7 @@ class Pool:
 
     def forget_image(self) -> None:
         """Start afresh with another image, of which nothing is known."""
-        self.health, self.problem, self.image = Health(), "", None
+        self.health, self.problem, self.image = StartHealth(), "", None
 
     def record_image(self, state: ImageState) -> bool:
         """Note whether the image is there; True when it has come. Its fetching is no problem of the pool."""
@@ -48,12 +48,12 @@ class Pool:
         came = state.there and not self.has_image
         self.image = state
         if came or not state.there:
-            self.health, self.problem = Health(), state.problem
+            self.health, self.problem = StartHealth(), state.problem
         return came
 
     def record_success(self) -> None:
         """Note that a sandbox has become ready."""
-        self.health, self.problem = Health(), ""
+        self.health, self.problem = StartHealth(), ""
 
     def record_failure(self, reason: str, *, now: float, jitter: float) -> None:
         """Note that a sandbox did not become ready; the next try waits."""

@@ -11,7 +11,7 @@ from node_agent.pools.planning import UNLIMITED, Counts, room_for
 from node_agent.pools.pool import Pool
 from node_agent.pools.specs import Memory, PoolSpec
 from node_agent.pools.table import SandboxTable
-from node_agent.pools.trials import End, Trial
+from node_agent.pools.trials import End, PoolTrial
 from node_agent.runtimes.contract import ImageState
 from node_agent.sandboxes import Sandbox
 from tmpnb_common.wire import PoolStats, Refusal
@@ -204,7 +204,7 @@ class Pools:
                     return name
             return None
 
-    def record_trial(self, pool: str, trial: Trial) -> None:
+    def record_trial(self, pool: str, trial: PoolTrial) -> None:
         """Note that a sandbox of a pool was tried out."""
         with self._lock:
             self._pools[pool].trial = trial

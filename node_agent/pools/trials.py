@@ -23,7 +23,7 @@ ENDS_KEPT = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class PoolTrial:
     """What trying out a pool came to."""
 
     image: str
@@ -42,7 +42,7 @@ class End:
     """Its server died within seconds of the claim."""
 
 
-def trial_due(counts: Counts, last: Trial | None, *, image: str, every: float, now: float) -> bool:
+def trial_due(counts: Counts, last: PoolTrial | None, *, image: str, every: float, now: float) -> bool:
     """Whether to try out a pool of which nothing is to be started now: never while visitors may want what is left."""
     if every <= 0 or counts.ready == 0 or counts.starting or counts.outdated:
         return False
@@ -51,7 +51,7 @@ def trial_due(counts: Counts, last: Trial | None, *, image: str, every: float, n
     return now - last.at >= (min(AGAIN_SECONDS, every) if last.reason else every)
 
 
-def unfit(last: Trial | None, ends: Iterable[End], *, image: str, now: float) -> str:
+def unfit(last: PoolTrial | None, ends: Iterable[End], *, image: str, now: float) -> str:
     """Why visitors should rather go elsewhere; empty while nothing speaks against this pool."""
     if last is not None and last.image == image and last.reason:
         return f"a trial sandbox failed: {last.reason}"

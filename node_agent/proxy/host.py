@@ -12,7 +12,7 @@ from node_agent import files
 from node_agent.errors import HostError
 from node_agent.pages import Pages
 from node_agent.proxy import nginx, open_files
-from node_agent.settings.table import Settings
+from node_agent.settings.table import NodeSettings
 from tmpnb_common.file_lock import try_lock
 
 LOOK_SECONDS = 0.1
@@ -21,14 +21,14 @@ CONNECTIONS = 8192
 """Of one worker of nginx, where no more are needed: they take 3 MB whether they are used or not."""
 
 
-def make_run_dir(settings: Settings) -> None:
+def make_run_dir(settings: NodeSettings) -> None:
     try:
         settings.run_dir.mkdir(mode=0o750, parents=True, exist_ok=True)
     except OSError as error:
         raise HostError(f"the run directory cannot be used: {error}") from error
 
 
-def take_run_dir(settings: Settings, *, patience: float = 0.0) -> int:
+def take_run_dir(settings: NodeSettings, *, patience: float = 0.0) -> int:
     """Make the run directory this process's alone, and return the lock that says so, held until it is closed.
 
     Args:
@@ -53,7 +53,7 @@ def take_run_dir(settings: Settings, *, patience: float = 0.0) -> int:
     return descriptor
 
 
-def open_to_nginx(settings: Settings) -> None:
+def open_to_nginx(settings: NodeSettings) -> None:
     """Let nginx's workers, and nobody else, into the run directory.
 
     Raises:
@@ -82,7 +82,7 @@ def open_to_nginx(settings: Settings) -> None:
             )
 
 
-def write_proxy_config(settings: Settings, *, least: int = CONNECTIONS) -> None:
+def write_proxy_config(settings: NodeSettings, *, least: int = CONNECTIONS) -> None:
     """What `tmpnb-agent proxy` serves with. Left alone when nothing changed, so that nginx reloads for a reason."""
     # More than there are files for would fail late, and worse: nginx gives up idle connections for new ones by itself.
     connections = open_files.allowed(max(least, open_files.of_nginx(settings.slots)))

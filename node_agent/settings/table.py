@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from node_agent.directories import RunDirectory, StateDirectory
-from node_agent.errors import ConfigError
+from node_agent.errors import NodeConfigError
 from node_agent.jupyter.command import JUPYTER_LAB
 from node_agent.runtimes.docker.limits import DockerLimits
 from node_agent.runtimes.docker.limits import problems as limit_problems
@@ -41,7 +41,7 @@ from tmpnb_common.settings import count, matching, misspelt, one_of, optional, r
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class NodeSettings:
     """What the node runs with."""
 
     name: str = setting(
@@ -302,14 +302,14 @@ class Settings:
         return sum(pool.capacity for pool in self.pools)
 
 
-TABLE = (*rows_of(Settings, PREFIX), *docker_settings.TABLE)
+TABLE = (*rows_of(NodeSettings, PREFIX), *docker_settings.TABLE)
 
 
-def load(environment: Mapping[str, str]) -> Settings:
+def load(environment: Mapping[str, str]) -> NodeSettings:
     """Read the settings.
 
     Raises:
-        ConfigError: with everything that is wrong, not only the first.
+        NodeConfigError: with everything that is wrong, not only the first.
     """
     values, problems = settings.load(TABLE, environment)
     pools, of_pools = pool_settings.read(environment, values, TABLE) if "pools" in values else ((), [])
@@ -321,9 +321,9 @@ def load(environment: Mapping[str, str]) -> Settings:
     if not problems:
         problems += [f"pool {pool.name}: {problem}" for pool in pools for problem in pool_problems(pool, values)]
     if problems:
-        raise ConfigError(problems)
+        raise NodeConfigError(problems)
     fields = {name: value for name, value in values.items() if name not in docker_settings.FIELDS}
-    return Settings(**fields | {"limits": pools[0].limits, "pools": pools})
+    return NodeSettings(**fields | {"limits": pools[0].limits, "pools": pools})
 
 
 def pool_problems(pool: PoolSettings, values: Mapping[str, Any]) -> list[str]:
@@ -371,5 +371,5 @@ def environment() -> Mapping[str, str]:
     return dict(os.environ)
 
 
-def from_environment() -> Settings:
+def from_environment() -> NodeSettings:
     return load(os.environ)

@@ -6,13 +6,13 @@ from flask import Flask
 
 from node_agent.web import answers, control, entry, info, public, upkeep
 from node_agent.web import time_left as left
-from node_agent.web.node import Node
+from node_agent.web.node import NodeContext
 
 MAX_BODY = 64 * 1024
 """Bytes. The largest call is a claim with a path."""
 
 
-def create_app(node: Node) -> Flask:
+def create_app(node: NodeContext) -> Flask:
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
     app.url_map.strict_slashes = False

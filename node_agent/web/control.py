@@ -13,7 +13,7 @@ from node_agent.pools.culling import last_activity, next_end
 from node_agent.sandboxes import Sandbox
 from node_agent.web import incoming
 from node_agent.web.answers import BadRequest
-from node_agent.web.node import Node
+from node_agent.web.node import NodeContext
 from node_agent.web.requests import AbandonRequest, AnnouncementRequest, StateRequest
 from tmpnb_common.keys import redact
 from tmpnb_common.log_lines import fields
@@ -24,7 +24,7 @@ SHOWN = frozenset({"starting", "ready", "claimed"})
 """And sessions that are ending. What is tried out is nobody's business."""
 
 
-def blueprint(node: Node) -> Blueprint:
+def blueprint(node: NodeContext) -> Blueprint:
     routes = Blueprint("control", __name__, url_prefix="/api")
 
     @routes.put("/state")
@@ -73,14 +73,14 @@ def blueprint(node: Node) -> Blueprint:
     return routes
 
 
-def decide(node: Node, body: StateRequest) -> Intent:
+def decide(node: NodeContext, body: StateRequest) -> Intent:
     """With a generation the fleet speaks, without one the node's own operator."""
     if body.generation is None:
         return node.intent.decide_own(body.state, body.reason, body.by)
     return node.intent.decide_fleet(body.state, body.generation, body.reason, body.by)
 
 
-def announce(node: Node, body: AnnouncementRequest) -> Announcement:
+def announce(node: NodeContext, body: AnnouncementRequest) -> Announcement:
     """Say one line of text to all sandboxes' pages; an empty one ends what was said before."""
     text, seconds = redact(body.text).strip(), body.seconds
     if not text.isprintable():
@@ -94,7 +94,7 @@ def is_shown(sandbox: Sandbox) -> bool:
     return sandbox.state in SHOWN or (sandbox.state == "ending" and sandbox.claimed_at is not None)
 
 
-def shown(node: Node, sandbox: Sandbox) -> dict[str, Any]:
+def shown(node: NodeContext, sandbox: Sandbox) -> dict[str, Any]:
     """What operators see of a sandbox. Never its key.
 
     Spans of time beside the times, so that nobody needs this host's clock to read them.
@@ -112,7 +112,7 @@ def shown(node: Node, sandbox: Sandbox) -> dict[str, Any]:
     }
 
 
-def session_spans(node: Node, sandbox: Sandbox) -> dict[str, Any]:
+def session_spans(node: NodeContext, sandbox: Sandbox) -> dict[str, Any]:
     """How long a session has lasted and rested, and in how many seconds it ends for what reason."""
     if sandbox.claimed_at is None:
         return {}

@@ -9,7 +9,7 @@ from flask import Blueprint, Response, request
 from werkzeug.exceptions import NotFound
 
 from node_agent.web import answers, incoming
-from node_agent.web.node import Node
+from node_agent.web.node import NodeContext
 from tmpnb_common.fetch_metadata import purpose
 from tmpnb_common.landing import path_inside
 from tmpnb_common.paths import as_written
@@ -22,7 +22,7 @@ RETRY_SECONDS = {"full": 5, "starting": 1}
 """How often the page of this name tries again by itself."""
 
 
-def blueprint(node: Node) -> Blueprint:
+def blueprint(node: NodeContext) -> Blueprint:
     routes = Blueprint("entry", __name__)
 
     @routes.get("/", defaults={"path": ""})
@@ -36,7 +36,7 @@ def blueprint(node: Node) -> Blueprint:
     return routes
 
 
-def visit(node: Node, wanted: str) -> Response:
+def visit(node: NodeContext, wanted: str) -> Response:
     """Somebody comes: take a sandbox for them, and lead them there."""
     claimed = node.claims.claim(DEFAULT_POOL)
     if isinstance(claimed, Refusal):
@@ -44,7 +44,7 @@ def visit(node: Node, wanted: str) -> Response:
     return Response(status=302, headers={"Location": node.addresses.sandbox(claimed.key, wanted)})
 
 
-def only_looking(node: Node) -> Response | None:
+def only_looking(node: NodeContext) -> Response | None:
     """What those get who would not use a sandbox if they were given one, and what comes first in a frame."""
     headers = request.headers
     if request.method == "HEAD":
@@ -78,7 +78,7 @@ def asked_for(landing: str, prefixes: Container[str] = ()) -> str:
     return incoming.checked_path(inner + mark + query)
 
 
-def no_room(node: Node, refused: Refusal) -> Response:
+def no_room(node: NodeContext, refused: Refusal) -> Response:
     """An honest 503 that tries again by itself."""
     if refused.status not in RETRY_SECONDS:
         return answers.page(
@@ -90,7 +90,7 @@ def no_room(node: Node, refused: Refusal) -> Response:
     return page
 
 
-def elsewhere(node: Node) -> Response:
+def elsewhere(node: NodeContext) -> Response:
     if answers.wants_page():
         return answers.page(
             node.pages, 403, "Notebooks start elsewhere", "This is one of several servers; the way in leads past all."

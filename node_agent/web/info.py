@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from flask import Blueprint, Response
 
 from node_agent.pages import script_path
-from node_agent.web.node import Node
+from node_agent.web.node import NodeContext
 from tmpnb_common.wire import PoolStats
 
 STATES = ("ready", "claimed", "starting", "ending", "draining", "free")
@@ -33,7 +33,7 @@ class Drawn:
         return ", ".join(f"{count} {state}" for state, count in self.slots.items() if count)
 
 
-def blueprint(node: Node) -> Blueprint:
+def blueprint(node: NodeContext) -> Blueprint:
     routes = Blueprint("info", __name__)
 
     @routes.get("/info")

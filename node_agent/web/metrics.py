@@ -20,7 +20,7 @@ STATES = ("ready", "starting", "claimed", "startable", "ending")
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class NodeSample:
     """What is measured."""
 
     stats: NodeStats
@@ -31,7 +31,7 @@ class Sample:
     problem: str
 
 
-def exposition(sample: Sample) -> bytes:
+def exposition(sample: NodeSample) -> bytes:
     """The text that Prometheus reads."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Collector(sample))
@@ -39,7 +39,7 @@ def exposition(sample: Sample) -> bytes:
 
 
 class _Collector(Collector):
-    def __init__(self, sample: Sample) -> None:
+    def __init__(self, sample: NodeSample) -> None:
         self._sample = sample
 
     def collect(self) -> Iterable[Metric]:

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from node_agent.lifecycle.selftest import Selftest
+from node_agent.lifecycle.selftest import SelftestRunner
 from node_agent.membership.announcement import AnnouncementStore
 from node_agent.membership.identity import Identity
 from node_agent.membership.intent import IntentStore
@@ -25,7 +25,7 @@ from tmpnb_common.wire import DEFAULT_POOL, PROTOCOL, NodeStats
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
+class NodeContext:
     """The collaborators, and the settings that show in answers."""
 
     name: str
@@ -47,7 +47,7 @@ class Node:
     claims: SandboxClaims
     counters: Counters
     overrides: PoolOverrides
-    selftest: Selftest
+    selftest: SelftestRunner
     image_state: Callable[[str], ImageState]
     """Whether an image is there; asking has one that is not fetched."""
     removal_problem: Callable[[], str]

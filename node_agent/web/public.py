@@ -8,8 +8,8 @@ from flask import Blueprint, Response, jsonify
 
 from node_agent.web import answers, incoming
 from node_agent.web.answers import BadRequest
-from node_agent.web.node import Node
-from node_agent.web.requests import SpawnRequest
+from node_agent.web.node import NodeContext
+from node_agent.web.requests import NodeSpawnRequest
 from tmpnb_common.log_lines import fields
 from tmpnb_common.wire import Claim, Refusal, ticket_mark
 
@@ -20,7 +20,7 @@ ROBOTS = "User-agent: *\n" + "".join(
 )
 
 
-def blueprint(node: Node) -> Blueprint:
+def blueprint(node: NodeContext) -> Blueprint:
     routes = Blueprint("public", __name__)
 
     @routes.get("/stats")
@@ -33,7 +33,7 @@ def blueprint(node: Node) -> Blueprint:
         trusted = incoming.has_token(node.identity)
         if node.fleet_only and not trusted:
             return answers.refusal(Refusal("forbidden", "this node serves only its fleet"))
-        body = incoming.read_body(SpawnRequest)
+        body = incoming.read_body(NodeSpawnRequest)
         pool = body.pool
         landing = node.landing_of(pool)
         if body.tickets is not None:
@@ -58,7 +58,7 @@ def blueprint(node: Node) -> Blueprint:
     return routes
 
 
-def hand_out_one(node: Node, pool: str, landing: str, raw: object) -> Claim | Refusal:
+def hand_out_one(node: NodeContext, pool: str, landing: str, raw: object) -> Claim | Refusal:
     """A sandbox for one of several visitors, whatever the others ask for."""
     try:
         request = incoming.claim_request(raw)
@@ -68,7 +68,7 @@ def hand_out_one(node: Node, pool: str, landing: str, raw: object) -> Claim | Re
     return hand_out(node, pool, path, request.ticket, request.attempt)
 
 
-def hand_out(node: Node, pool: str, path: str, ticket: str | None = None, attempt: str = "") -> Claim | Refusal:
+def hand_out(node: NodeContext, pool: str, path: str, ticket: str | None = None, attempt: str = "") -> Claim | Refusal:
     """A sandbox for one visitor."""
     claimed = node.claims.claim(pool, ticket, attempt)
     mark = {"ticket": ticket_mark(ticket)} if ticket else {}
@@ -79,7 +79,7 @@ def hand_out(node: Node, pool: str, path: str, ticket: str | None = None, attemp
     return Claim(node.addresses.sandbox(claimed.key, path), claimed.name)
 
 
-def available(node: Node, pool: str) -> int:
+def available(node: NodeContext, pool: str) -> int:
     stats = node.pools.stats().get(pool)
     return stats.available if stats is not None else 0
 

@@ -30,7 +30,7 @@ Attempts = Annotated[
 
 
 @dataclass(frozen=True, slots=True)
-class SpawnRequest:
+class NodeSpawnRequest:
     """A claim: for one visitor, or with `tickets` for several."""
 
     pool: PoolName = DEFAULT_POOL

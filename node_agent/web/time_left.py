@@ -13,14 +13,14 @@ from node_agent.errors import UnknownSandbox
 from node_agent.pools.culling import check_pace, next_end_for_visitor
 from node_agent.sandboxes import Sandbox
 from node_agent.web import answers
-from node_agent.web.node import Node
+from node_agent.web.node import NodeContext
 from tmpnb_common.keys import name_of
 
 WARNING_FRACTION = 0.25
 """A warning takes up at most this part of the limit that it is about: one that is always there warns of nothing."""
 
 
-def blueprint(node: Node) -> Blueprint:
+def blueprint(node: NodeContext) -> Blueprint:
     routes = Blueprint("left", __name__)
 
     @routes.get("/-/left/<key>")
@@ -44,7 +44,7 @@ def blueprint(node: Node) -> Blueprint:
     return routes
 
 
-def claimed(node: Node, key: str) -> Sandbox | None:
+def claimed(node: NodeContext, key: str) -> Sandbox | None:
     """The claimed sandbox of this very key."""
     try:
         sandbox = node.table.get(name_of(key))
@@ -58,7 +58,7 @@ def gone() -> Response:
     return answers.answer(410, "gone", "this sandbox has ended")
 
 
-def time_left(node: Node, sandbox: Sandbox) -> Response:
+def time_left(node: NodeContext, sandbox: Sandbox) -> Response:
     now, limits = node.clock(), node.limits(sandbox.pool)
     ends_at, reason = next_end_for_visitor(sandbox, limits, now)
     text = node.announcement.current.text

@@ -9,12 +9,12 @@ from node_agent.lifecycle.selftest import QUEUE_SECONDS
 from node_agent.settings.values import IMAGE_NAME
 from node_agent.web import answers, incoming
 from node_agent.web.answers import BadRequest
-from node_agent.web.metrics import CONTENT_TYPE, Sample, exposition
-from node_agent.web.node import Node
+from node_agent.web.metrics import CONTENT_TYPE, NodeSample, exposition
+from node_agent.web.node import NodeContext
 from node_agent.web.requests import FetchRequest, PoolRequest, SelftestRequest
 
 
-def blueprint(node: Node) -> Blueprint:
+def blueprint(node: NodeContext) -> Blueprint:
     routes = Blueprint("upkeep", __name__)
 
     @routes.put("/api/pools/<name>")
@@ -51,7 +51,7 @@ def blueprint(node: Node) -> Blueprint:
     @routes.get("/metrics")
     def metrics() -> Response:
         incoming.require_token(node.identity)
-        sample = Sample(node.stats(), node.counters.registry, node.pools.memory_left(), node.problem())
+        sample = NodeSample(node.stats(), node.counters.registry, node.pools.memory_left(), node.problem())
         return Response(exposition(sample), content_type=CONTENT_TYPE)
 
     return routes

@@ -12,7 +12,7 @@ from redirector.model.board import alarms
 from redirector.model.nodes import eligibility, pools_of
 from redirector.model.slot_counts import SlotCounts, counts_now, counts_of, is_current, total
 from redirector.model.snapshot import MINUTES, FleetSnapshot
-from redirector.settings.table import Settings
+from redirector.settings.table import RedirectorSettings
 from tmpnb_common.version import VERSION
 
 STALE_BEATS = 3
@@ -20,7 +20,7 @@ STALE_SECONDS = 5.0
 """A board older than this many ticks and seconds is an alarm: when the poller dies, another one follows within 4 s."""
 
 
-def view_of_fleet(snapshot: FleetSnapshot, settings: Settings, root: str) -> FleetView:
+def view_of_fleet(snapshot: FleetSnapshot, settings: RedirectorSettings, root: str) -> FleetView:
     """Numbers and alarms; `root` is the redirector's address as the request named it."""
     nodes, board, now = snapshot.nodes, snapshot.board, snapshot.at
     silent = [seen for name in nodes if not is_current(seen := board.of(name))]
@@ -46,7 +46,7 @@ def view_of_fleet(snapshot: FleetSnapshot, settings: Settings, root: str) -> Fle
     )
 
 
-def _alarms(snapshot: FleetSnapshot, settings: Settings) -> list[str]:
+def _alarms(snapshot: FleetSnapshot, settings: RedirectorSettings) -> list[str]:
     stale_after = max(STALE_SECONDS, STALE_BEATS * settings.poll_seconds)
     sentences = alarms(snapshot.nodes, snapshot.board, now=snapshot.at, stale_after=stale_after, orders=snapshot.orders)
     if snapshot.database_problem:

@@ -10,7 +10,7 @@ import click
 from redirector.cli.terminal.exits import Exit, Stop
 from redirector.cli.terminal.tables import print_table
 from redirector.cli.terminal.texts import examples
-from redirector.errors import ConfigError
+from redirector.errors import FleetConfigError
 from redirector.local_fleet.plan import MARK
 from redirector.settings import table as settings
 from tmpnb_common.settings import Setting, misspelt
@@ -41,7 +41,7 @@ def check() -> None:
     problems = unknown(os.environ)
     try:
         loaded = settings.load(os.environ)
-    except ConfigError as problem:
+    except FleetConfigError as problem:
         problems += problem.problems
     else:
         if not loaded.admin_tokens:

@@ -10,7 +10,7 @@ from redirector import server
 from redirector.cli.config import unknown
 from redirector.cli.terminal.exits import Exit, Stop
 from redirector.cli.terminal.texts import examples
-from redirector.errors import ConfigError, FleetError
+from redirector.errors import FleetConfigError, FleetError
 from redirector.settings import table
 
 
@@ -30,7 +30,7 @@ def serve(*, keep_listening: bool) -> None:
         click.echo(f"warning: {problem}", err=True)
     try:
         server.run(table.load(os.environ), keep_listening=keep_listening)
-    except ConfigError as problem:
+    except FleetConfigError as problem:
         raise Stop(str(problem), Exit.USAGE) from problem
     except FleetError as problem:
         raise Stop(str(problem), Exit.FAILED) from problem

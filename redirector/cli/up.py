@@ -15,7 +15,7 @@ from redirector.cli.fleet.access import DEFAULT_STATE
 from redirector.cli.terminal.exits import Exit, Stop
 from redirector.cli.terminal.progress import Screen
 from redirector.cli.terminal.texts import examples
-from redirector.local_fleet.directory import StateDirectory
+from redirector.local_fleet.directory import FleetDirectory
 from redirector.local_fleet.errors import NotStartedError, StartFailedError
 from redirector.local_fleet.fleet import LocalFleet
 from redirector.local_fleet.lock import StateLock
@@ -76,7 +76,7 @@ def up(
     options = UpOptions(nodes, capacity if warm is None else warm, capacity, port, runtime, image)
     try:
         with stop.listening():
-            _run(options, StateDirectory.at(state), stop)
+            _run(options, FleetDirectory.at(state), stop)
     except NotStartedError as problem:
         raise Stop(str(problem), Exit.USAGE) from problem
     except StartFailedError as problem:
@@ -87,7 +87,7 @@ def up(
         stop.close()
 
 
-def _run(options: UpOptions, directory: StateDirectory, stop: StopRequest) -> None:
+def _run(options: UpOptions, directory: FleetDirectory, stop: StopRequest) -> None:
     uid, programs = os.getuid(), Path(sys.executable).parent
     checked(options)
     check_programs(programs, os.environ, runtime=options.runtime)

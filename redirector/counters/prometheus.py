@@ -23,7 +23,7 @@ SLOTS = ("available", "claimed", "starting", "startable", "ending", "unusable")
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class FleetSample:
     """What is measured."""
 
     at: float
@@ -36,7 +36,7 @@ class Sample:
     orders: Mapping[str, Mapping[str, PoolOrder]] = field(default_factory=dict)
 
 
-def exposition(sample: Sample) -> bytes:
+def exposition(sample: FleetSample) -> bytes:
     """The text that Prometheus reads."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Collector(sample))
@@ -44,7 +44,7 @@ def exposition(sample: Sample) -> bytes:
 
 
 class _Collector(Collector):
-    def __init__(self, sample: Sample) -> None:
+    def __init__(self, sample: FleetSample) -> None:
         self._sample = sample
 
     def collect(self) -> Iterable[Metric]:
@@ -61,7 +61,7 @@ class _Collector(Collector):
         yield from _nodes(sample)
 
 
-def _visitors(sample: Sample) -> Iterator[Metric]:
+def _visitors(sample: FleetSample) -> Iterator[Metric]:
     outcomes = CounterMetricFamily(
         "tmpnb_visitors",
         "Visitors by what became of them: placed, or why they got neither a sandbox nor a place to wait.",
@@ -90,7 +90,7 @@ def _histogram(name: str, text: str, scale: Scale, counters: Mapping[str, int]) 
     return HistogramMetricFamily(name, text, buckets=list(found.upto), sum_value=found.total_seconds)
 
 
-def _poller(sample: Sample) -> Iterator[Metric]:
+def _poller(sample: FleetSample) -> Iterator[Metric]:
     board = sample.board
     if board.published_at:
         age = max(0.0, sample.at - board.published_at)
@@ -103,7 +103,7 @@ def _poller(sample: Sample) -> Iterator[Metric]:
     yield GaugeMetricFamily("tmpnb_cut_off", "1 while more than half of the nodes are silent at once.", silent)
 
 
-def _nodes(sample: Sample) -> Iterator[Metric]:
+def _nodes(sample: FleetSample) -> Iterator[Metric]:
     state = GaugeMetricFamily(
         "tmpnb_node_state", "1 for each node, with the state that it has now.", labels=["node", "health", "intent"]
     )

@@ -16,13 +16,13 @@ NODE_NAME = re.compile(r"n[1-9][0-9]*")
 
 
 @dataclass(frozen=True, slots=True)
-class StateDirectory:
+class FleetDirectory:
     """Paths below one state directory. `root` is absolute and free of symbolic links, so that it names one place."""
 
     root: Path
 
     @classmethod
-    def at(cls, path: str | Path) -> StateDirectory:
+    def at(cls, path: str | Path) -> FleetDirectory:
         return cls(Path(path).resolve())
 
     @property

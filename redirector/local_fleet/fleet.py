@@ -10,13 +10,13 @@ from collections.abc import Callable, Sequence
 from redirector.admin_api.client import AdminClient
 from redirector.admin_api.errors import AdminError, OutcomeUnknownError, RefusedError, UnreachableError
 from redirector.local_fleet.child import Child, begin_log, bound_log, launch
-from redirector.local_fleet.directory import StateDirectory
+from redirector.local_fleet.directory import FleetDirectory
 from redirector.local_fleet.enrolment import Register, Remove, Step, Warmth, steps, warmth
 from redirector.local_fleet.errors import NotStartedError, StartFailedError
 from redirector.local_fleet.machine import check_engine, check_ports, make_run_root
 from redirector.local_fleet.plan import FleetPlan, NodePlan
 from redirector.local_fleet.processes import ProcessFinder, kill, read_records, write_records
-from redirector.local_fleet.reporter import Announcement, Reporter
+from redirector.local_fleet.reporter import FleetReady, Reporter
 from redirector.local_fleet.stop_request import StopRequest
 
 BEAT_SECONDS = 0.2
@@ -41,7 +41,7 @@ class LocalFleet:
     def __init__(
         self,
         plan: FleetPlan,
-        directory: StateDirectory,
+        directory: FleetDirectory,
         *,
         leftovers: Sequence[NodePlan],
         uid: int,
@@ -144,7 +144,7 @@ class LocalFleet:
     def _announce(self) -> None:
         nodes = [(node.name, node.url) for node in self._plan.nodes]
         isolated = self._plan.options.runtime == "docker"
-        self._reporter.announce(Announcement(self._plan.url, nodes, isolated=isolated))
+        self._reporter.announce(FleetReady(self._plan.url, nodes, isolated=isolated))
 
     def _keep_up(self) -> None:
         """Start again whatever ends, and keep logs from growing without end."""

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from redirector.local_fleet.directory import StateDirectory
+from redirector.local_fleet.directory import FleetDirectory
 from redirector.local_fleet.errors import NotStartedError
 from tmpnb_common.host import SBIN
 
@@ -98,7 +98,7 @@ class FleetPlan:
 class Installation:
     """Where a fleet runs: its state, its sockets, its programs and the environment that they inherit."""
 
-    directory: StateDirectory
+    directory: FleetDirectory
     run_root: Path
     programs: Path
     environ: Mapping[str, str]

@@ -10,7 +10,7 @@ from redirector.local_fleet.enrolment import Warmth
 
 
 @dataclass(frozen=True, slots=True)
-class Announcement:
+class FleetReady:
     """The fleet is up."""
 
     entry_url: str
@@ -32,5 +32,5 @@ class Reporter(Protocol):
     def warming(self, warmth: Warmth) -> None:
         """Show how far the pools have come; called again and again until they are complete."""
 
-    def announce(self, announcement: Announcement) -> None:
+    def announce(self, announcement: FleetReady) -> None:
         """Say that visitors may come."""

@@ -18,7 +18,7 @@ from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
 from redirector.model.images import Fetch, Selftest
 from redirector.model.nodes import NAME, Failure, FailureKind, Node
 from redirector.model.sessions import VisitorSession, parse_sessions
-from redirector.node_client.http import Answer, BoundedHttp, Request
+from redirector.node_client.http import BoundedHttp, NodeResponse, Request
 from redirector.node_client.node_metrics import Families, NodeMetricsError, parse_metrics
 from redirector.node_client.resolver import is_address
 from tmpnb_common.json_object import JsonError, decode
@@ -147,7 +147,9 @@ class AgentClient:
         except JsonError as error:
             return [Failure(FailureKind.PROTOCOL_ERROR, str(error))] * len(wishes)
 
-    def _spawn(self, node: Node, asked: Mapping[str, object], seconds: float, *, repeatable: bool) -> Answer | Failure:
+    def _spawn(
+        self, node: Node, asked: Mapping[str, object], seconds: float, *, repeatable: bool
+    ) -> NodeResponse | Failure:
         request = Request(
             "POST",
             f"{node.address}/api/spawn",
@@ -319,7 +321,7 @@ class AgentClient:
         *,
         limit: int = ANSWER_LIMIT,
         seconds: float | None = None,
-    ) -> Answer | Failure:
+    ) -> NodeResponse | Failure:
         request = Request(
             method,
             f"{node.address}{path}",
@@ -328,13 +330,13 @@ class AgentClient:
             body=None if body is None else json.dumps(body).encode(),
         )
         answer = self._send(request, seconds or self._control_seconds)
-        if isinstance(answer, Answer) and answer.status in DENIED:
+        if isinstance(answer, NodeResponse) and answer.status in DENIED:
             return Failure(FailureKind.PROTOCOL_ERROR, "it does not accept its token")
         return answer
 
-    def _send(self, request: Request, seconds: float) -> Answer | Failure:
+    def _send(self, request: Request, seconds: float) -> NodeResponse | Failure:
         answer = self._http.send(request, seconds)
-        if not isinstance(answer, Answer) or answer.status not in AWAY:
+        if not isinstance(answer, NodeResponse) or answer.status not in AWAY:
             return answer
         if _object(answer).get("status", UNAVAILABLE) == UNAVAILABLE:
             return Failure(FailureKind.REFUSED, f"its agent does not answer ({answer.status} from its proxy)")
@@ -414,7 +416,7 @@ def _with_query(url: str, query: str) -> str:
     return f"{url}{'&' if '?' in url else '?'}{query}"
 
 
-def _stats(answer: Answer) -> NodeStats | Failure:
+def _stats(answer: NodeResponse) -> NodeStats | Failure:
     if answer.status != HTTPStatus.OK:
         return Failure(FailureKind.PROTOCOL_ERROR, f"it answered {answer.status} instead of its stats")
     try:
@@ -423,7 +425,7 @@ def _stats(answer: Answer) -> NodeStats | Failure:
         return Failure(FailureKind.PROTOCOL_ERROR, str(error))
 
 
-def _object(answer: Answer) -> dict[str, Any]:
+def _object(answer: NodeResponse) -> dict[str, Any]:
     """The JSON object of an answer; an empty one where there is none."""
     try:
         return decode(dict[str, Any], answer.body)
@@ -431,17 +433,17 @@ def _object(answer: Answer) -> dict[str, Any]:
         return {}
 
 
-def _said(answer: Answer) -> str:
+def _said(answer: NodeResponse) -> str:
     """What the node says about it, for an operator's eyes."""
     message = _object(answer).get("message")
     return message[:MESSAGE_LIMIT] if isinstance(message, str) else ""
 
 
-def _unknown_call(answer: Answer) -> bool:
+def _unknown_call(answer: NodeResponse) -> bool:
     return answer.status == HTTPStatus.METHOD_NOT_ALLOWED or _object(answer).get("status") == "not_found"
 
 
-def _refusal(answer: Answer) -> str:
+def _refusal(answer: NodeResponse) -> str:
     """Why a node did not do as it was told."""
     if _unknown_call(answer):
         return "it does not know this call: its software is older than the redirector's"

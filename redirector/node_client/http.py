@@ -61,7 +61,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class NodeResponse:
     """A whole answer."""
 
     status: int
@@ -82,7 +82,7 @@ class BoundedHttp:
         )
         self._pools.pool_classes_by_scheme = {"http": _PromptPlainPool, "https": _PromptTlsPool}
 
-    def send(self, request: Request, seconds: float) -> Answer | Failure:
+    def send(self, request: Request, seconds: float) -> NodeResponse | Failure:
         """Send a request; `seconds` is for all of it: connecting, sending, and the answer to its last byte."""
         deadline = time.monotonic() + seconds
         answer = self._once(request, seconds)
@@ -91,7 +91,7 @@ class BoundedHttp:
             return self._once(request, left)
         return answer
 
-    def _once(self, request: Request, seconds: float) -> Answer | Failure:
+    def _once(self, request: Request, seconds: float) -> NodeResponse | Failure:
         headers = {**self._headers, **request.headers}
         if request.body is not None:
             headers["Content-Type"] = "application/json"
@@ -121,7 +121,7 @@ class BoundedHttp:
             response.close()  # and with it the connection: the rest may never end
             return explain(TooLongError(), request.limit, seconds)
         response.release_conn()
-        return Answer(response.status, read, response.headers.get("Location", ""))
+        return NodeResponse(response.status, read, response.headers.get("Location", ""))
 
     def close(self) -> None:
         """Close the connections."""

@@ -9,7 +9,7 @@ from redirector.model.events import Event
 from redirector.model.images import Fetch, Selftest
 from redirector.model.nodes import Failure, Node, PoolOrder
 from redirector.node_client.client import AgentClient
-from redirector.operations.node_changes import Decision
+from redirector.operations.node_changes import OperatorDecision
 from redirector.store.registry import Registry
 from redirector.store.rolls import Rolls
 from tmpnb_common.wire import DEFAULT_POOL, PoolStats
@@ -28,7 +28,7 @@ class Upkeep:
         """What the fleet ordered of pools, by node and pool."""
         return self._rolls.all()
 
-    def roll(self, name: str, pool: str, image: str, decision: Decision) -> str | None:
+    def roll(self, name: str, pool: str, image: str, decision: OperatorDecision) -> str | None:
         """Move a pool to an image.
 
         Returns:
@@ -47,7 +47,7 @@ class Upkeep:
         return before
 
     def resize(
-        self, name: str, pool: str, capacity: int | None, warm: int | None, decision: Decision
+        self, name: str, pool: str, capacity: int | None, warm: int | None, decision: OperatorDecision
     ) -> tuple[bool, int]:
         """Let a pool hold more or fewer sandboxes, and keep more or fewer of them ready; None leaves it as it is.
 

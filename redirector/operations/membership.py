@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from redirector.errors import BadRequestError, DuplicateUrlError, NotThatNodeError, UnknownNodeError
 from redirector.model.nodes import Node, normalised_url
-from redirector.operations.node_changes import Addition, Control, Decision
+from redirector.operations.node_changes import Addition, Control, OperatorDecision
 from tmpnb_common.wire import NodeStats
 
 ITSELF = "the node itself"
@@ -24,7 +24,7 @@ class Leaving:
     """Sessions that it still has, as far as is known."""
 
 
-class Membership:
+class SelfRegistration:
     """Invariant: a row that is there is changed only for whoever has that node's token. The join token does not do."""
 
     def __init__(self, control: Control) -> None:
@@ -39,14 +39,14 @@ class Membership:
         if not asked.token:
             raise BadRequestError("token is missing: the node's own, by which the fleet speaks to it")
         self._known(asked.url, asked.token)
-        decision = Decision(by=ITSELF, reason="it joined")
+        decision = OperatorDecision(by=ITSELF, reason="it joined")
         try:
             node, new = self._control.add(asked, decision)
         except DuplicateUrlError as here:
             node, new = self._control.move(here.name, asked, decision), False
         if node.intent == "draining" and node.intent_by == ITSELF:
             # It was on its way out when it was started again.
-            node, _ = self._control.intend(node.name, "active", Decision(by=ITSELF, reason="it joined again"))
+            node, _ = self._control.intend(node.name, "active", OperatorDecision(by=ITSELF, reason="it joined again"))
         return node, new
 
     def leave(self, url: str, token: str) -> Leaving:
@@ -56,13 +56,13 @@ class Membership:
             raise UnknownNodeError(url)
         if node.intent != "draining":
             # Forced: a host that goes down goes down, be it the last one.
-            self._control.intend(node.name, "draining", Decision(by=ITSELF, reason="it leaves", force=True))
+            self._control.intend(node.name, "draining", OperatorDecision(by=ITSELF, reason="it leaves", force=True))
         stats = self._control.asked(node)
         if not isinstance(stats, NodeStats):
             return Leaving(node.name, left=False, claimed=0)
         if stats.state != "draining" or stats.claimed:
             return Leaving(node.name, left=False, claimed=stats.claimed)
-        self._control.remove(node.name, Decision(by=ITSELF, reason="it left", force=True))
+        self._control.remove(node.name, OperatorDecision(by=ITSELF, reason="it left", force=True))
         return Leaving(node.name, left=True, claimed=0)
 
     def _known(self, url: str, token: str) -> Node | None:

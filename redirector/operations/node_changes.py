@@ -42,7 +42,7 @@ class Addition:
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class OperatorDecision:
     """Who decided and why, what they had seen, and whether they insist."""
 
     by: str = ""
@@ -80,7 +80,7 @@ class Control:
         """The registry and the board, as the database has them now."""
         return self._registry.all(), self._boards.latest()
 
-    def add(self, asked: Addition, decision: Decision) -> tuple[Node, bool]:
+    def add(self, asked: Addition, decision: OperatorDecision) -> tuple[Node, bool]:
         """Add a node that proves to be one, or change the token or control address of one that is here.
 
         Returns:
@@ -123,7 +123,7 @@ class Control:
         self._tell(node, stats.protocol)
         return node, known is None
 
-    def move(self, name: str, asked: Addition, decision: Decision) -> Node:
+    def move(self, name: str, asked: Addition, decision: OperatorDecision) -> Node:
         """Take over the new addresses of a node that proves to be the same one: by its id, its token and its answers.
 
         Raises:
@@ -148,7 +148,7 @@ class Control:
         self._tell(node, stats.protocol)
         return node
 
-    def intend(self, name: str, intent: NodeState, decision: Decision) -> tuple[Node, bool]:
+    def intend(self, name: str, intent: NodeState, decision: OperatorDecision) -> tuple[Node, bool]:
         """Drain a node or resume it.
 
         Returns:
@@ -187,7 +187,7 @@ class Control:
         self._tell(node, stats.protocol if stats is not None else 0)
         return node, True
 
-    def remove(self, name: str, decision: Decision) -> None:
+    def remove(self, name: str, decision: OperatorDecision) -> None:
         """Take a node out of the fleet. Its sessions, if any, live on; the fleet no longer knows of them."""
         nodes, board = self.nodes()
         if name not in nodes:
@@ -294,6 +294,6 @@ def _found(change: Change, name: str) -> Node:
     return node
 
 
-def _refuse_stale(node: Node, decision: Decision) -> None:
+def _refuse_stale(node: Node, decision: OperatorDecision) -> None:
     if decision.version not in (None, node.version):
         raise ChangedError(node.name, node.version)

@@ -10,7 +10,7 @@ from redirector.model.events import Event
 from redirector.model.nodes import Failure, Node
 from redirector.node_client.client import AgentClient
 from redirector.node_client.fan_out import FanOut
-from redirector.operations.node_changes import Decision
+from redirector.operations.node_changes import OperatorDecision
 from redirector.store.registry import Registry
 
 SECONDS = 4.0
@@ -36,7 +36,7 @@ class SessionControl:
         sessions = [each for answer in answers.values() if not isinstance(answer, Failure) for each in answer]
         return SessionsView(sessions, _reasons(answers))
 
-    def end(self, name: str, node_name: str, decision: Decision) -> tuple[str, bool]:
+    def end(self, name: str, node_name: str, decision: OperatorDecision) -> tuple[str, bool]:
         """End one session.
 
         Returns:
@@ -62,7 +62,7 @@ class SessionControl:
             self._note(Event(self._clock(), "session_ended", node.name, decision.by, reason))
         return node.name, changed
 
-    def say(self, text: str, seconds: int, names: Collection[str], decision: Decision) -> AnnouncedView:
+    def say(self, text: str, seconds: int, names: Collection[str], decision: OperatorDecision) -> AnnouncedView:
         """Say a line to the pages of all sessions, those that come included, or of the named nodes; empty: say no more.
 
         Raises:

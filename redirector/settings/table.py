@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from redirector.errors import ConfigError
+from redirector.errors import FleetConfigError
 from redirector.model.clients import Network, Width
 from redirector.model.operators import parse_token, tokens_problem
 from redirector.settings import values
@@ -30,7 +30,7 @@ PREFIX = "TMPNB_"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class RedirectorSettings:
     """What the redirector runs with."""
 
     listen: str = setting(
@@ -230,14 +230,14 @@ class Settings:
     )
 
 
-TABLE = rows_of(Settings, PREFIX)
+TABLE = rows_of(RedirectorSettings, PREFIX)
 
 
-def load(environment: Mapping[str, str]) -> Settings:
+def load(environment: Mapping[str, str]) -> RedirectorSettings:
     """Read the settings.
 
     Raises:
-        ConfigError: with everything that is wrong, not only the first.
+        FleetConfigError: with everything that is wrong, not only the first.
     """
     fields, problems = settings.load(TABLE, {name: text.strip() for name, text in environment.items()})
     problems += [
@@ -254,6 +254,6 @@ def load(environment: Mapping[str, str]) -> Settings:
     if {parse_token(word).token for word in fields.get("admin_tokens", ())} & set(fields.get("read_tokens", ())):
         problems.append("TMPNB_READ_TOKEN is an admin token as well: what changes nothing needs a token of its own")
     if problems:
-        raise ConfigError(problems)
+        raise FleetConfigError(problems)
     fields["database_url"] = fields["database_url"] or f"sqlite:///{fields['state'] / 'fleet.db'}"
-    return Settings(**fields)
+    return RedirectorSettings(**fields)

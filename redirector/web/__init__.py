@@ -6,7 +6,7 @@ from flask import Flask, Response
 from flask.json.provider import DefaultJSONProvider
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from redirector.operations.membership import Membership
+from redirector.operations.membership import SelfRegistration
 from redirector.web import failures, openapi, pages
 from redirector.web.admin import auth, hosts, joining, metrics
 from redirector.web.admin import fleet as admin_fleet
@@ -52,7 +52,9 @@ def create_app(parts: Collaborators) -> Flask:
     app.register_blueprint(metrics.blueprint(parts.snapshots, parts.scrapes, admins))
     app.register_blueprint(status.blueprint(parts))
     app.register_blueprint(hosts.blueprint(parts.control, admins))
-    app.register_blueprint(joining.blueprint(Membership(parts.control), auth.joiners(parts.settings, parts.buckets)))
+    app.register_blueprint(
+        joining.blueprint(SelfRegistration(parts.control), auth.joiners(parts.settings, parts.buckets))
+    )
     app.register_blueprint(openapi.blueprint())
     proxies = parts.settings.trusted_proxies
     if proxies:

@@ -9,8 +9,8 @@ from typing import Any
 from flask import Blueprint, Flask, Response, current_app, render_template
 from jinja2 import Environment, TemplateError
 
-from redirector.errors import ConfigError
-from redirector.settings.table import Settings
+from redirector.errors import FleetConfigError
+from redirector.settings.table import RedirectorSettings
 from tmpnb_common.templates import STYLE, loader
 
 log = logging.getLogger("web")
@@ -34,7 +34,7 @@ victim's sandbox on the same node, and read that one's address, which is all it 
 """
 
 
-def prepare(app: Flask, settings: Settings) -> None:
+def prepare(app: Flask, settings: RedirectorSettings) -> None:
     """Let templates of the operator's directory take the place of ours, one by one."""
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_loader = loader(PACKAGE, settings.templates_dir)
@@ -68,7 +68,7 @@ def check_templates(directory: Path | None) -> None:
     """Read the operator's templates once, before anyone needs them.
 
     Raises:
-        ConfigError: with every one that cannot be used, and why.
+        FleetConfigError: with every one that cannot be used, and why.
     """
     if directory is None:
         return
@@ -80,7 +80,7 @@ def check_templates(directory: Path | None) -> None:
         except (TemplateError, UnicodeDecodeError) as error:
             problems.append(f"TMPNB_TEMPLATES_DIR holds {file.name}, which is no template: {error}")
     if problems:
-        raise ConfigError(problems)
+        raise FleetConfigError(problems)
 
 
 def _render(template: str, values: dict[str, Any]) -> str:

@@ -17,7 +17,7 @@ from redirector.operations.scrapes import NodeScrapes
 from redirector.operations.sessions import SessionControl
 from redirector.operations.snapshots import SnapshotReader
 from redirector.placing.admission import Admission
-from redirector.settings.table import Settings
+from redirector.settings.table import RedirectorSettings
 from redirector.store.journal import Journal
 from redirector.web.visitors.cookies import Cookies
 
@@ -26,7 +26,7 @@ from redirector.web.visitors.cookies import Cookies
 class Collaborators:
     """What the blueprints work with."""
 
-    settings: Settings
+    settings: RedirectorSettings
     fleet_state: FleetState
     admission: Admission
     client: AgentClient

@@ -8,7 +8,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from redirector.operations.node_changes import Addition, Decision
+from redirector.operations.node_changes import Addition, OperatorDecision
 from tests.support.fleet_nodes import FakeNodes, fake_nodes
 from tests.support.fleet_worker import stepped_worker
 from tests.support.postgres import LOCKED_USER, PostgresCluster
@@ -46,7 +46,7 @@ def test_it_waits_for_a_database_that_is_not_up_yet_and_goes_on_by_itself(
     url = cluster.create("late")
     with stepped_worker(tmp_path / "before", TMPNB_DATABASE_URL=url) as before:
         node = nodes.add("n1", ready=3)
-        before.worker.control.add(Addition(node.url, token=node.token), Decision(by="ada"))
+        before.worker.control.add(Addition(node.url, token=node.token), OperatorDecision(by="ada"))
     cluster.stop()
     served = Served(tmp_path / "served", TMPNB_DATABASE_URL=url)
     try:

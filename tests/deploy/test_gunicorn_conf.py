@@ -7,16 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from redirector.errors import ConfigError
-from redirector.server import Server
+from redirector.errors import FleetConfigError
+from redirector.server import RedirectorServer
 from redirector.settings import table as config
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 SHIPPED = DEPLOY / "gunicorn.conf.py"
 
 
-def served(tmp_path: Path, **settings: str) -> Server:
-    return Server(config.load({"TMPNB_STATE": str(tmp_path), "TMPNB_GUNICORN_CONF": str(SHIPPED), **settings}))
+def served(tmp_path: Path, **settings: str) -> RedirectorServer:
+    return RedirectorServer(
+        config.load({"TMPNB_STATE": str(tmp_path), "TMPNB_GUNICORN_CONF": str(SHIPPED), **settings})
+    )
 
 
 def test_what_the_file_says_wins_over_the_settings(tmp_path: Path) -> None:
@@ -48,5 +50,5 @@ def test_connections_of_nginx_outlast_its_own_idle_time(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_not_there_is_refused_at_start(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="TMPNB_GUNICORN_CONF names the file '/nowhere', which cannot be read"):
+    with pytest.raises(FleetConfigError, match="TMPNB_GUNICORN_CONF names the file '/nowhere', which cannot be read"):
         served(tmp_path, TMPNB_GUNICORN_CONF="/nowhere")

@@ -30,7 +30,7 @@ def exposed(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     with fake_nodes() as nodes, stepped_worker(tmp_path_factory.mktemp("state")) as fleet:
         fleet.add(nodes.add("n1"))
         redirector = fleet.admin("GET", "/metrics").text
-    sample = node_metrics.Sample(NodeStats(1, 1, pools={"default": PoolStats(1, 1)}), Counters().registry, 0, "")
+    sample = node_metrics.NodeSample(NodeStats(1, 1, pools={"default": PoolStats(1, 1)}), Counters().registry, 0, "")
     return set(series(redirector)) | set(series(node_metrics.exposition(sample).decode()))
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from node_agent.errors import ConfigError
+from node_agent.errors import NodeConfigError
 from node_agent.proxy import host
 from node_agent.settings import table as config
 from tests.support.authority import Authority
@@ -191,7 +191,7 @@ def test_a_renewed_certificate_is_used_at_once_and_open_websockets_go_on(node: N
     ],
 )
 def test_settings_that_contradict_each_other_are_refused(settings: dict[str, str], problem: str) -> None:
-    with pytest.raises(ConfigError, match=problem):
+    with pytest.raises(NodeConfigError, match=problem):
         config.load({"TMPNB_NODE_RUNTIME": "process", **{f"TMPNB_NODE_{k}": v for k, v in settings.items()}})
 
 

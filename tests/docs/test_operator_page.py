@@ -11,7 +11,7 @@ import pytest
 
 from redirector.cli import main
 from redirector.cli.terminal.exits import Exit
-from redirector.counters.prometheus import Sample, exposition
+from redirector.counters.prometheus import FleetSample, exposition
 from redirector.node_client.node_metrics import exposition as node_metrics
 from tests.support.fleet_values import a_node, board, seen
 from tmpnb_common.lazy_group import Later
@@ -42,7 +42,7 @@ def test_every_exit_code_is_explained(code: int) -> None:
 
 
 def test_every_metric_is_explained() -> None:
-    sample = Sample(2.0, {"n1": a_node()}, board(n1=seen()), {"placed": 1}, {}, database_up=True, version="1")
+    sample = FleetSample(2.0, {"n1": a_node()}, board(n1=seen()), {"placed": 1}, {}, database_up=True, version="1")
     text = exposition(sample).decode() + node_metrics({}).decode()
     families = re.findall(r"^# TYPE (\S+)", text, re.MULTILINE)
     assert len(families) > 15

@@ -19,15 +19,15 @@ from node_agent.jupyter import welcome
 from node_agent.runtimes.contract import Instance
 from node_agent.runtimes.docker.engine import CALL_SECONDS
 from node_agent.runtimes.process.runtime import ProcessRuntime
-from node_agent.server import START_SECONDS, Loop, Server
+from node_agent.server import START_SECONDS, Loop, NodeServer
 from node_agent.settings import table as config
-from node_agent.settings.table import Settings
+from node_agent.settings.table import NodeSettings
 from tests.support.node_fakes import FakeEngine, FakeRuntime
 from tests.support.waiting import wait_until
 
 
 @pytest.fixture
-def settings() -> Iterator[Settings]:
+def settings() -> Iterator[NodeSettings]:
     with tempfile.TemporaryDirectory(prefix="t", dir="/tmp") as root:
         given = {"RUNTIME": "process", "RUN_DIR": root, "STATE_DIR": f"{root}/state", "CAPACITY": "2", "NAME": "n1"}
         yield config.load({f"TMPNB_NODE_{name}": value for name, value in given.items()})
@@ -40,7 +40,7 @@ def engine() -> Iterator[FakeEngine]:
     made.stop()
 
 
-def test_an_agent_that_is_put_together_fills_its_pool_and_answers(settings: Settings, engine: FakeEngine) -> None:
+def test_an_agent_that_is_put_together_fills_its_pool_and_answers(settings: NodeSettings, engine: FakeEngine) -> None:
     agent = compose(settings, FakeRuntime(engine))
     client = agent.app.test_client()
     loop = Loop(agent.reconciler)
@@ -54,8 +54,8 @@ def test_an_agent_that_is_put_together_fills_its_pool_and_answers(settings: Sett
     assert client.get("/healthz").status_code == 200
 
 
-def test_a_worker_outlasts_its_first_look_at_an_engine_that_hangs(settings: Settings) -> None:
-    assert Server(settings, {}).cfg.timeout == START_SECONDS
+def test_a_worker_outlasts_its_first_look_at_an_engine_that_hangs(settings: NodeSettings) -> None:
+    assert NodeServer(settings, {}).cfg.timeout == START_SECONDS
     assert START_SECONDS > 3 * CALL_SECONDS
 
 
@@ -65,7 +65,7 @@ def _full(stats: object) -> dict[str, object]:
 
 
 def test_a_loop_that_breaks_takes_its_worker_along_instead_of_leaving_it_without_refill(
-    settings: Settings, engine: FakeEngine
+    settings: NodeSettings, engine: FakeEngine
 ) -> None:
     class BrokenRuntime(FakeRuntime):
         looks = 0
@@ -90,7 +90,7 @@ def test_a_loop_that_breaks_takes_its_worker_along_instead_of_leaving_it_without
         signal.signal(signal.SIGTERM, before)
 
 
-def test_the_process_runtime_is_made_from_the_settings_with_its_welcome(settings: Settings) -> None:
+def test_the_process_runtime_is_made_from_the_settings_with_its_welcome(settings: NodeSettings) -> None:
     runtime = make_runtime(settings, {"PATH": os.environ["PATH"]})
     assert isinstance(runtime, ProcessRuntime)
     runtime.check()
@@ -102,23 +102,23 @@ def test_the_process_runtime_is_made_from_the_settings_with_its_welcome(settings
     assert welcome.duration(0) == "no time"
 
 
-def test_the_server_has_exactly_one_worker_and_no_log_of_paths(settings: Settings) -> None:
-    server = Server(settings, {})
+def test_the_server_has_exactly_one_worker_and_no_log_of_paths(settings: NodeSettings) -> None:
+    server = NodeServer(settings, {})
     assert server.cfg.workers == 1
     assert server.cfg.worker_class_str == "gthread"
     assert server.cfg.accesslog is None
     assert server.cfg.bind == [f"unix:{settings.run_dir}/agent.sock"]
 
 
-def test_the_agent_of_the_server_is_made_in_its_worker(settings: Settings) -> None:
-    server = Server(settings, {"PATH": os.environ["PATH"]})
+def test_the_agent_of_the_server_is_made_in_its_worker(settings: NodeSettings) -> None:
+    server = NodeServer(settings, {"PATH": os.environ["PATH"]})
     app = server.load()
     assert app.test_client().get("/stats").json["available"] == 0
     assert not unix_http.listens(Path(settings.run_dir) / "agent.sock")
 
 
 def test_an_engine_that_is_away_at_the_start_keeps_the_node_unwell_and_answering(
-    settings: Settings, engine: FakeEngine
+    settings: NodeSettings, engine: FakeEngine
 ) -> None:
     engine.away = True
     with pytest.raises(EngineError):

@@ -67,7 +67,7 @@ def failure(path: Path, within: float = 5.0) -> str:
 
 def test_an_answer_has_its_status_and_its_body(path: Path) -> None:
     with server(path, lambda request: request.answer(418, b"tea")):
-        assert unix_http.request(path, "GET", "/", within=5) == unix_http.Answer(418, b"tea")
+        assert unix_http.request(path, "GET", "/", within=5) == unix_http.UnixResponse(418, b"tea")
 
 
 def test_a_body_is_sent_with_its_headers(path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from redirector.compose import Worker, compose
 from redirector.model.nodes import Health
-from redirector.operations.node_changes import Addition, Decision
+from redirector.operations.node_changes import Addition, OperatorDecision
 from redirector.settings import table as config
 from redirector.store.database import Database
 from redirector.store.schema import migrate
@@ -34,7 +34,7 @@ def worker(tmp_path: Path) -> Iterator[Worker]:
 
 def test_its_threads_notice_a_new_node_and_its_death(nodes: FakeNodes, worker: Worker) -> None:
     node = nodes.add("n1", ready=2)
-    worker.control.add(Addition(node.url, token=node.token), Decision())
+    worker.control.add(Addition(node.url, token=node.token), OperatorDecision())
     wait_until(lambda: worker.fleet_state.board.of("n1").health is Health.UP, 10, "the first good poll")
     assert worker.app.test_client().get("/").status_code == 302
     nodes.die(node)

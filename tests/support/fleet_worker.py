@@ -15,7 +15,7 @@ from werkzeug.test import TestResponse
 from redirector.compose import Worker, compose
 from redirector.model.board import Board
 from redirector.model.nodes import Node, Seen
-from redirector.operations.node_changes import Addition, Decision
+from redirector.operations.node_changes import Addition, OperatorDecision
 from redirector.placing.outcomes import AdmissionRequest, Result
 from redirector.settings import table as config
 from redirector.store.boards import Boards
@@ -68,7 +68,7 @@ class SteppedWorker:
         """Add nodes to the fleet and poll them once."""
         for node in nodes:
             token = node.token if node.protocol else ""
-            self.worker.control.add(Addition(node.url, node.name, token=token), Decision())
+            self.worker.control.add(Addition(node.url, node.name, token=token), OperatorDecision())
         self.tick()
 
     def tick(self, times: int = 1) -> None:

@@ -17,7 +17,7 @@ from node_agent import unix_http
 from node_agent.jupyter import client as jupyter_client
 from node_agent.jupyter.kernel_session import KernelError
 from node_agent.lifecycle.reconciler import Reconciler
-from node_agent.lifecycle.selftest import Selftest
+from node_agent.lifecycle.selftest import SelftestRunner
 from node_agent.lifecycle.sessions import SessionWatch
 from node_agent.lifecycle.starter import Starter
 from node_agent.pools.claims import SandboxClaims
@@ -68,7 +68,7 @@ class Bench:
     draining: threading.Event
     stop: threading.Event
     overrides: PoolOverrides
-    selftest: Selftest
+    selftest: SelftestRunner
     kernel: FakeKernel
     monotonic: Clock = field(default_factory=Clock)
 
@@ -142,7 +142,7 @@ def make_bench(
     )
     monotonic = Clock(time.monotonic())
     kernel = FakeKernel()
-    selftest = Selftest(
+    selftest = SelftestRunner(
         runtime,
         table,
         pools,

@@ -9,7 +9,7 @@ from node_agent.membership.identity import Identity
 from node_agent.membership.intent import IntentStore
 from node_agent.pages import Pages
 from node_agent.web.addresses import Addresses
-from node_agent.web.node import Node
+from node_agent.web.node import NodeContext
 from tests.support.node_fakes import FakeRuntime
 from tests.support.node_pools import LIMITS, Bench
 
@@ -17,11 +17,11 @@ TOKEN = "a-token-of-the-node-0123456789"
 AUTH = {"Authorization": f"Bearer {TOKEN}"}
 
 
-def make_node(bench: Bench, state: Path) -> Node:
+def make_node(bench: Bench, state: Path) -> NodeContext:
     """One whose intent lies in `state`."""
     intent = IntentStore(state / "intent.json", bench.clock)
     bench.pools.draining = lambda: intent.draining
-    return Node(
+    return NodeContext(
         name="n1",
         version="1.2.3",
         landing_prefixes=("course",),

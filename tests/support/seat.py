@@ -11,7 +11,7 @@ from pathlib import Path
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from redirector.compose import Worker, compose
-from redirector.operations.node_changes import Addition, Decision
+from redirector.operations.node_changes import Addition, OperatorDecision
 from redirector.placing.outcomes import AdmissionRequest, Result
 from redirector.settings import table as config
 from redirector.store.database import Database
@@ -36,7 +36,7 @@ class Seat:
     def add(self, *nodes: FakeNode) -> None:
         for node in nodes:
             self.worker.control.add(
-                Addition(node.url, node.name, token=node.token if node.protocol else ""), Decision(by="ann")
+                Addition(node.url, node.name, token=node.token if node.protocol else ""), OperatorDecision(by="ann")
             )
 
     def place(self) -> Result:

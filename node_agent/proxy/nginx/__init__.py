@@ -17,11 +17,11 @@ from node_agent.directories import SOCKET_NAME
 from node_agent.pages import script_path
 from node_agent.proxy.nginx import headers, tls
 from node_agent.proxy.nginx.shares import shares
-from node_agent.settings.table import Settings
+from node_agent.settings.table import NodeSettings
 from tmpnb_common.wire import TRIAL_SECONDS
 
 
-def render(settings: Settings, *, as_root: bool, connections: int) -> str:
+def render(settings: NodeSettings, *, as_root: bool, connections: int) -> str:
     """The whole configuration. `connections` is how many one worker may hold, those to sandboxes included."""
     bounds = shares(connections)
     return _fill(
@@ -35,12 +35,12 @@ def render(settings: Settings, *, as_root: bool, connections: int) -> str:
     )
 
 
-def until_certified(settings: Settings, *, as_root: bool) -> str:
+def until_certified(settings: NodeSettings, *, as_root: bool) -> str:
     """A whole configuration with nothing but the plain server, for a node that waits for its first certificate."""
     return _fill("until_certified", **_values(settings), as_root=as_root)
 
 
-def _values(settings: Settings) -> dict[str, Any]:
+def _values(settings: NodeSettings) -> dict[str, Any]:
     address = urlsplit(settings.url)
     apart = settings.origin == "sandbox"
     host = re.escape((address.hostname or "").lower())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from node_agent.proxy.nginx import tls
-from node_agent.settings.table import Settings
+from node_agent.settings.table import NodeSettings
 
 HIDDEN = (
     # They would act on every sandbox of this node and on the node itself, for its origin is one.
@@ -94,7 +94,7 @@ interim answer. Browsers take a lone CR for the end of a line, too.
 """
 
 
-def common(settings: Settings) -> list[str]:
+def common(settings: NodeSettings) -> list[str]:
     """Headers of every answer; a location that adds one of its own has to repeat them."""
     headers = [
         "Access-Control-Allow-Origin $cors_origin",
@@ -113,7 +113,7 @@ def common(settings: Settings) -> list[str]:
     return [*(f"add_header {header} always;" for header in headers), *tls.header_lines(settings)]
 
 
-def toward_sandbox(settings: Settings) -> list[str]:
+def toward_sandbox(settings: NodeSettings) -> list[str]:
     """What is taken from a visitor's request and from a sandbox's answer on the way."""
     apart = settings.origin == "sandbox"
     unsent = [name for name in UNSENT if not (apart and name == "Cookie")]
@@ -128,7 +128,7 @@ def toward_sandbox(settings: Settings) -> list[str]:
     ]
 
 
-def _own_cookies(settings: Settings) -> list[str]:
+def _own_cookies(settings: NodeSettings) -> list[str]:
     """Keep an application's cookies to the sandbox's own host, whatever domain it names."""
     secure = ["proxy_cookie_flags ~. secure;"] if settings.url.startswith("https:") else []
     return ["proxy_cookie_domain ~. $host;", *secure]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from node_agent.settings.table import Settings
+from node_agent.settings.table import NodeSettings
 from node_agent.settings.values import Address
 
 TLS_LINES = (
@@ -20,7 +20,7 @@ HSTS_SECONDS = 31_536_000
 """A year, for the node's own name: what lives below it may have no certificate."""
 
 
-def listen_lines(settings: Settings) -> list[str]:
+def listen_lines(settings: NodeSettings) -> list[str]:
     """What makes the node's server listen."""
     if not settings.speaks_tls:
         return [f"listen {place(settings.listen)};"]
@@ -32,7 +32,7 @@ def listen_lines(settings: Settings) -> list[str]:
     ]
 
 
-def header_lines(settings: Settings) -> list[str]:
+def header_lines(settings: NodeSettings) -> list[str]:
     """Headers that only an answer over TLS may bear."""
     return [f'add_header Strict-Transport-Security "max-age={HSTS_SECONDS}" always;'] if settings.speaks_tls else []
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from redirector.admin_api.client import AdminClient, checked_url
 from redirector.cli.terminal.exits import Exit, Stop
-from redirector.local_fleet.directory import StateDirectory
+from redirector.local_fleet.directory import FleetDirectory
 from redirector.model.operators import parse_token
 from tmpnb_common import secret_files
 
@@ -37,7 +37,7 @@ def locate(url: str | None, state: str | None, environ: Mapping[str, str]) -> Ac
     if url is not None and state is not None:
         raise Stop("--url and --state name two fleets; give one of them", Exit.USAGE)
     address = url or (environ.get("TMPNB_URL") if state is None else None)
-    directory = StateDirectory.at(state or environ.get("TMPNB_STATE") or DEFAULT_STATE)
+    directory = FleetDirectory.at(state or environ.get("TMPNB_STATE") or DEFAULT_STATE)
     if address:
         return Access(_usable(address), _token(environ, directory, address))
     local = _published_url(directory)
@@ -50,7 +50,7 @@ def locate(url: str | None, state: str | None, environ: Mapping[str, str]) -> Ac
     return Access(_usable(local), _read_token(directory.admin_token))
 
 
-def _published_url(directory: StateDirectory) -> str | None:
+def _published_url(directory: FleetDirectory) -> str | None:
     try:
         return directory.published_url()
     except PermissionError as problem:
@@ -64,7 +64,7 @@ def _usable(address: str) -> str:
         raise Stop(str(problem), Exit.USAGE) from problem
 
 
-def _token(environ: Mapping[str, str], directory: StateDirectory, address: str) -> str:
+def _token(environ: Mapping[str, str], directory: FleetDirectory, address: str) -> str:
     if token := environ.get("TMPNB_TOKEN", "").strip():
         return _sendable(token, "TMPNB_TOKEN")
     if file := environ.get("TMPNB_TOKEN_FILE"):

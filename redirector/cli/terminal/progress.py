@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from redirector.cli.terminal.texts import plain
 from redirector.local_fleet.enrolment import Warmth
-from redirector.local_fleet.reporter import Announcement
+from redirector.local_fleet.reporter import FleetReady
 
 LINE_SECONDS = 5.0
 """Between two plain lines about the same progress."""
@@ -51,7 +51,7 @@ class Screen:
             else:
                 self._tell(warmth)
 
-    def announce(self, announcement: Announcement) -> None:
+    def announce(self, announcement: FleetReady) -> None:
         self._end_bar()
         width = max(len("entry"), *(len(name) for name, _ in announcement.nodes))
         first = announcement.nodes[0][0]

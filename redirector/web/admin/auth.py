@@ -14,7 +14,7 @@ from redirector.errors import BadRequestError
 from redirector.memory.bucket_table import BucketTable
 from redirector.memory.rate_limits import Allowance, RateLimits
 from redirector.model.operators import NAME_LIMIT, is_taken, mixes_alphabets, parse_token
-from redirector.settings.table import Settings
+from redirector.settings.table import RedirectorSettings
 from redirector.web.failures import failure
 from tmpnb_common.log_lines import fields
 
@@ -135,13 +135,13 @@ def too_many(seconds: int) -> str:
     return f"Too many wrong tokens came from your address; try again in {seconds} s."
 
 
-def admins(settings: Settings, buckets: BucketTable) -> Keyholders:
+def admins(settings: RedirectorSettings, buckets: BucketTable) -> Keyholders:
     """Operators."""
     readers = settings.read_tokens
     return _keyholders("admin", "The admin API is closed", settings.admin_tokens, settings, buckets, readers)
 
 
-def joiners(settings: Settings, buckets: BucketTable) -> Keyholders:
+def joiners(settings: RedirectorSettings, buckets: BucketTable) -> Keyholders:
     """Nodes that come by themselves."""
     return _keyholders("join", "No node may join by itself", settings.join_tokens, settings, buckets)
 
@@ -150,7 +150,7 @@ def _keyholders(  # noqa: PLR0917 - one caller's arguments and the other's
     kind: str,
     closed: str,
     tokens: Sequence[str],
-    settings: Settings,
+    settings: RedirectorSettings,
     buckets: BucketTable,
     readers: Sequence[str] = (),
 ) -> Keyholders:

@@ -12,7 +12,7 @@ from redirector.admin_api.place_view import view_of_place
 from redirector.errors import BadRequestError, DatabaseAwayError
 from redirector.model.snapshot import FleetSnapshot
 from redirector.operations.snapshots import SnapshotReader
-from redirector.settings.table import Settings
+from redirector.settings.table import RedirectorSettings
 from redirector.store.journal import Journal
 from redirector.web.admin.auth import Keyholders
 from redirector.web.bodies import answer
@@ -22,7 +22,7 @@ EVENTS_AT_ONCE = 1000
 
 
 def blueprint(
-    snapshots: SnapshotReader, journal: Journal, settings: Settings, admins: Keyholders, rng: Random
+    snapshots: SnapshotReader, journal: Journal, settings: RedirectorSettings, admins: Keyholders, rng: Random
 ) -> Blueprint:
     """The calls, each of which needs the admin token."""
     admin = Blueprint("admin_fleet", __name__, url_prefix="/api")

@@ -8,7 +8,7 @@ from redirector.admin_api.answers import HostView
 from redirector.admin_api.requests import HostRequest
 from redirector.errors import UnknownNodeError
 from redirector.model.nodes import normalised_url
-from redirector.operations.node_changes import Addition, Control, Decision
+from redirector.operations.node_changes import Addition, Control, OperatorDecision
 from redirector.web.admin.auth import Keyholders
 from redirector.web.bodies import answer, read_body
 
@@ -22,7 +22,7 @@ def blueprint(control: Control, admins: Keyholders) -> Blueprint:
     def add() -> Response:
         body = read_body(HostRequest)
         addition = Addition(normalised_url(body.host), token=body.token)
-        node, _ = control.add(addition, Decision(by=admins.operator("/hosts")))
+        node, _ = control.add(addition, OperatorDecision(by=admins.operator("/hosts")))
         return answer(HostView(node.url, node.name))
 
     @hosts.delete("/hosts")
@@ -32,7 +32,7 @@ def blueprint(control: Control, admins: Keyholders) -> Blueprint:
         for node in nodes.values():
             if node.url == url:
                 # It asked no questions there either: a host that is taken off the list keeps its sessions.
-                control.remove(node.name, Decision(by=admins.operator("/hosts"), force=True))
+                control.remove(node.name, OperatorDecision(by=admins.operator("/hosts"), force=True))
                 return answer(HostView(url, node.name))
         raise UnknownNodeError(url)
 

@@ -6,13 +6,13 @@ from flask import Blueprint, Response
 
 from redirector.admin_api.answers import JoinedView
 from redirector.admin_api.requests import JoinRequest, LeaveRequest
-from redirector.operations.membership import Membership
+from redirector.operations.membership import SelfRegistration
 from redirector.operations.node_changes import Addition
 from redirector.web.admin.auth import Keyholders
 from redirector.web.bodies import answer, read_body
 
 
-def blueprint(membership: Membership, joiners: Keyholders) -> Blueprint:
+def blueprint(membership: SelfRegistration, joiners: Keyholders) -> Blueprint:
     """The two calls."""
     routes = Blueprint("joining", __name__, url_prefix="/api")
     routes.before_request(joiners.check)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, Response
 
-from redirector.counters.prometheus import Sample, exposition
+from redirector.counters.prometheus import FleetSample, exposition
 from redirector.operations.scrapes import NodeScrapes
 from redirector.operations.snapshots import SnapshotReader
 from redirector.web.admin.auth import Keyholders
@@ -22,7 +22,7 @@ def blueprint(snapshots: SnapshotReader, scrapes: NodeScrapes, admins: Keyholder
     def metrics() -> Response:
         snapshot = snapshots.read()
         text = exposition(
-            Sample(
+            FleetSample(
                 snapshot.at,
                 snapshot.nodes,
                 snapshot.board,

@@ -14,7 +14,7 @@ from redirector.admin_api.views import NodeView
 from redirector.errors import BadRequestError, UnknownNodeError
 from redirector.operations.images import Upkeep
 from redirector.operations.live_stats import LiveStats
-from redirector.operations.node_changes import Addition, Control, Decision
+from redirector.operations.node_changes import Addition, Control, OperatorDecision
 from redirector.web.admin.auth import Keyholders
 from redirector.web.bodies import answer, read_body
 
@@ -78,9 +78,9 @@ def blueprint(
     return admin
 
 
-def decision_of(body: DecisionRequest, admins: Keyholders) -> Decision:
+def decision_of(body: DecisionRequest, admins: Keyholders) -> OperatorDecision:
     """Who decided what, as the token proves or else the request says."""
-    return Decision(admins.operator(body.by), body.reason, _version_seen(), body.force)
+    return OperatorDecision(admins.operator(body.by), body.reason, _version_seen(), body.force)
 
 
 def _version_seen() -> int | None:

@@ -10,7 +10,7 @@ from flask import abort
 from redirector.admin_api.requests import NoticeSeconds
 from redirector.errors import BadRequestError
 from redirector.operations.images import Upkeep
-from redirector.operations.node_changes import Addition, Control, Decision
+from redirector.operations.node_changes import Addition, Control, OperatorDecision
 from redirector.operations.sessions import SessionControl
 from redirector.web.admin.sessions import announcement_of
 from redirector.web.dashboard.steps import Steps
@@ -57,7 +57,7 @@ class Actions:
 
     def on_node(self, name: str, verb: str, body: ButtonRequest, by: str) -> Answer:
         """One node's buttons."""
-        verbs: Mapping[str, Callable[[str, ButtonRequest, Decision], Answer]] = {
+        verbs: Mapping[str, Callable[[str, ButtonRequest, OperatorDecision], Answer]] = {
             "drain": self._drain,
             "resume": self._resume,
             "remove": self._remove,
@@ -81,27 +81,27 @@ class Actions:
         text, seconds = announcement_of(body.text, body.seconds)
         return self.sessions.say(text, seconds, list(dict.fromkeys(body.nodes)), _decision(body, by))
 
-    def _drain(self, name: str, _body: ButtonRequest, decision: Decision) -> Answer:
+    def _drain(self, name: str, _body: ButtonRequest, decision: OperatorDecision) -> Answer:
         return {"changed": self.control.intend(name, "draining", decision)[1]}
 
-    def _resume(self, name: str, _body: ButtonRequest, decision: Decision) -> Answer:
+    def _resume(self, name: str, _body: ButtonRequest, decision: OperatorDecision) -> Answer:
         return {"changed": self.control.intend(name, "active", decision)[1]}
 
-    def _remove(self, name: str, _body: ButtonRequest, decision: Decision) -> Answer:
+    def _remove(self, name: str, _body: ButtonRequest, decision: OperatorDecision) -> Answer:
         self.control.remove(name, decision)
         return {"changed": True}
 
-    def _selftest(self, name: str, body: ButtonRequest, _decision: Decision) -> Answer:
+    def _selftest(self, name: str, body: ButtonRequest, _decision: OperatorDecision) -> Answer:
         return self.upkeep.selftest(name, body.pool or DEFAULT_POOL)
 
-    def _roll(self, name: str, body: ButtonRequest, decision: Decision) -> Answer:
+    def _roll(self, name: str, body: ButtonRequest, decision: OperatorDecision) -> Answer:
         image = body.image.strip()
         if not image:
             raise BadRequestError("image is missing: what the pool's sandboxes are to run")
         pool = body.pool or DEFAULT_POOL
         return self.steps.roll(name, pool, image, decision, tested=body.tested)
 
-    def _rotate(self, name: str, body: ButtonRequest, decision: Decision) -> Answer:
+    def _rotate(self, name: str, body: ButtonRequest, decision: OperatorDecision) -> Answer:
         # The row's version changes on the way, by these very steps.
         why = replace(decision, version=None, reason=decision.reason or f"{name} is replaced by {body.url}")
         return self.steps.rotate(name, _addition(body), why, tested=body.tested, agreed=body.agreed)
@@ -114,8 +114,8 @@ def _addition(body: ButtonRequest) -> Addition:
     return Addition(url, body.name.strip(), body.control_url.strip(), body.token.strip())
 
 
-def _decision(body: ButtonRequest, by: str) -> Decision:
-    return Decision(by, body.reason, _version(body), body.force)
+def _decision(body: ButtonRequest, by: str) -> OperatorDecision:
+    return OperatorDecision(by, body.reason, _version(body), body.force)
 
 
 def _version(body: ButtonRequest) -> int | None:

@@ -21,7 +21,7 @@ from redirector.errors import BadRequestError, DatabaseAwayError
 from redirector.model.operators import NAME_LIMIT
 from redirector.model.snapshot import FleetSnapshot
 from redirector.operations.snapshots import SnapshotReader
-from redirector.settings.table import Settings
+from redirector.settings.table import RedirectorSettings
 from redirector.store.journal import Journal
 from redirector.web.admin.auth import Keyholders, too_many
 from redirector.web.bodies import answer, read_body
@@ -54,7 +54,7 @@ def blueprint(  # noqa: PLR0917 - collaborators
     snapshots: SnapshotReader,
     actions: Actions,
     journal: Journal,
-    settings: Settings,
+    settings: RedirectorSettings,
     admins: Keyholders,
     clock: Callable[[], float],
 ) -> Blueprint:
@@ -80,7 +80,7 @@ class _Seat:
     snapshots: SnapshotReader
     actions: Actions
     journal: Journal
-    settings: Settings
+    settings: RedirectorSettings
     admins: Keyholders
     clock: Callable[[], float]
 

@@ -16,7 +16,7 @@ from redirector.model.events import Event
 from redirector.model.nodes import normalised_url
 from redirector.operations.images import Upkeep
 from redirector.operations.live_stats import LiveStats
-from redirector.operations.node_changes import Addition, Control, Decision
+from redirector.operations.node_changes import Addition, Control, OperatorDecision
 from redirector.plans import rolling
 from redirector.plans.rotation import Situation, addition_reason, next_step, stuck, was_added_for, was_removed
 from redirector.store.journal import Journal
@@ -47,7 +47,9 @@ class Steps:
         self._journal = journal
         self._clock = clock
 
-    def rotate(self, old_name: str, addition: Addition, decision: Decision, *, tested: bool, agreed: bool) -> Step:
+    def rotate(
+        self, old_name: str, addition: Addition, decision: OperatorDecision, *, tested: bool, agreed: bool
+    ) -> Step:
         """Bring the replacement of a node by the one at `addition.url` on by a step.
 
         Raises:
@@ -86,7 +88,7 @@ class Steps:
                 message = f"{old_name} was removed"
         return Step(message, tested=tested)
 
-    def roll(self, name: str, pool: str, image: str, decision: Decision, *, tested: bool) -> Step:
+    def roll(self, name: str, pool: str, image: str, decision: OperatorDecision, *, tested: bool) -> Step:
         """Bring the move of a node's pool to an image on by a step.
 
         Raises:

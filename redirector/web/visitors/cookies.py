@@ -15,7 +15,7 @@ from flask import Response, request
 from itsdangerous import BadData, URLSafeTimedSerializer
 
 from redirector.model.visitor_cookie import KnownSandbox, Visitor
-from redirector.settings.table import Settings
+from redirector.settings.table import RedirectorSettings
 from tmpnb_common.fetch_metadata import FRAMES
 
 NAME = "tmpnb"
@@ -62,7 +62,7 @@ class Seal:
 class Cookies:
     """Reads and sets it. Until there is a key to sign with, everyone is a stranger."""
 
-    def __init__(self, settings: Settings, keys: Callable[[], Sequence[str]]) -> None:
+    def __init__(self, settings: RedirectorSettings, keys: Callable[[], Sequence[str]]) -> None:
         self._always_tls = settings.entry_url.startswith("https://")
         self._keys = keys
         self._seal: Seal | None = None

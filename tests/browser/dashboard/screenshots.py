@@ -17,7 +17,7 @@ from playwright.sync_api import BrowserContext, Page
 from sqlalchemy import select
 
 from redirector.model.nodes import Health
-from redirector.operations.node_changes import Decision
+from redirector.operations.node_changes import OperatorDecision
 from redirector.store import tables
 from tests.support.chromium import chromium
 from tests.support.fleet_nodes import FakeNodes, fake_nodes
@@ -107,7 +107,7 @@ def _populate(fleet: Seat, nodes: FakeNodes, rng: Random) -> None:
         fleet.add(node)
     _an_hour(fleet, rng)
     wait_until(lambda: fleet.worker.fleet_state.board.of(node.name).health is Health.UP, 20, "the last node")
-    fleet.worker.control.intend("node3", "draining", Decision(by="ann", reason="kernel update"))
+    fleet.worker.control.intend("node3", "draining", OperatorDecision(by="ann", reason="kernel update"))
     nodes.die(node)
 
 

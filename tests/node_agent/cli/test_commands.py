@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 
 from node_agent import cli
 from node_agent.cli import serve as serving
-from node_agent.cli.local_client import AgentAway, LocalAgent, Refused
+from node_agent.cli.local_client import AgentAway, LocalAgent, OrderRefusedError
 from node_agent.errors import HostError
 from node_agent.settings import table as config
 from tests.support.node_fakes import Request, UnixServer
@@ -106,7 +106,7 @@ def test_who_resumes_a_node_that_the_fleet_drains_is_told_so(served: Host) -> No
 
 def test_an_unwell_agent_is_a_failure_with_the_reason(served: Host) -> None:
     told = served.run("health")
-    assert isinstance(told.exception, Refused)
+    assert isinstance(told.exception, OrderRefusedError)
     assert str(told.exception) == "the engine does not answer"
 
 
@@ -116,7 +116,7 @@ def test_an_agent_that_is_away_is_an_error_that_says_how_to_start_it(host: Host)
 
 
 def test_an_answer_that_is_no_json_is_an_error(served: Host) -> None:
-    with pytest.raises(Refused, match="answered 200 and no JSON"):
+    with pytest.raises(OrderRefusedError, match="answered 200 and no JSON"):
         LocalAgent(served.root / "agent.sock", TOKEN).get("/odd")
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from node_agent.errors import EngineError
 from node_agent.jupyter.command import JUPYTER_LAB
-from node_agent.lifecycle.check_image import Trial, check
+from node_agent.lifecycle.check_image import ImageTrial, check
 from node_agent.lifecycle.check_server import Finding
 from node_agent.runtimes.docker.engine import DockerEngine
 from node_agent.runtimes.docker.limits import MIB, NODE_LABEL, DockerLimits
@@ -43,7 +43,7 @@ def findings(
     limits: DockerLimits | None = None,
     start_seconds: float = 30.0,
 ) -> list[Finding]:
-    trial = Trial(image, template, landing, limits or DockerLimits(), start_seconds)
+    trial = ImageTrial(image, template, landing, limits or DockerLimits(), start_seconds)
     with tempfile.TemporaryDirectory(prefix="t", dir="/tmp") as run_dir:
         Path(run_dir).chmod(0o755)
         found = list(check(engine, trial, Path(run_dir), pause=threading.Event().wait, say=lambda _: None))
@@ -141,7 +141,7 @@ def test_limits_too_narrow_for_a_kernel_are_told(engine: DockerEngine, notebook:
 
 
 def test_without_an_engine_there_is_nothing_to_find(tmp_path: Path) -> None:
-    trial = Trial("i", JUPYTER_LAB, "/lab", DockerLimits(), 1.0)
+    trial = ImageTrial("i", JUPYTER_LAB, "/lab", DockerLimits(), 1.0)
     engine = DockerEngine(tmp_path / "docker.sock")
     with pytest.raises(EngineError, match="nobody listens at"):
         next(check(engine, trial, tmp_path, pause=threading.Event().wait, say=lambda _: None))
@@ -203,7 +203,7 @@ def test_an_entrypoint_that_swallows_the_command_is_named_with_the_setting_that_
 
 def test_whoever_waits_is_told_for_what(engine: DockerEngine) -> None:
     said: list[str] = []
-    trial = Trial("127.0.0.1:1/no/such:image", JUPYTER_LAB, "/lab", DockerLimits(), 1.0)
+    trial = ImageTrial("127.0.0.1:1/no/such:image", JUPYTER_LAB, "/lab", DockerLimits(), 1.0)
     with tempfile.TemporaryDirectory(prefix="t", dir="/tmp") as run_dir:
         list(check(engine, trial, Path(run_dir), pause=threading.Event().wait, say=said.append))
     assert said == ["127.0.0.1:1/no/such:image is not on this host; asking its registry"]

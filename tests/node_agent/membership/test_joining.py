@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from node_agent import cli
-from node_agent.errors import ConfigError
+from node_agent.errors import NodeConfigError
 from node_agent.membership import joining
 from node_agent.membership.joining import Departure, Membership
 from tests.support.waiting import wait_until
@@ -164,7 +164,7 @@ def test_a_second_term_ends_it_at_once(entry: FakeEntry) -> None:
 def test_the_command_line_names_the_fleet_and_asks_for_its_token() -> None:
     environment = {"TMPNB_NODE_RUNTIME": "process", "TMPNB_NODE_JOIN_TOKEN": None, "TMPNB_NODE_JOIN_TOKEN_FILE": None}
     result = CliRunner().invoke(cli.agent, ["serve", "--join", "https://try.example.org"], env=environment)
-    assert isinstance(result.exception, ConfigError)
+    assert isinstance(result.exception, NodeConfigError)
     assert "needs the fleet's join token" in str(result.exception)
 
 
@@ -172,5 +172,5 @@ def test_the_command_line_takes_an_address_only() -> None:
     result = CliRunner().invoke(
         cli.agent, ["serve", "--join", "try.example.org"], env={"TMPNB_NODE_RUNTIME": "process"}
     )
-    assert isinstance(result.exception, ConfigError)
+    assert isinstance(result.exception, NodeConfigError)
     assert "TMPNB_NODE_JOIN is 'try.example.org'" in str(result.exception)

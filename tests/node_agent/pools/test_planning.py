@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from node_agent.pools.planning import (
     LONGEST_PAUSE_SECONDS,
     Counts,
-    Health,
+    StartHealth,
     after_failure,
     excess,
     room_for,
@@ -20,7 +20,7 @@ from node_agent.pools.planning import (
     to_end,
 )
 
-WELL = Health()
+WELL = StartHealth()
 NUMBERS = st.integers(0, 50)
 COUNTS = st.builds(Counts, NUMBERS, NUMBERS, NUMBERS, NUMBERS)
 
@@ -65,7 +65,7 @@ def test_no_plan_exceeds_the_capacity_the_warmth_or_the_hands(
 
 
 def test_an_image_that_fails_is_tried_again_one_at_a_time_after_its_pause() -> None:
-    failing = Health(failures=1, retry_at=100.0)
+    failing = StartHealth(failures=1, retry_at=100.0)
 
     def planned(counts: Counts, now: float) -> int:
         return starts(counts, warm=10, capacity=10, free_workers=4, health=failing, now=now)
@@ -76,13 +76,13 @@ def test_an_image_that_fails_is_tried_again_one_at_a_time_after_its_pause() -> N
 
 
 def test_the_pause_doubles_up_to_a_bound_and_is_never_less_than_its_base() -> None:
-    health, pauses = Health(), []
+    health, pauses = StartHealth(), []
     for _ in range(100):
         health = after_failure(health, now=0.0, jitter=0.0)
         pauses.append(health.retry_at)
     assert pauses[:4] == [1.0, 2.0, 4.0, 8.0]
     assert pauses[-1] == LONGEST_PAUSE_SECONDS
-    assert after_failure(Health(), now=0.0, jitter=1.0).retry_at == 1.25
+    assert after_failure(StartHealth(), now=0.0, jitter=1.0).retry_at == 1.25
 
 
 def test_what_could_be_started_is_what_the_capacity_leaves() -> None:
@@ -91,7 +91,7 @@ def test_what_could_be_started_is_what_the_capacity_leaves() -> None:
 
 
 def test_nothing_is_startable_while_the_image_fails() -> None:
-    assert startable(Counts(), capacity=10, health=Health(failures=1)) == 0
+    assert startable(Counts(), capacity=10, health=StartHealth(failures=1)) == 0
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_what_is_beyond_the_wish_goes_and_another_image_comes_a_quarter_at_a_tim
 
 
 def test_nothing_of_a_former_image_goes_while_the_new_one_fails() -> None:
-    assert to_end(Counts(ready=8, outdated=8), warm=8, capacity=8, health=Health(failures=1)) == 0
+    assert to_end(Counts(ready=8, outdated=8), warm=8, capacity=8, health=StartHealth(failures=1)) == 0
 
 
 @given(NUMBERS, st.integers(1, 50), NUMBERS, st.integers(1, 50))

@@ -8,12 +8,12 @@ import pytest
 
 from node_agent.jupyter.kernel_session import KernelError
 from node_agent.pools.planning import Counts
-from node_agent.pools.trials import End, Trial, trial_due, unfit
+from node_agent.pools.trials import End, PoolTrial, trial_due, unfit
 from node_agent.sandboxes import Sandbox
 from tests.support.node_pools import Bench, one_bench
 from tmpnb_common.wire import DEFAULT_POOL
 
-GOOD, BAD = Trial("an-image", 1000.0), Trial("an-image", 1000.0, "no kernel started")
+GOOD, BAD = PoolTrial("an-image", 1000.0), PoolTrial("an-image", 1000.0, "no kernel started")
 
 
 @pytest.mark.parametrize(
@@ -24,14 +24,14 @@ GOOD, BAD = Trial("an-image", 1000.0), Trial("an-image", 1000.0, "no kernel star
         (Counts(ready=3), GOOD, 4600.0, True),
         (Counts(ready=3), BAD, 1119.0, False),
         (Counts(ready=3), BAD, 1120.0, True),
-        (Counts(ready=3), Trial("another", 1000.0), 1001.0, True),
+        (Counts(ready=3), PoolTrial("another", 1000.0), 1001.0, True),
         (Counts(ready=0, claimed=3), None, 1000.0, False),
         (Counts(ready=2, starting=1), None, 1000.0, False),
         (Counts(ready=3, outdated=1), None, 1000.0, False),
     ],
 )
 def test_a_pool_is_tried_at_first_and_now_and_then_while_that_takes_from_nobody(
-    counts: Counts, last: Trial | None, now: float, due: bool
+    counts: Counts, last: PoolTrial | None, now: float, due: bool
 ) -> None:
     assert trial_due(counts, last, image="an-image", every=3600.0, now=now) is due
     assert not trial_due(counts, last, image="an-image", every=0.0, now=now)

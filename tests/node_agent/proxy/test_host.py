@@ -15,7 +15,7 @@ import pytest
 from node_agent.errors import HostError
 from node_agent.proxy import host
 from node_agent.settings import table as config
-from node_agent.settings.table import Settings
+from node_agent.settings.table import NodeSettings
 
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives directories to other users")
 
@@ -27,7 +27,7 @@ def root() -> Iterator[Path]:
         yield Path(root)
 
 
-def settings(run_dir: Path, **more: str) -> Settings:
+def settings(run_dir: Path, **more: str) -> NodeSettings:
     given = {"RUNTIME": "process", "RUN_DIR": str(run_dir), **more}
     return config.load({f"TMPNB_NODE_{name}": value for name, value in given.items()})
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from node_agent.errors import ConfigError
+from node_agent.errors import NodeConfigError
 from node_agent.pools.culling import Limits
 from node_agent.runtimes.docker.limits import MIB, Mount
 from node_agent.settings import docker as docker_settings
@@ -17,7 +17,7 @@ MINIMAL = {"TMPNB_NODE_RUNTIME": "process"}
 
 
 def problems(**values: str) -> str:
-    with pytest.raises(ConfigError) as caught:
+    with pytest.raises(NodeConfigError) as caught:
         config.load({**MINIMAL, **{f"TMPNB_NODE_{name}": value for name, value in values.items()}})
     return "\n".join(caught.value.problems)
 
@@ -124,7 +124,7 @@ def test_an_ipv6_address_is_written_with_brackets() -> None:
 
 
 def test_every_row_says_what_it_is_for_and_has_a_field() -> None:
-    fields = set(config.Settings.__dataclass_fields__)
+    fields = set(config.NodeSettings.__dataclass_fields__)
     assert {row.field for row in config.TABLE} - docker_settings.FIELDS == fields - {"limits"}
     assert all(re.fullmatch(r"[A-Z0-9].*\.", row.reason) or row.reason.endswith(".") for row in config.TABLE)
     assert all(row.shown_default for row in config.TABLE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from node_agent.errors import ConfigError
+from node_agent.errors import NodeConfigError
 from node_agent.settings import table as config
 from node_agent.web.addresses import Addresses
 
@@ -25,5 +25,5 @@ def test_on_an_origin_of_its_own_a_sandbox_has_the_same_path_below_a_host_of_its
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:8101", "http://[::1]:8101"])
 def test_a_host_of_its_own_needs_a_name_to_stand_below(url: str) -> None:
-    with pytest.raises(ConfigError, match="URL has to have a host name"):
+    with pytest.raises(NodeConfigError, match="URL has to have a host name"):
         config.load({"TMPNB_NODE_RUNTIME": "process", "TMPNB_NODE_ORIGIN": "sandbox", "TMPNB_NODE_URL": url})

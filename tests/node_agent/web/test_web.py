@@ -14,7 +14,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from node_agent.web import create_app
-from node_agent.web.node import Node
+from node_agent.web.node import NodeContext
 from tests.support.node_pools import Bench, one_bench
 from tests.support.node_web import AUTH, TOKEN, make_node
 from tests.support.wire_bytes import packed
@@ -41,17 +41,17 @@ def bench() -> Iterator[Bench]:
 
 
 @pytest.fixture
-def node(bench: Bench, tmp_path: Path) -> Node:
+def node(bench: Bench, tmp_path: Path) -> NodeContext:
     return make_node(bench, tmp_path)
 
 
 @pytest.fixture
-def client(node: Node) -> FlaskClient:
+def client(node: NodeContext) -> FlaskClient:
     return create_app(node).test_client()
 
 
 @pytest.fixture
-def fleet_client(node: Node) -> FlaskClient:
+def fleet_client(node: NodeContext) -> FlaskClient:
     return create_app(replace(node, fleet_only=True)).test_client()
 
 
@@ -429,7 +429,7 @@ def test_every_error_has_the_same_shape(client: FlaskClient) -> None:
         assert "<" not in said(answer)["message"], (method, path)
 
 
-def test_an_error_that_nobody_foresaw_shows_no_trace(node: Node) -> None:
+def test_an_error_that_nobody_foresaw_shows_no_trace(node: NodeContext) -> None:
     def broken() -> str:
         raise ZeroDivisionError("a secret detail")
 

@@ -16,7 +16,7 @@ from redirector.local_fleet.enrolment import Warmth
 from redirector.local_fleet.lock import StateLock
 from redirector.local_fleet.plan import MARK
 from redirector.local_fleet.processes import is_alive
-from redirector.local_fleet.reporter import Announcement
+from redirector.local_fleet.reporter import FleetReady
 from redirector.local_fleet.stop_request import StopRequest
 from tests.support.base_ports import base_port
 from tests.support.docker_host import local_engine
@@ -128,7 +128,7 @@ def test_progress_says_why_sandboxes_do_not_start(capsys: pytest.CaptureFixture[
 
 def test_the_announcement_has_every_url_and_three_commands_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:
     screen = Screen(lambda *words: " ".join(("tmpnb", *words)))
-    screen.announce(Announcement("http://127.0.0.1:8000", [("n1", "http://127.0.0.1:8101")]))
+    screen.announce(FleetReady("http://127.0.0.1:8000", [("n1", "http://127.0.0.1:8101")]))
     said = capsys.readouterr().out
     for words in ("http://127.0.0.1:8000", "http://127.0.0.1:8101", "tmpnb status", "tmpnb node drain n1", "curl "):
         assert words in said
@@ -145,7 +145,7 @@ def test_a_terminal_that_is_gone_is_no_reason_to_fail(monkeypatch: pytest.Monkey
         screen.note("x" * 100_000)
         screen.warn("x")
         screen.warming(Warmth(8, 8))
-        screen.announce(Announcement("http://127.0.0.1:8000", [("n1", "http://127.0.0.1:8101")]))
+        screen.announce(FleetReady("http://127.0.0.1:8000", [("n1", "http://127.0.0.1:8101")]))
     # What could not be written is still in its buffer.
     with pytest.raises(BrokenPipeError):
         gone.close()

@@ -20,7 +20,7 @@ def of_an_agent(*pools: str) -> str:
         counters.claims.labels(pool).inc(2)
         counters.started(pool, 1.5)
     stats = NodeStats(1, 1, pools={pool: PoolStats(1, 1) for pool in pools})
-    return node_metrics.exposition(node_metrics.Sample(stats, counters.registry, 1000, "")).decode()
+    return node_metrics.exposition(node_metrics.NodeSample(stats, counters.registry, 1000, "")).decode()
 
 
 def series(text: str) -> dict[tuple[str, str], float]:

@@ -16,13 +16,13 @@ from typing import Any
 import psutil
 import pytest
 
-from redirector.local_fleet.directory import StateDirectory
+from redirector.local_fleet.directory import FleetDirectory
 from redirector.local_fleet.enrolment import Warmth
 from redirector.local_fleet.errors import NotStartedError, StartFailedError
 from redirector.local_fleet.fleet import LocalFleet
 from redirector.local_fleet.plan import MARK, Installation, UpOptions, make_plan, node_plan
 from redirector.local_fleet.processes import ChildRecord, ProcessFinder, is_alive, read_records, write_records
-from redirector.local_fleet.reporter import Announcement
+from redirector.local_fleet.reporter import FleetReady
 from redirector.local_fleet.stop_request import StopAsked, StopRequest
 from tests.redirector.cli.fake_redirector import node
 from tests.support.base_ports import base_port
@@ -79,7 +79,7 @@ class Listener:
 
     def __init__(self, when_up: Callable[[], None]) -> None:
         self.heard: list[str] = []
-        self.announcement: Announcement | None = None
+        self.announcement: FleetReady | None = None
         self._when_up = when_up
 
     def note(self, text: str) -> None:
@@ -91,7 +91,7 @@ class Listener:
     def warming(self, warmth: Warmth) -> None:
         self.heard.append(f"{warmth.ready} of {warmth.wanted}")
 
-    def announce(self, announcement: Announcement) -> None:
+    def announce(self, announcement: FleetReady) -> None:
         self.announcement = announcement
         self._when_up()
 
@@ -100,7 +100,7 @@ class Bench:
     """One state directory and the runs from it."""
 
     def __init__(self, tmp_path: Path) -> None:
-        self.directory = StateDirectory.at(tmp_path / "state")
+        self.directory = FleetDirectory.at(tmp_path / "state")
         self.directory.prepare()
         self.run_root = tmp_path / "run"
         self.programs = tmp_path / "bin"
@@ -166,7 +166,7 @@ def test_a_run_brings_all_nodes_into_the_registry_and_leaves_nothing_but_that(be
 
     bench.listener = Listener(look)
     bench.run(nodes=2)
-    assert bench.listener.announcement == Announcement(
+    assert bench.listener.announcement == FleetReady(
         f"http://127.0.0.1:{bench.port}",
         [(f"n{number}", f"http://127.0.0.1:{bench.port + 100 + number}") for number in (1, 2)],
     )
@@ -203,7 +203,7 @@ def test_a_killed_part_is_said_and_started_again(bench: Bench, part: str) -> Non
 
         before = 0
 
-        def announce(self, announcement: Announcement) -> None:
+        def announce(self, announcement: FleetReady) -> None:
             assert announcement
             self.before = pid_of_part()
             os.kill(self.before, signal.SIGKILL)

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from redirector.local_fleet.child import LONGEST_PATIENCE_SECONDS, Child, begin_log, bound_log, in_words, patience
-from redirector.local_fleet.directory import StateDirectory, write_durably
+from redirector.local_fleet.directory import FleetDirectory, write_durably
 from redirector.local_fleet.errors import NotStartedError
 from redirector.local_fleet.lock import StateLock
 from redirector.local_fleet.machine import check_ports, check_programs, make_run_root
@@ -34,8 +34,8 @@ from tmpnb_common.processes import start_of
 
 
 @pytest.fixture
-def directory(tmp_path: Path) -> StateDirectory:
-    directory = StateDirectory.at(tmp_path / "state")
+def directory(tmp_path: Path) -> FleetDirectory:
+    directory = FleetDirectory.at(tmp_path / "state")
     directory.prepare()
     return directory
 
@@ -54,14 +54,14 @@ def mode(path: Path) -> int:
 # The state directory.
 
 
-def test_the_admin_token_is_made_once_and_for_its_owner_alone(directory: StateDirectory) -> None:
+def test_the_admin_token_is_made_once_and_for_its_owner_alone(directory: FleetDirectory) -> None:
     token = directory.ensure_admin_token()
     assert len(token) >= 43
     assert directory.ensure_admin_token() == token
     assert mode(directory.admin_token) == 0o600
 
 
-def test_an_empty_admin_token_is_refused(directory: StateDirectory) -> None:
+def test_an_empty_admin_token_is_refused(directory: FleetDirectory) -> None:
     directory.admin_token.touch()
     with pytest.raises(NotStartedError, match="empty"):
         directory.ensure_admin_token()
@@ -71,7 +71,7 @@ def test_a_fresh_state_directory_is_closed_to_others_and_an_existing_one_keeps_i
     fresh, existing = tmp_path / "a/b", tmp_path / "c"
     existing.mkdir(mode=0o755)
     for path in (fresh, existing):
-        StateDirectory.at(path).prepare()
+        FleetDirectory.at(path).prepare()
     assert (mode(fresh), mode(existing)) == (0o700, 0o755)
 
 
@@ -79,10 +79,10 @@ def test_a_fresh_state_directory_is_closed_to_others_and_an_existing_one_keeps_i
 def test_a_place_that_cannot_be_written_is_refused(tmp_path: Path, path: str) -> None:
     (tmp_path / "a-file").touch()
     with pytest.raises(NotStartedError, match="state directory"):
-        StateDirectory.at(tmp_path / path).prepare()
+        FleetDirectory.at(tmp_path / path).prepare()
 
 
-def test_known_nodes_are_in_the_order_of_their_numbers(directory: StateDirectory) -> None:
+def test_known_nodes_are_in_the_order_of_their_numbers(directory: FleetDirectory) -> None:
     for name in ("n10", "n2", "n1", "other"):
         directory.node(name).mkdir(parents=True)
     assert directory.known_nodes() == ["n1", "n2", "n10"]
@@ -99,7 +99,7 @@ def test_writing_durably_replaces_the_whole_and_leaves_nothing_beside(tmp_path: 
 
 
 def test_a_second_fleet_from_the_same_state_is_refused_with_the_first_ones_number(
-    directory: StateDirectory, stop: StopRequest
+    directory: FleetDirectory, stop: StopRequest
 ) -> None:
     first = StateLock(directory.lock)
     first.take(stop)
@@ -111,7 +111,7 @@ def test_a_second_fleet_from_the_same_state_is_refused_with_the_first_ones_numbe
     again.release()
 
 
-def test_a_fleet_that_is_stopping_is_waited_for(directory: StateDirectory) -> None:
+def test_a_fleet_that_is_stopping_is_waited_for(directory: FleetDirectory) -> None:
     class Releasing(StopRequest):
         """Lets the first holder go only after the second has waited longer than it would for one that runs."""
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from redirector.local_fleet.directory import StateDirectory
+from redirector.local_fleet.directory import FleetDirectory
 from redirector.local_fleet.errors import NotStartedError
 from redirector.local_fleet.plan import (
     MARK,
@@ -19,7 +19,7 @@ from redirector.local_fleet.plan import (
 )
 
 OPTIONS = UpOptions(nodes=2, warm=3, capacity=4, port=8000, runtime="process")
-INSTALLATION = Installation(StateDirectory(Path("/state")), Path("/run/tmpnb-1"), Path("/bin"), {"PATH": "/usr/bin"})
+INSTALLATION = Installation(FleetDirectory(Path("/state")), Path("/run/tmpnb-1"), Path("/bin"), {"PATH": "/usr/bin"})
 
 
 def test_nodes_take_the_ports_from_the_redirectors_plus_101_on() -> None:

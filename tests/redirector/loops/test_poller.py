@@ -11,7 +11,7 @@ import pytest
 
 from redirector.loops import poller
 from redirector.model.nodes import DOWN_AFTER, Health
-from redirector.operations.node_changes import Decision
+from redirector.operations.node_changes import OperatorDecision
 from redirector.store.database import Database
 from redirector.store.leases import LEASE_SECONDS
 from tests.support.fleet_node import Mood
@@ -39,7 +39,7 @@ def test_an_order_that_the_polling_worker_has_not_read_yet_is_not_taken_for_an_o
     fleet.add(node)
     second.tick()
     ends_at = time.time() + 3600
-    second.worker.control.intend("n1", "draining", Decision(force=True, end_sessions_at=ends_at))
+    second.worker.control.intend("n1", "draining", OperatorDecision(force=True, end_sessions_at=ends_at))
     assert node.generation == fleet.row(node).generation, "the node was told"
     fleet.worker.poller._asked_at.clear()
     fleet.worker.poller.tick(fleet.executor, threading.Event())
@@ -133,7 +133,7 @@ def test_most_nodes_silent_at_once_keeps_the_last_picture_and_raises_the_alarm(
 def test_an_intent_is_put_to_a_node_until_it_reports_it(nodes: FakeNodes, fleet: SteppedWorker) -> None:
     node = nodes.add("n1")
     fleet.add(node, nodes.add("n2"))
-    fleet.worker.control.intend("n1", "draining", Decision())
+    fleet.worker.control.intend("n1", "draining", OperatorDecision())
     node.fleet_state, node.generation = "active", 0  # its disk was restored from before
     fleet.tick()
     assert (node.fleet_state, node.generation) == ("draining", fleet.row(node).generation)
@@ -144,7 +144,7 @@ def test_an_intent_is_put_to_a_node_until_it_reports_it(nodes: FakeNodes, fleet:
 def test_a_node_that_does_not_take_its_intent_is_complained_about(nodes: FakeNodes, fleet: SteppedWorker) -> None:
     node = nodes.add("n1", accepts_state=False)
     fleet.add(node, nodes.add("n2"))
-    fleet.worker.control.intend("n1", "draining", Decision())
+    fleet.worker.control.intend("n1", "draining", OperatorDecision())
     fleet.tick()
     assert "n1 does not take over its intent" in fleet.admin("GET", "/api/fleet").get_json()["alarms"][0]
     assert fleet.admin("GET", "/api/nodes/n1").get_json()["pending"] is True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from redirector.model.nodes import Health
-from redirector.operations.node_changes import Addition, Decision
+from redirector.operations.node_changes import Addition, OperatorDecision
 from tests.support.base_ports import free_ports
 from tests.support.fleet_node import FakeNode
 from tests.support.fleet_nodes import FakeNodes
@@ -14,7 +14,9 @@ from tests.support.fleet_worker import SteppedWorker, stepped_worker
 
 def add(fleet: SteppedWorker, node: FakeNode, public_url: str) -> None:
     """Add a node that is polled where it is, and has another public URL."""
-    fleet.worker.control.add(Addition(public_url, node.name, control_url=node.url, token=node.token), Decision())
+    fleet.worker.control.add(
+        Addition(public_url, node.name, control_url=node.url, token=node.token), OperatorDecision()
+    )
 
 
 def nowhere() -> str:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from redirector.admin_api.fleet_view import view_of_fleet
 from redirector.admin_api.node_view import view_of_node
-from redirector.counters.prometheus import Sample, exposition
+from redirector.counters.prometheus import FleetSample, exposition
 from redirector.model.board import Board
 from redirector.model.nodes import DOWN_AFTER, Health, Node
 from redirector.model.slot_counts import counts_now, counts_of, is_current
@@ -55,7 +55,7 @@ def test_the_fleets_numbers_are_the_sums_of_its_nodes_whose_numbers_are_current(
 @given(any_fleets())
 def test_old_numbers_count_nowhere_as_current(fleet: Fleet) -> None:
     nodes, board = fleet
-    text = exposition(Sample(1000.0, nodes, board, {}, {}, database_up=True, version="1")).decode()
+    text = exposition(FleetSample(1000.0, nodes, board, {}, {}, database_up=True, version="1")).decode()
     for name, node in nodes.items():
         if is_current(board.of(name)):
             continue

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from werkzeug.test import TestResponse
 
-from redirector.operations.node_changes import Decision
+from redirector.operations.node_changes import OperatorDecision
 from tests.support.fleet_node import FakeNode
 from tests.support.fleet_nodes import FakeNodes
 from tests.support.fleet_worker import SteppedWorker, stepped_worker
@@ -109,7 +109,7 @@ def test_a_node_whose_url_changed_moves_with_its_name_and_what_operators_decided
     node = nodes.add("n1", ready=2)
     call(fleet, "join", node)
     fleet.tick()
-    fleet.worker.control.intend("n1", "draining", Decision(by="ada", force=True))
+    fleet.worker.control.intend("n1", "draining", OperatorDecision(by="ada", force=True))
     nodes.die(node)
 
     again = moved(nodes, node)
@@ -119,7 +119,7 @@ def test_a_node_whose_url_changed_moves_with_its_name_and_what_operators_decided
     assert (row.url, row.intent, row.intent_by) == (again.url, "draining", "ada")
     assert again.fleet_state == "draining", "and it is told so"
 
-    fleet.worker.control.intend("n1", "active", Decision(by="ada"))
+    fleet.worker.control.intend("n1", "active", OperatorDecision(by="ada"))
     fleet.tick(2)
     assert fleet.visit().headers["Location"].startswith(again.url)
     told = fleet.admin("GET", "/api/events").get_json()["events"]
@@ -178,7 +178,7 @@ def test_a_node_that_starts_again_on_its_way_out_takes_visitors_again(nodes: Fak
 def test_joining_again_does_not_undo_what_an_operator_decided(nodes: FakeNodes, fleet: SteppedWorker) -> None:
     node = nodes.add("n1")
     call(fleet, "join", node)
-    fleet.worker.control.intend("n1", "draining", Decision(by="ada", force=True))
+    fleet.worker.control.intend("n1", "draining", OperatorDecision(by="ada", force=True))
     call(fleet, "join", node)
     assert fleet.row(node).intent == "draining"
 

@@ -18,12 +18,12 @@ from redirector.errors import (
     ProbeError,
     UnknownNodeError,
 )
-from redirector.operations.node_changes import Addition, Control, Decision
+from redirector.operations.node_changes import Addition, Control, OperatorDecision
 from tests.support.fleet_node import FakeNode, Mood
 from tests.support.fleet_nodes import FakeNodes
 from tests.support.fleet_worker import SteppedWorker
 
-ANN = Decision(by="ann", reason="because")
+ANN = OperatorDecision(by="ann", reason="because")
 
 
 @pytest.fixture
@@ -179,7 +179,7 @@ def test_draining_is_told_to_the_node_at_once_and_written_down(
 def test_draining_what_drains_already_changes_nothing(nodes: FakeNodes, fleet: SteppedWorker, control: Control) -> None:
     fleet.add(nodes.add("n1"), nodes.add("n2"))
     control.intend("n1", "draining", ANN)
-    row, changed = control.intend("n1", "draining", Decision(reason="another"))
+    row, changed = control.intend("n1", "draining", OperatorDecision(reason="another"))
     assert not changed
     assert row.intent_reason == "because"
 
@@ -224,7 +224,7 @@ def test_the_last_node_that_takes_visitors_is_kept_from_draining_and_removal(
         control.intend("n1", "draining", ANN)
     with pytest.raises(LastNodeError):
         control.remove("n1", ANN)
-    assert control.intend("n1", "draining", Decision(force=True))[1]
+    assert control.intend("n1", "draining", OperatorDecision(force=True))[1]
 
 
 def test_two_operators_cannot_drain_the_last_two_nodes_at_once(
@@ -247,12 +247,12 @@ def test_who_saw_an_older_version_is_told_to_look_again(
     nodes: FakeNodes, fleet: SteppedWorker, control: Control
 ) -> None:
     fleet.add(nodes.add("n1"), nodes.add("n2"))
-    control.intend("n1", "draining", Decision(version=1))
+    control.intend("n1", "draining", OperatorDecision(version=1))
     with pytest.raises(ChangedError) as caught:
-        control.intend("n1", "active", Decision(version=1))
+        control.intend("n1", "active", OperatorDecision(version=1))
     assert caught.value.version == 2
     with pytest.raises(ChangedError):
-        control.remove("n1", Decision(version=1))
+        control.remove("n1", OperatorDecision(version=1))
 
 
 def test_a_node_with_sessions_is_not_removed_without_force(
@@ -266,7 +266,7 @@ def test_a_node_with_sessions_is_not_removed_without_force(
     assert caught.value.claimed == 1, "as it is now, not as it was at the last poll"
     nodes.die(node)
     fleet.tick()
-    control.remove("n1", Decision(force=True))
+    control.remove("n1", OperatorDecision(force=True))
     assert list(control.nodes()[0]) == ["n2"]
 
 

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from redirector.model.nodes import Health
-from redirector.operations.node_changes import Decision
+from redirector.operations.node_changes import OperatorDecision
 from redirector.placing.outcomes import Placed, Refused
 from tests.support.fleet_nodes import FakeNodes
 from tests.support.fleet_worker import SteppedWorker, stepped_worker
@@ -15,7 +15,7 @@ from tests.support.waiting import wait_until
 
 
 def drain(fleet: SteppedWorker, name: str) -> None:
-    fleet.worker.control.intend(name, "draining", Decision(by="ada", force=True))
+    fleet.worker.control.intend(name, "draining", OperatorDecision(by="ada", force=True))
 
 
 def drained(fleet: SteppedWorker, name: str) -> bool:

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from redirector.errors import ConfigError
-from redirector.settings.table import TABLE, Settings, load
+from redirector.errors import FleetConfigError
+from redirector.settings.table import TABLE, RedirectorSettings, load
 
 TOKEN, OTHER = "a-token-of-some-length", "another-token-of-length"
 
 
 def problems(environ: dict[str, str]) -> tuple[str, ...]:
-    with pytest.raises(ConfigError) as caught:
+    with pytest.raises(FleetConfigError) as caught:
         load(environ)
     return caught.value.problems
 
@@ -29,7 +29,7 @@ def test_every_setting_has_a_unit_a_reason_and_a_field() -> None:
     for setting in TABLE:
         assert setting.unit
         assert setting.reason.endswith(".")
-        assert setting.field in Settings.__dataclass_fields__
+        assert setting.field in RedirectorSettings.__dataclass_fields__
 
 
 def test_the_database_lies_in_the_state_directory(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from redirector.errors import ConfigError
+from redirector.errors import FleetConfigError
 from redirector.web.pages import check_templates
 from redirector.web.visitors.bots import is_bot
 from tests.support.fleet_nodes import FakeNodes
@@ -147,7 +147,7 @@ def test_templates_that_are_none_are_named_before_anything_starts(tmp_path: Path
     (tmp_path / "full.html").write_text("{% if %}")
     (tmp_path / "error.html").write_text("{{ message | no_such_filter }}")
     (tmp_path / "waiting.html").write_text('{% extends "page.html" %}')
-    with pytest.raises(ConfigError) as caught:
+    with pytest.raises(FleetConfigError) as caught:
         check_templates(tmp_path)
     assert [re.findall(r"\w+\.html", problem)[0] for problem in caught.value.problems] == ["error.html", "full.html"]
     check_templates(None)

@@ -6,7 +6,7 @@ import pytest
 
 from redirector.cli.fleet.access import locate
 from redirector.cli.terminal.exits import Exit, Stop
-from redirector.local_fleet.directory import StateDirectory
+from redirector.local_fleet.directory import FleetDirectory
 
 URL = "http://127.0.0.1:8000"
 
@@ -19,7 +19,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def fleet_in(folder: Path, url: str = URL) -> str:
     """A state directory as `tmpnb up` leaves it; its token."""
-    directory = StateDirectory.at(folder)
+    directory = FleetDirectory.at(folder)
     directory.prepare()
     directory.publish(url)
     return directory.ensure_admin_token()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from redirector.errors import ConfigError
+from redirector.errors import FleetConfigError
 from redirector.model.operators import name_problem, parse_token
 from redirector.settings.table import load
 from tests.redirector.web.admin.test_admin import CALLS, is_error
@@ -116,7 +116,7 @@ def test_a_screen_logs_in_with_the_token_that_reads(named: SteppedWorker) -> Non
     ],
 )
 def test_tokens_that_would_leave_it_open_who_did_it_are_refused_at_start(tokens: str, problem: str) -> None:
-    with pytest.raises(ConfigError, match=problem) as refused:
+    with pytest.raises(FleetConfigError, match=problem) as refused:
         load({"TMPNB_ADMIN_TOKEN": tokens})
     assert ANN not in str(refused.value)
     assert BOB not in str(refused.value)
@@ -126,12 +126,12 @@ def test_two_tokens_of_one_name_are_refused_over_both_settings(tmp_path: Path) -
     file = tmp_path / "tokens"
     file.write_text(f"ann={ANN}")
     file.chmod(0o600)
-    with pytest.raises(ConfigError, match="one name"):
+    with pytest.raises(FleetConfigError, match="one name"):
         load({"TMPNB_ADMIN_TOKEN": f"ann={BOB}", "TMPNB_ADMIN_TOKEN_FILE": str(file)})
 
 
 def test_a_token_that_reads_is_none_that_changes() -> None:
-    with pytest.raises(ConfigError, match="TMPNB_READ_TOKEN"):
+    with pytest.raises(FleetConfigError, match="TMPNB_READ_TOKEN"):
         load({"TMPNB_ADMIN_TOKEN": f"ann={ANN}", "TMPNB_READ_TOKEN": ANN})
 
 
