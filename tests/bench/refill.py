@@ -19,7 +19,7 @@ from node_agent.errors import EngineError
 from node_agent.jupyter.command import JUPYTER_LAB
 from node_agent.pools.ledger import Ledger
 from node_agent.runtimes.docker.engine import DockerEngine
-from node_agent.runtimes.docker.limits import RUN_LABEL
+from node_agent.runtimes.docker.labels import RUN_LABEL
 from tests.bench.report import Table, machine
 from tests.bench.sandbox_cost import processor_seconds
 from tests.support.docker_host import notebook_image

@@ -16,7 +16,7 @@ import psutil
 import pytest
 import requests
 
-from node_agent.runtimes.docker.limits import RUN_LABEL
+from node_agent.runtimes.docker.labels import RUN_LABEL
 from redirector.local_fleet.plan import run_root
 from tests.support.base_ports import base_port
 from tests.support.docker_host import local_engine, notebook_image

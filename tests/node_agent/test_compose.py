@@ -17,7 +17,7 @@ from node_agent.compose import compose, limits_by_pool, make_runtime
 from node_agent.errors import EngineError
 from node_agent.jupyter import welcome
 from node_agent.runtimes.contract import Instance
-from node_agent.runtimes.docker.engine import CALL_SECONDS
+from node_agent.runtimes.docker.connection import CALL_SECONDS
 from node_agent.runtimes.process.runtime import ProcessRuntime
 from node_agent.server import START_SECONDS, Loop, NodeServer
 from node_agent.settings import table as config

@@ -22,7 +22,8 @@ from node_agent.errors import EngineError
 from node_agent.runtimes.contract import Launch
 from node_agent.runtimes.docker import home as docker_home
 from node_agent.runtimes.docker.engine import SOCKET, DockerEngine
-from node_agent.runtimes.docker.limits import NODE_LABEL, DockerLimits
+from node_agent.runtimes.docker.labels import NODE_LABEL
+from node_agent.runtimes.docker.limits import DockerLimits
 from node_agent.runtimes.docker.runtime import DockerRuntime
 from node_agent.unix_http import listens
 from tests.support.waiting import wait_until

@@ -10,7 +10,7 @@ from typing import Any
 import requests
 
 from node_agent.runtimes.docker.engine import SOCKET, DockerEngine
-from node_agent.runtimes.docker.limits import RUN_LABEL, SANDBOX_LABEL
+from node_agent.runtimes.docker.labels import RUN_LABEL, SANDBOX_LABEL
 from tests.support.docker_host import TEMPLATE, sandbox_image
 from tests.support.live_fleet import LiveNode
 from tests.support.live_node import live_node

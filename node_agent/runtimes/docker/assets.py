@@ -9,7 +9,7 @@ from typing import Any
 from node_agent.assets import browser_files
 from node_agent.assets.browser_files import BrowserFiles, File
 from node_agent.runtimes.docker.engine import DockerEngine
-from node_agent.runtimes.docker.limits import PROBE_LABEL
+from node_agent.runtimes.docker.labels import PROBE_LABEL
 
 COMMAND = "jupyter-lab"
 """Its place says which of an image's Pythons JupyterLab is installed in."""

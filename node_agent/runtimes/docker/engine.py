@@ -1,4 +1,4 @@
-"""The engine's calls that sandboxes need, over the Docker SDK: the only module that knows it.
+"""The calls of a Docker Engine that sandboxes need.
 
 Every call raises `EngineError` with a reason fit for an operator; what is gone already is no error but None.
 """
@@ -8,41 +8,23 @@ from __future__ import annotations
 import io
 import tarfile
 import tempfile
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, TypeVar
-
-import docker
-from docker.errors import APIError, DockerException, NotFound
-from urllib3.exceptions import HTTPError
+from typing import IO, Any
 
 from node_agent.errors import EngineError
 from node_agent.runtimes.contract import Usage
-from node_agent.unix_http import listens
-from tmpnb_common.keys import redact
+from node_agent.runtimes.docker.connection import CONFLICT, NO_ANSWER, EngineConnection, or_none, passing_over
 from tmpnb_common.processes import TerminalProcess
-
-T = TypeVar("T")
 
 SOCKET = Path("/var/run/docker.sock")
 
-CALL_SECONDS = 30
-"""For one call. Creating and removing wait for the disk, and a busy host's is slow."""
 PULL_SECONDS = 300
 """Of silence in a pull. The engine says nothing while it verifies a large layer, nor of a registry that hangs."""
 ANSWER_SECONDS = 5
 """For the question whether the engine is there at all."""
-NOT_FOUND, CONFLICT = 404, 409
-
-# The SDK lets the errors of requests through, which are OSErrors, and while it streams those of urllib3.
-NO_ANSWER = (DockerException, HTTPError, OSError)
-
-
-class NotThereError(OSError):
-    """The engine's socket is not there, or nobody listens at it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,24 +40,22 @@ class DockerEngine:
 
     def __init__(self, socket: Path = SOCKET) -> None:
         """Connects at the first call, so that the agent can start before its engine does."""
-        self._socket = socket
-        self._clients: dict[int, docker.APIClient] = {}
-        self._lock = threading.Lock()
+        self._api = EngineConnection(socket)
 
     def ping(self) -> None:
-        self._ask("reach the engine", lambda client: client.ping(), within=ANSWER_SECONDS)
+        self._api.call("reach the engine", lambda client: client.ping(), within=ANSWER_SECONDS)
 
     def image(self, name: str) -> Mapping[str, Any] | None:
         """What the engine knows of an image; None: it does not have it."""
-        return self._ask("look at an image", _absent(lambda client: client.inspect_image(name)), retry=True)
+        return self._api.call("look at an image", or_none(lambda client: client.inspect_image(name)), retry=True)
 
     def network(self, name: str) -> Mapping[str, Any] | None:
-        return self._ask("look at a network", _absent(lambda client: client.inspect_network(name)), retry=True)
+        return self._api.call("look at a network", or_none(lambda client: client.inspect_network(name)), retry=True)
 
     def pull(self, image: str) -> Iterator[Mapping[str, Any]]:
         """Fetch an image; yields the engine's messages on the way."""
         begin = lambda client: client.pull(image, stream=True, decode=True)  # noqa: E731 - as in all calls here
-        events = self._ask("pull an image", begin, within=PULL_SECONDS)
+        events = self._api.call("pull an image", begin, within=PULL_SECONDS)
         try:
             yield from events
         except NO_ANSWER as error:
@@ -85,43 +65,43 @@ class DockerEngine:
 
     def info(self) -> Mapping[str, Any]:
         """What the engine says of itself and of its kernel."""
-        return dict(self._ask("ask what the engine can do", lambda client: client.info(), retry=True))
+        return dict(self._api.call("ask what the engine can do", lambda client: client.info(), retry=True))
 
     def create(self, body: Mapping[str, Any], name: str | None = None) -> Created:
         """Create a container from the body of the API's request."""
-        made = self._ask("create a container", lambda client: client.create_container_from_config(body, name))
-        return Created(str(made["Id"]), tuple(map(str, made.get("Warnings") or ())))
+        answer = self._api.call("create a container", lambda client: client.create_container_from_config(body, name))
+        return Created(str(answer["Id"]), tuple(map(str, answer.get("Warnings") or ())))
 
     def start(self, container: str) -> None:
-        self._ask("start a container", lambda client: client.start(container))
+        self._api.call("start a container", lambda client: client.start(container))
 
     def exit_code(self, container: str, within: int) -> int:
         """Wait until a container has ended."""
         return int(
-            self._ask("wait for a container", lambda client: client.wait(container, timeout=within))["StatusCode"]
+            self._api.call("wait for a container", lambda client: client.wait(container, timeout=within))["StatusCode"]
         )
 
     def containers(self, labels: Sequence[str]) -> list[Mapping[str, Any]]:
         """All that bear these labels, whether they run or not."""
         filters = {"label": list(labels)}
         return list(
-            self._ask("list containers", lambda client: client.containers(all=True, filters=filters), retry=True)
+            self._api.call("list containers", lambda client: client.containers(all=True, filters=filters), retry=True)
         )
 
     def state(self, container: str) -> Mapping[str, Any] | None:
         """How a container stands or ended."""
-        found = self._ask(
-            "look at a container", _absent(lambda client: client.inspect_container(container)), retry=True
+        answer = self._api.call(
+            "look at a container", or_none(lambda client: client.inspect_container(container)), retry=True
         )
-        return None if found is None else found["State"]
+        return None if answer is None else answer["State"]
 
     def usage(self, container: str) -> Usage:
         """What a container uses; of memory without what its host would take back for the asking.
 
         The engine reads it from either version of control groups. One that does not run uses nothing.
         """
-        look = _absent(lambda client: client.stats(container, stream=False, one_shot=True))
-        stats = self._ask("look at what a container uses", look, retry=True) or {}
+        look = or_none(lambda client: client.stats(container, stream=False, one_shot=True))
+        stats = self._api.call("look at what a container uses", look, retry=True) or {}
         memory = stats.get("memory_stats") or {}
         parts = memory.get("stats") or {}
         # By the names of the older control groups, and by those of the newer ones.
@@ -131,13 +111,13 @@ class DockerEngine:
 
     def processes(self, container: str) -> list[TerminalProcess]:
         """What runs in a container, by the host's numbers. Nothing where the engine's host has no usual `ps`."""
-        look = _absent(lambda client: client.top(container, ps_args="-eo pid,pgid,sess,tpgid"))
-        rows = (self._ask("look at a container's processes", look) or {}).get("Processes") or []
+        look = or_none(lambda client: client.top(container, ps_args="-eo pid,pgid,sess,tpgid"))
+        rows = (self._api.call("look at a container's processes", look) or {}).get("Processes") or []
         return [TerminalProcess(*map(int, row[:4])) for row in rows]
 
     def log_tail(self, container: str, lines: int) -> bytes:
-        read = _absent(lambda client: client.logs(container, tail=lines))
-        return self._ask("read a container's log", read, retry=True) or b""
+        read = or_none(lambda client: client.logs(container, tail=lines))
+        return self._api.call("read a container's log", read, retry=True) or b""
 
     def file(self, container: str, path: str) -> bytes | None:
         """A file out of a container, be it one that never ran."""
@@ -148,7 +128,7 @@ class DockerEngine:
                 member = archive.extractfile(path.rpartition("/")[2])
                 return member.read() if member else b""
 
-        return self._ask("read a file in a container", _absent(read), retry=True)
+        return self._api.call("read a file in a container", or_none(read), retry=True)
 
     @contextmanager
     def archive(self, container: str, path: str) -> Iterator[IO[bytes] | None]:
@@ -166,7 +146,7 @@ class DockerEngine:
             spool.seek(0)
             return spool
 
-        spool = self._ask("read a directory in a container", _absent(fetch), retry=True)
+        spool = self._api.call("read a directory in a container", or_none(fetch), retry=True)
         with spool or nullcontext():
             yield spool
 
@@ -179,74 +159,24 @@ class DockerEngine:
             chunks.close()
             return str(status.get("linkTarget") or "")
 
-        return self._ask("look at a file in a container", _absent(look), retry=True)
+        return self._api.call("look at a file in a container", or_none(look), retry=True)
 
     def remove(self, container: str) -> None:
         """Kill a container and remove it with its volumes."""
-
-        def remove(client: Any) -> None:
-            try:
-                client.remove_container(container, force=True, v=True)
-            except APIError as error:
-                # Somebody else is at it already.
-                if error.status_code != CONFLICT:
-                    raise
-
-        self._ask("remove a container", _absent(remove), retry=True)
+        # A conflict: somebody else is removing it already.
+        remove = passing_over(CONFLICT, lambda client: client.remove_container(container, force=True, v=True))
+        self._api.call("remove a container", or_none(remove), retry=True)
 
     def volumes(self, label: str) -> list[str]:
         """The names of the volumes that bear a label."""
-        found = self._ask("list volumes", lambda client: client.volumes(filters={"label": label}), retry=True)
-        return [str(volume["Name"]) for volume in found.get("Volumes") or ()]
+        listing = self._api.call("list volumes", lambda client: client.volumes(filters={"label": label}), retry=True)
+        return [str(volume["Name"]) for volume in listing.get("Volumes") or ()]
 
     def remove_volume(self, name: str) -> None:
         """Remove a volume; one that a container still uses stays."""
-
-        def remove(client: Any) -> None:
-            try:
-                client.remove_volume(name)
-            except APIError as error:
-                if error.status_code not in (CONFLICT, NOT_FOUND):
-                    raise
-
-        self._ask("remove a volume", remove, retry=True)
+        remove = passing_over(CONFLICT, lambda client: client.remove_volume(name))
+        self._api.call("remove a volume", or_none(remove), retry=True)
 
     def close(self) -> None:
         """Let go of the connections; a later call makes new ones."""
-        with self._lock:
-            for client in self._clients.values():
-                client.close()
-            self._clients.clear()
-
-    def _ask(self, deed: str, call: Callable[[Any], T], *, within: int = CALL_SECONDS, retry: bool = False) -> T:
-        """Make a call; with `retry`, for calls that may be made twice, once more after one that was not answered."""
-        try:
-            return call(self._client(within))
-        except APIError as error:
-            raise EngineError(f"cannot {deed}: {redact(str(error.explanation or error))}") from None
-        except NO_ANSWER as error:
-            # The next call connects afresh and agrees on a version again: it may be an engine that was upgraded.
-            self.close()
-            if not retry:
-                why = str(error) if isinstance(error, NotThereError) else type(error).__name__
-                raise EngineError(f"cannot {deed}: the engine does not answer ({why})") from None
-        return self._ask(deed, call, within=within)
-
-    def _client(self, within: int) -> Any:
-        with self._lock:
-            if within not in self._clients:
-                # Asked first because the SDK forgets to close a socket that it could not connect.
-                if not listens(self._socket):
-                    raise NotThereError(f"nobody listens at {self._socket}, or this user may not reach it")
-                self._clients[within] = docker.APIClient(f"unix://{self._socket}", version="auto", timeout=within)
-            return self._clients[within]
-
-
-def _absent(call: Callable[[Any], T]) -> Callable[[Any], T | None]:
-    def guarded(client: Any) -> T | None:
-        try:
-            return call(client)
-        except NotFound:
-            return None
-
-    return guarded
+        self._api.close()

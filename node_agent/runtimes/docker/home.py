@@ -15,7 +15,8 @@ from typing import Any
 
 from node_agent.errors import EngineError
 from node_agent.runtimes.docker.engine import DockerEngine
-from node_agent.runtimes.docker.limits import MIB, PROBE_LABEL, DockerLimits
+from node_agent.runtimes.docker.labels import PROBE_LABEL
+from node_agent.runtimes.docker.limits import MIB, DockerLimits
 
 HOME_LABEL = "tmpnb.home"
 """Of volumes that hold a home: whose, as containers' labels say it."""

@@ -12,7 +12,8 @@ from typing import Any
 
 from node_agent.errors import EngineError
 from node_agent.runtimes.contract import ImageState
-from node_agent.runtimes.docker.limits import MIB, TMP, Account, DockerLimits
+from node_agent.runtimes.docker.container import TMP, Account
+from node_agent.runtimes.docker.limits import MIB, DockerLimits
 from tmpnb_common.keys import redact
 
 ORDINARY_USER = 1000

@@ -10,7 +10,8 @@ from typing import Any
 from node_agent.directories import RunDirectory
 from node_agent.errors import EngineError
 from node_agent.runtimes.docker.engine import DockerEngine
-from node_agent.runtimes.docker.limits import NO_NETWORK, PROBE_LABEL, DockerLimits
+from node_agent.runtimes.docker.labels import PROBE_LABEL
+from node_agent.runtimes.docker.limits import NO_NETWORK, DockerLimits
 
 BETWEEN_CONTAINERS = "com.docker.network.bridge.enable_icc"
 BRIDGE = "com.docker.network.bridge.name=tmpnb-sandboxes"

@@ -21,20 +21,12 @@ from node_agent.runtimes.docker import assets as docker_assets
 from node_agent.runtimes.docker import home as docker_home
 from node_agent.runtimes.docker import images as docker_images
 from node_agent.runtimes.docker import preflight
+from node_agent.runtimes.docker.container import Account, Prepared, creation
 from node_agent.runtimes.docker.engine import DockerEngine
 from node_agent.runtimes.docker.home import HomeContents
 from node_agent.runtimes.docker.images import ImagePulls
-from node_agent.runtimes.docker.limits import (
-    IMAGE_LABEL,
-    POOL_LABEL,
-    PROBE_LABEL,
-    RUN_LABEL,
-    SANDBOX_LABEL,
-    Account,
-    DockerLimits,
-    Prepared,
-    creation,
-)
+from node_agent.runtimes.docker.labels import IMAGE_LABEL, POOL_LABEL, PROBE_LABEL, RUN_LABEL, SANDBOX_LABEL
+from node_agent.runtimes.docker.limits import DockerLimits
 from tmpnb_common.keys import base_path, redact
 from tmpnb_common.processes import runs_program
 

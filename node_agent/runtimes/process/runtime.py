@@ -16,20 +16,19 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import psutil
 
-from node_agent import files
 from node_agent.assets import browser_files
 from node_agent.assets.browser_files import BrowserFiles
 from node_agent.directories import SOCKET_NAME
 from node_agent.errors import EngineError, HostError
 from node_agent.jupyter import command
 from node_agent.runtimes.contract import ImageState, Instance, Launch, Usage
+from node_agent.runtimes.process.record import Record, read_record, write_record
 from tmpnb_common.keys import base_path
-from tmpnb_common.processes import ProcessId, StillRunningError, end_tree, runs_program, terminal_processes, tree_usage
+from tmpnb_common.processes import StillRunningError, end_tree, runs_program, terminal_processes, tree_usage
 
 log = logging.getLogger("runtimes")
 
@@ -43,18 +42,7 @@ INHERITED = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "LD_LIBRARY_PATH")
 """All that a sandbox gets of the agent's environment. A list of what is harmless cannot forget a secret."""
 
 END_SECONDS = 10.0
-LAST_WORDS_BYTES = 4096
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """What the next agent has to know of a sandbox. Holds no key."""
-
-    pool: str
-    image: str
-    created_at: float
-    pid: int
-    started: str
+LOG_TAIL_BYTES = 4096
 
 
 class ProcessRuntime:
@@ -115,8 +103,7 @@ class ProcessRuntime:
         assert child.stdin is not None
         # Closed without a line in it, the gate ends the process that waits behind it.
         with child.stdin as gate:
-            record = Record(launch.pool, launch.image, self._clock(), *_identify(child.pid))
-            files.write_json(place / "record.json", asdict(record), mode=0o600)
+            write_record(place, Record.of(child.pid, launch.pool, launch.image, self._clock()))
             gate.write(b"go\n")
 
     def instances(self) -> list[Instance]:
@@ -129,12 +116,11 @@ class ProcessRuntime:
     def end(self, name: str) -> None:
         place = self._root / name
         home = str(place / "home")
-        if record := self._record(place):
-            root = ProcessId(record.pid, record.started)
+        if record := read_record(place):
             # Kernels and terminals have sessions of their own; when their server is gone they have no parent either,
             # but still the sandbox's home in their environment.
             try:
-                end_tree(root, lambda process: process.environ().get("HOME") == home, within=END_SECONDS)
+                end_tree(record.process, lambda process: process.environ().get("HOME") == home, within=END_SECONDS)
             except StillRunningError as error:
                 raise EngineError(str(error)) from error
         with self._lock:
@@ -151,8 +137,8 @@ class ProcessRuntime:
         try:
             with (self._root / name / "output").open("rb") as output:
                 size = output.seek(0, 2)
-                output.seek(max(0, size - LAST_WORDS_BYTES))
-                return output.read(LAST_WORDS_BYTES).decode(errors="replace")
+                output.seek(max(0, size - LOG_TAIL_BYTES))
+                return output.read(LOG_TAIL_BYTES).decode(errors="replace")
         except OSError:
             return ""
 
@@ -165,8 +151,8 @@ class ProcessRuntime:
         return process is not None and runs_program(terminal_processes(process))
 
     def _process(self, name: str) -> psutil.Process | None:
-        record = self._record(self._root / name)
-        return ProcessId(record.pid, record.started).find() if record else None
+        record = read_record(self._root / name)
+        return record.process.find() if record else None
 
     def browser_files(self, image: str) -> BrowserFiles | None:  # noqa: ARG002 - an image is a mere label here
         return browser_files.of_host(sys.prefix)
@@ -218,10 +204,10 @@ class ProcessRuntime:
 
     def _instance(self, name: str) -> Instance:
         """A directory without a record is one that a start did not get beyond: an instance that is not alive."""
-        record = self._record(self._root / name)
+        record = read_record(self._root / name)
         if record is None:
             return Instance(name, "", "", 0.0, alive=False, detail="it was not started to the end")
-        alive = ProcessId(record.pid, record.started).find() is not None
+        alive = record.process.find() is not None
         return Instance(name, record.pool, record.image, record.created_at, alive, "" if alive else self._ended(name))
 
     def _ended(self, name: str) -> str:
@@ -229,13 +215,6 @@ class ProcessRuntime:
         if child is None or child.returncode is None:
             return "its process is gone"
         return f"exit code {child.returncode}" if child.returncode >= 0 else f"signal {-child.returncode}"
-
-    def _record(self, place: Path) -> Record | None:
-        try:
-            raw = files.read_json(place / "record.json")
-        except HostError as error:
-            raise EngineError(str(error)) from error
-        return None if raw is None else Record(**raw)
 
 
 def _remove(place: Path) -> None:
@@ -245,11 +224,3 @@ def _remove(place: Path) -> None:
         except FileNotFoundError:
             # Whoever else is ending this sandbox, such as `purge` beside an agent, was faster with a part of it.
             continue
-
-
-def _identify(pid: int) -> tuple[int, str]:
-    try:
-        found = ProcessId.of(pid)
-    except psutil.NoSuchProcess as error:
-        raise EngineError("the process ended at once") from error
-    return found.pid, found.started

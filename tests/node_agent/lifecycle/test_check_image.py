@@ -16,7 +16,8 @@ from node_agent.jupyter.command import JUPYTER_LAB
 from node_agent.lifecycle.check_image import ImageTrial, check
 from node_agent.lifecycle.check_server import Finding
 from node_agent.runtimes.docker.engine import DockerEngine
-from node_agent.runtimes.docker.limits import MIB, NODE_LABEL, DockerLimits
+from node_agent.runtimes.docker.labels import NODE_LABEL
+from node_agent.runtimes.docker.limits import MIB, DockerLimits
 from tests.support.docker_host import local_engine, notebook_image, notebook_image_with, sandbox_image
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]

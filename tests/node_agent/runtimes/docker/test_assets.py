@@ -8,7 +8,7 @@ import pytest
 
 from node_agent.runtimes.docker import assets as docker_assets
 from node_agent.runtimes.docker.engine import DockerEngine
-from node_agent.runtimes.docker.limits import PROBE_LABEL
+from node_agent.runtimes.docker.labels import PROBE_LABEL
 from tests.support.docker_host import local_engine, sandbox_image
 
 pytestmark = pytest.mark.docker

@@ -10,6 +10,7 @@ import pytest
 
 from node_agent.errors import EngineError
 from node_agent.runtimes.contract import ImageState
+from node_agent.runtimes.docker.container import Account
 from node_agent.runtimes.docker.images import (
     AGAIN_SECONDS,
     STALLED_SECONDS,
@@ -18,7 +19,7 @@ from node_agent.runtimes.docker.images import (
     account,
     refuse_volumes,
 )
-from node_agent.runtimes.docker.limits import Account, DockerLimits, Mount
+from node_agent.runtimes.docker.limits import DockerLimits, Mount
 from tests.support.node_fakes import Clock
 from tests.support.waiting import wait_until
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from node_agent.runtimes.contract import Launch
-from node_agent.runtimes.docker.limits import FILL_HOME, MIB, Account, DockerLimits, Mount, Prepared, creation, problems
+from node_agent.runtimes.docker.container import FILL_HOME, Account, Prepared, creation
+from node_agent.runtimes.docker.limits import MIB, DockerLimits, Mount, problems
 from node_agent.runtimes.docker.seccomp import PROFILE
 
 KEY = "abcdefgh" + "z" * 26

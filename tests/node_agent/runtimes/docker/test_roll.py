@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from node_agent.runtimes.docker.engine import DockerEngine
-from node_agent.runtimes.docker.limits import IMAGE_LABEL, RUN_LABEL
+from node_agent.runtimes.docker.labels import IMAGE_LABEL, RUN_LABEL
 from tests.support.docker_host import inside, local_engine, sandbox_image
 from tests.support.docker_node import docker_node
 from tests.support.live_fleet import LiveNode

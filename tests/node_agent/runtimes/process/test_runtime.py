@@ -121,7 +121,15 @@ def test_a_process_number_that_another_program_got_is_not_the_sandbox(root: Path
         record.write_text(kept)
 
 
-def test_the_last_words_of_a_crashed_sandbox_say_why(root: Path) -> None:
+def test_a_damaged_record_is_an_error_that_names_the_file_and_the_field(root: Path) -> None:
+    record = root / "state" / name_of(KEY) / "record.json"
+    record.parent.mkdir(parents=True)
+    record.write_text('{"pool": "default", "image": "", "created_at": 1.0, "pid": "12", "started": ""}')
+    with pytest.raises(EngineError, match=r"record\.json: pid has to be a whole number"):
+        make(root).instances()
+
+
+def test_the_log_tail_of_a_crashed_sandbox_says_why(root: Path) -> None:
     runtime = make(root)
     runtime.start(launch(root, deed="crash"))
     dead = wait_until(lambda: [each for each in runtime.instances() if not each.alive], 10, "the crash to show")
