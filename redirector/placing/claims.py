@@ -10,11 +10,11 @@ from typing import Protocol
 from redirector.memory.fleet_state import FleetState, PoolState
 from redirector.memory.outbox import Outbox
 from redirector.model.events import PassiveCheck
-from redirector.model.nodes import Failure, Node
+from redirector.model.nodes import Node
 from redirector.model.placement import choose
-from redirector.node_client.client import Wish
+from redirector.node_client.claims import ClaimAnswer
 from redirector.placing.batching import Batcher
-from tmpnb_common.wire import Claim, Refusal
+from tmpnb_common.wire import Claim, ClaimRequest, Refusal
 
 LATE_SECONDS = 0.4
 """Claims take milliseconds. A node that has not answered by then is late, and another one that has room is asked; the
@@ -25,19 +25,20 @@ late one is asked again when nothing else has room. After each late node the nex
 SHORTEST_SECONDS = 0.1
 """The least that a node is given to answer a claim while another one has room."""
 
-Answer = Claim | Refusal | Failure
-NodeAnswer = tuple[Node, Answer]
+NodeAnswer = tuple[Node, ClaimAnswer]
 
 
 class ClaimClient(Protocol):
-    """Who speaks to nodes."""
+    """Speaks to nodes, as `node_client.claims.ClaimCalls` does."""
 
-    def claim(self, node: Node, wish: Wish, *, protocol: int, seconds: float) -> Answer:
-        """For one visitor, within so many seconds."""
+    def claim(
+        self, node: Node, pool: str, requests: Sequence[ClaimRequest], *, seconds: float
+    ) -> Sequence[ClaimAnswer]:
+        """Claim for visitors of one pool, within so many seconds: as many answers, in their order."""
         ...
 
-    def claim_several(self, node: Node, wishes: Sequence[Wish], *, seconds: float) -> Sequence[Answer]:
-        """For several of one pool: as many answers, in their order."""
+    def claim_plainly(self, node: Node, path: str, *, seconds: float) -> ClaimAnswer:
+        """Claim for one visitor at an original tmpnb."""
         ...
 
 
@@ -54,9 +55,9 @@ class NodeClaims:
         self._rng = rng
         self._batcher = Batcher(self._claim_together)
 
-    def first(self, pool: PoolState, wish: Wish) -> NodeAnswer | None:
+    def first(self, pool: PoolState, request: ClaimRequest) -> NodeAnswer | None:
         """Make a visitor's first claim, together with those who come at the same moment; None if there is no node."""
-        return self._batcher.submit(pool, wish)
+        return self._batcher.submit(pool, request)
 
     def choose(self, pool: PoolState, excluded: Collection[str] = ()) -> Node | None:
         """Choose the node to claim at next; None when asking any more of them makes no sense."""
@@ -83,22 +84,23 @@ class NodeClaims:
 
     def repeatable(self, node: Node) -> bool:
         """Whether a claim may be made again, or be given up: an original tmpnb knows no tickets."""
-        return self._protocol(node) > 0
+        stats = self._fleet_state.board.of(node.name).stats
+        return stats is not None and stats.protocol > 0
 
     def make(
-        self, pool: PoolState, node: Node, wishes: Sequence[Wish], *, seconds: float = math.inf
-    ) -> Sequence[Answer]:
+        self, pool: PoolState, node: Node, requests: Sequence[ClaimRequest], *, seconds: float = math.inf
+    ) -> Sequence[ClaimAnswer]:
         """Claim, and wait for the answer as long as any claim may take, or so many seconds if that is less."""
-        pool.free_slots.begin(node.name, now=self._clock(), count=len(wishes))
-        answers: Sequence[Answer] = ()
+        pool.free_slots.begin(node.name, now=self._clock(), count=len(requests))
+        answers: Sequence[ClaimAnswer] = ()
         try:
-            answers = self._call(node, wishes, seconds)
+            answers = self._call(pool, node, requests, seconds)
         finally:
             stats = self._fleet_state.board.of(node.name).stats
             pool.free_slots.end(
                 node.name,
                 now=self._clock(),
-                count=len(wishes),
+                count=len(requests),
                 took=sum(isinstance(answer, Claim) for answer in answers),
                 available=_left(answers, several_pools=stats is not None and len(stats.pools) > 1),
             )
@@ -114,26 +116,24 @@ class NodeClaims:
             PassiveCheck(node.name, passed=False, reason=f"a claim failed: {reason}"), urgent=news
         )
 
-    def _claim_together(self, pool: PoolState, wishes: Sequence[Wish]) -> list[NodeAnswer]:
+    def _claim_together(self, pool: PoolState, requests: Sequence[ClaimRequest]) -> list[NodeAnswer]:
         """Claim for those who came at the same moment, all of them at one node, as far as it has room."""
         node = self.choose(pool)
         if node is None:
             return []
         at_once = max(1, pool.free_slots.free.get(node.name, 0)) if self.repeatable(node) else 1
-        answers = self.make(pool, node, wishes[:at_once], seconds=self.patience(pool, node))
+        answers = self.make(pool, node, requests[:at_once], seconds=self.patience(pool, node))
         return [(node, answer) for answer in answers]
 
-    def _call(self, node: Node, wishes: Sequence[Wish], seconds: float) -> Sequence[Answer]:
-        if len(wishes) == 1:
-            return [self._client.claim(node, wishes[0], protocol=self._protocol(node), seconds=seconds)]
-        return self._client.claim_several(node, wishes, seconds=seconds)
-
-    def _protocol(self, node: Node) -> int:
-        stats = self._fleet_state.board.of(node.name).stats
-        return stats.protocol if stats is not None else 0
+    def _call(
+        self, pool: PoolState, node: Node, requests: Sequence[ClaimRequest], seconds: float
+    ) -> Sequence[ClaimAnswer]:
+        if self.repeatable(node):
+            return self._client.claim(node, pool.name, requests, seconds=seconds)
+        return [self._client.claim_plainly(node, request.path, seconds=seconds) for request in requests]
 
 
-def _left(answers: Sequence[Answer], *, several_pools: bool) -> int | None:
+def _left(answers: Sequence[ClaimAnswer], *, several_pools: bool) -> int | None:
     """The free slots that the answers tell of; None where they tell nothing of this pool."""
     for answer in answers:
         if isinstance(answer, Refusal) and answer.status != "bad_request":

@@ -12,12 +12,12 @@ from redirector.memory.fleet_state import FleetState, PoolState
 from redirector.memory.outbox import Outbox
 from redirector.model.nodes import Failure, FailureKind, Node
 from redirector.model.placement import NodeOutcome, senseless, verdict
-from redirector.node_client.client import Wish
+from redirector.node_client.claims import ClaimAnswer
 from redirector.placing.abandonment import Abandonment
-from redirector.placing.claims import Answer, NodeClaims
+from redirector.placing.claims import NodeClaims
 from redirector.placing.outcomes import AdmissionRequest, Placed, Refused, Result
 from tmpnb_common.log_lines import fields
-from tmpnb_common.wire import DEFAULT_POOL, Claim, Refusal, ticket_mark
+from tmpnb_common.wire import Claim, ClaimRequest, Refusal, ticket_mark
 
 log = logging.getLogger("placing")
 
@@ -110,38 +110,37 @@ class Placer:
         node = self._fleet_state.nodes.get(name)
         if node is None:
             return None
-        wish = self._wish(request, ticket)
-        (answer,) = self._claims.make(pool, node, [wish], seconds=AGAIN_SECONDS)
+        claim_request = self._claim_request(request, ticket)
+        (answer,) = self._claims.make(pool, node, [claim_request], seconds=AGAIN_SECONDS)
         if isinstance(answer, Claim):
             return Placed(answer.url, name, answer.name, 1)
         if isinstance(answer, Failure) and self._claims.repeatable(node):
-            self._give_up([name], wish)
+            self._give_up([name], claim_request)
         return None
 
     def _search(self, request: AdmissionRequest, pool: PoolState, ticket: str) -> Result:
-        wish = self._wish(request, ticket)
+        claim_request = self._claim_request(request, ticket)
         search = _Search(give_up_at=self._clock() + self._seconds)
-        claimed = self._claims.first(pool, wish)
+        claimed = self._claims.first(pool, claim_request)
         while True:
             if claimed is not None:
                 node, answer = claimed
                 search.tries += 1
                 if isinstance(answer, Claim):
-                    self._give_up(search.owing - {node.name}, wish)
+                    self._give_up(search.owing - {node.name}, claim_request)
                     return Placed(answer.url, node.name, answer.name, search.tries)
                 self._learn(search, node, answer)
             call = self._next_call(pool, search)
             if call is None:
                 break
-            (answer,) = self._claims.make(pool, call.node, [wish], seconds=call.seconds)
+            (answer,) = self._claims.make(pool, call.node, [claim_request], seconds=call.seconds)
             claimed = call.node, answer
-        self._give_up(search.owing, wish)
+        self._give_up(search.owing, claim_request)
         reason = verdict(pool.ranking, pool.free_slots.free, search.outcomes)
         return Refused(reason, search.reasons, search.tries)
 
-    def _wish(self, request: AdmissionRequest, ticket: str) -> Wish:
-        pool = "" if request.pool == DEFAULT_POOL else request.pool
-        return Wish(ticket, request.path, pool, self._new_ticket())
+    def _claim_request(self, request: AdmissionRequest, ticket: str) -> ClaimRequest:
+        return ClaimRequest(ticket, request.path, self._new_ticket())
 
     def _learn(self, search: _Search, node: Node, answer: Refusal | Failure) -> None:
         if isinstance(answer, Failure) and self._claims.repeatable(node):
@@ -170,9 +169,9 @@ class Placer:
     def _call(self, pool: PoolState, node: Node, search: _Search) -> _Call:
         return _Call(node, self._claims.patience(pool, node, search.outcomes, late=len(search.late)))
 
-    def _give_up(self, names: Collection[str], wish: Wish) -> None:
+    def _give_up(self, names: Collection[str], request: ClaimRequest) -> None:
         for name in names:
-            self._abandonment.give_up(name, wish.attempt)
+            self._abandonment.give_up(name, request.attempt)
 
     def _judge(self, node: Node, answer: Refusal | Failure) -> tuple[NodeOutcome, str]:
         if isinstance(answer, Refusal) and answer.status != "forbidden":
@@ -182,5 +181,5 @@ class Placer:
         return "failed", reason
 
 
-def _is_silent(answer: Answer) -> bool:
+def _is_silent(answer: ClaimAnswer) -> bool:
     return isinstance(answer, Failure) and answer.kind is FailureKind.TIMEOUT

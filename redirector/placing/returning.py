@@ -5,7 +5,8 @@ from __future__ import annotations
 from redirector.memory.fleet_state import FleetState
 from redirector.model.nodes import Health
 from redirector.model.visitor_cookie import KnownSandbox
-from redirector.node_client.client import AgentClient, sandbox_url
+from redirector.node_client.client import AgentClient
+from redirector.node_client.urls import sandbox_url
 from tmpnb_common.json_object import JsonError
 
 

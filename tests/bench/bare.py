@@ -11,10 +11,10 @@ import secrets
 from flask import Flask, Response
 
 from redirector.model.nodes import Node
-from redirector.node_client.client import AgentClient, Wish
+from redirector.node_client.client import AgentClient
 from redirector.node_client.http import BoundedHttp
 from tests.support.fleet_node import FakeNode
-from tmpnb_common.wire import Claim
+from tmpnb_common.wire import DEFAULT_POOL, Claim, ClaimRequest
 
 redirect = Flask("redirect")
 claim = Flask("claim")
@@ -29,6 +29,6 @@ def bare_redirect() -> Response:
 
 @claim.get("/")
 def bare_claim() -> Response:
-    answer = client.claim(node, Wish(secrets.token_urlsafe(24)), protocol=1)
+    [answer] = client.claim(node, DEFAULT_POOL, [ClaimRequest(secrets.token_urlsafe(24))])
     assert isinstance(answer, Claim), answer
     return Response(status=302, headers={"Location": answer.url, "Cache-Control": "no-store"})

@@ -34,8 +34,8 @@ from node_agent.runtimes.contract import Launch
 from redirector.admin_api import client as admin_client
 from redirector.admin_api.client import AdminClient
 from redirector.admin_api.errors import AdminError
-from redirector.node_client import client as agent_client
-from redirector.node_client.client import AgentClient, Wish
+from redirector.node_client import calls, pools, sessions, stats
+from redirector.node_client.client import AgentClient
 from redirector.node_client.http import BoundedHttp
 from tests.redirector.cli.fake_redirector import node as admin_node
 from tests.support.fleet_values import a_node
@@ -54,6 +54,7 @@ from tests.support.strangers import (
     whole,
 )
 from tmpnb_common.bounded_reading import HEAD_BYTES
+from tmpnb_common.wire import ClaimRequest
 
 BASE = "/user/abc/"
 EACH = 150
@@ -156,40 +157,33 @@ STATS = {
 }
 CLAIM = {"url": "/user/a/lab", "name": "a", "available": 3}
 REFUSED = {"status": "full", "message": "no room"}
-WISHES = [Wish("a" * 24, "/lab?a=b"), Wish("b" * 24)]
+REQUESTS = [ClaimRequest("a" * 24, "/lab?a=b"), ClaimRequest("b" * 24)]
 
 CLIENTS: dict[str, Client] = {
-    "the poller": Client(
-        asks_node(lambda client, row: client.stats(row.address)), (STATS, REFUSED), agent_client.STATS_LIMIT
-    ),
+    "the poller": Client(asks_node(lambda client, row: client.stats(row.address)), (STATS, REFUSED), stats.STATS_LIMIT),
     "a claim": Client(
-        asks_node(lambda client, row: client.claim(row, WISHES[0], protocol=1)),
-        (CLAIM, REFUSED),
-        agent_client.ANSWER_LIMIT,
+        asks_node(lambda client, row: client.claim(row, "default", REQUESTS)),
+        ({"claims": [CLAIM, REFUSED], "available": 3}, REFUSED),
+        calls.ANSWER_LIMIT,
     ),
     "a claim at an original tmpnb": Client(
-        asks_node(lambda client, row: client.claim(row, WISHES[0], protocol=0)), (CLAIM,), agent_client.ANSWER_LIMIT
-    ),
-    "a claim for several": Client(
-        asks_node(lambda client, row: client.claim_several(row, WISHES)),
-        ({"claims": [CLAIM, REFUSED], "available": 3},),
-        agent_client.ANSWER_LIMIT,
+        asks_node(lambda client, row: client.claim_plainly(row, "/lab?a=b")), (CLAIM,), calls.ANSWER_LIMIT
     ),
     "an intent": Client(
-        asks_node(lambda client, row: client.put_state(row)), ({"state": "active"},), agent_client.ANSWER_LIMIT
+        asks_node(lambda client, row: client.put_state(row)), ({"state": "active"},), calls.ANSWER_LIMIT
     ),
     "the end of sessions": Client(
         asks_node(lambda client, row: client.sessions(row)),
         ({"sandboxes": [{"name": "a", "state": "claimed"}]},),
-        agent_client.SANDBOXES_LIMIT,
+        sessions.SANDBOXES_LIMIT,
     ),
     "a selftest": Client(
         asks_node(lambda client, row: client.selftest(row, "")),
         ({"status": "ok", "message": "well"},),
-        agent_client.ANSWER_LIMIT,
+        calls.ANSWER_LIMIT,
     ),
     "a node's metrics": Client(
-        asks_node(lambda client, row: client.metrics(row)), ("# TYPE a gauge\na 1\n",), agent_client.METRICS_LIMIT
+        asks_node(lambda client, row: client.metrics(row)), ("# TYPE a gauge\na 1\n",), stats.METRICS_LIMIT
     ),
     "an operator's list": Client(
         asks_redirector(lambda client: client.nodes()), ({"nodes": [admin_node("n1")]},), admin_client.BODY_LIMIT
@@ -404,7 +398,7 @@ def test_no_drip_outlasts_the_deadline(client: Client, strangers: Strangers, mon
         (joining, "CALL_SECONDS"),
         (admin_client, "CONNECT_SECONDS"),
         (admin_client, "SELFTEST_SECONDS"),
-        (agent_client, "SELFTEST_SECONDS"),
+        (pools, "SELFTEST_SECONDS"),
         (jupyter_client, "LANDING_SECONDS"),
         (jupyter_client, "STATUS_SECONDS"),
         (local_client, "SECONDS"),

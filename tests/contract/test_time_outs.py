@@ -11,7 +11,7 @@ from node_agent.lifecycle import selftest
 from node_agent.proxy import nginx
 from node_agent.settings import table as config
 from redirector.admin_api import client as admin_client
-from redirector.node_client import client as agent_client
+from redirector.node_client import calls, pools
 from redirector.settings import table as redirector_config
 from tmpnb_common.wire import TRIAL_SECONDS
 
@@ -50,7 +50,7 @@ def test_each_step_of_a_selftest_outwaits_the_one_within() -> None:
         + kernel_session.STOP_SECONDS,
         TRIAL_SECONDS,
         read_timeout(node_nginx(), "/api/selftest"),
-        agent_client.SELFTEST_SECONDS,
+        pools.SELFTEST_SECONDS,
         read_timeout(FRONT, "/api/nodes/n1/selftest"),
         admin_client.SELFTEST_SECONDS,
     )
@@ -59,7 +59,7 @@ def test_each_step_of_a_selftest_outwaits_the_one_within() -> None:
 
 
 def test_an_operators_order_is_answered_by_the_redirector_before_anybody_gives_up() -> None:
-    work = (agent_client.CONTROL_SECONDS, read_timeout(FRONT, "/api/nodes/n1/drain"), admin_client.ANSWER_SECONDS)
+    work = (calls.CONTROL_SECONDS, read_timeout(FRONT, "/api/nodes/n1/drain"), admin_client.ANSWER_SECONDS)
     assert list(work) == sorted(set(work)), work
 
 
@@ -77,7 +77,7 @@ def test_the_documented_numbers_are_these() -> None:
     assert numbers == [
         TRIAL_SECONDS,
         read_timeout(node_nginx(), "/api/selftest"),
-        agent_client.SELFTEST_SECONDS,
+        pools.SELFTEST_SECONDS,
         read_timeout(FRONT, "/api/nodes/n1/selftest"),
         admin_client.SELFTEST_SECONDS,
     ]

@@ -8,13 +8,13 @@ from dataclasses import replace
 import pytest
 
 from redirector.model.nodes import Failure, FailureKind, Health
-from redirector.node_client.client import AgentClient, Wish
+from redirector.node_client.client import AgentClient
 from redirector.store.journal import Journal
 from tests.support.fleet_node import FakeNode
 from tests.support.fleet_nodes import FakeNodes
 from tests.support.fleet_values import a_node
 from tests.support.fleet_worker import SteppedWorker
-from tmpnb_common.wire import NodeStats, Refusal
+from tmpnb_common.wire import DEFAULT_POOL, ClaimRequest, NodeStats, Refusal
 
 NO_URLS = ["http://[", "http://[::1", "http://]", "http://[v1.x]", "http://n1:port"]
 NO_TEXTS = ["\ud800", "a\0b", "x" * 5000]
@@ -42,9 +42,8 @@ def test_stats_that_lead_to_what_is_no_address_are_a_failed_poll(
 def test_a_sandbox_at_what_is_no_address_is_a_failed_claim(nodes: FakeNodes, client: AgentClient, url: str) -> None:
     node = nodes.add("n1", origin=url, ready=9)
     row = a_node(url=node.url, token=node.token)
-    assert isinstance(client.claim(row, Wish("t" * 24), protocol=1), Failure)
-    found = client.claim_several(row, [Wish("a" * 24), Wish("b" * 24)])
-    assert not [one for one in found if not isinstance(one, Failure)]
+    answers = client.claim(row, DEFAULT_POOL, [ClaimRequest("a" * 24), ClaimRequest("b" * 24)])
+    assert not [answer for answer in answers if not isinstance(answer, Failure)]
 
 
 @pytest.mark.parametrize(
@@ -98,7 +97,7 @@ def test_a_refusal_in_a_text_that_is_none_is_a_failed_claim(
 ) -> None:
     hostile, honest = pair
     hostile.puzzled_by, hostile.puzzled_words = "/", "\ud800"
-    answer = client.claim(fleet.row(hostile), Wish("t" * 24, "/lab"), protocol=1)
+    [answer] = client.claim(fleet.row(hostile), DEFAULT_POOL, [ClaimRequest("t" * 24, "/lab")])
     assert not isinstance(answer, Refusal)
     assert fleet.visit("/lab").headers["Location"].startswith(honest.url)
 

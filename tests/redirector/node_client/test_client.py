@@ -5,20 +5,29 @@ from __future__ import annotations
 import pytest
 
 from redirector.model.nodes import Failure, FailureKind, Node
-from redirector.node_client.client import AgentClient, Wish, sandbox_url
+from redirector.node_client.client import AgentClient
+from redirector.node_client.urls import sandbox_url
 from tests.support.fleet_node import FakeNode, Mood
 from tests.support.fleet_nodes import FakeNodes
 from tests.support.fleet_values import a_node
 from tests.support.wire_bytes import packed
-from tmpnb_common.json_object import JsonError
-from tmpnb_common.wire import Claim, NodeStats, Refusal, parse_claim
+from tmpnb_common.json_object import JsonError, convert
+from tmpnb_common.wire import DEFAULT_POOL, Claim, ClaimRequest, NodeStats, Refusal, parse_claim
 
-WISH = Wish(ticket="t" * 24)
+REQUEST = ClaimRequest("t" * 24)
 
 
 def row(node: FakeNode, **fields: str) -> Node:
     values = {"name": node.name, "url": node.url, "token": node.token, "node_id": node.node_id, **fields}
     return Node(**values)  # type: ignore[arg-type]  # texts, all of them
+
+
+def claim(
+    client: AgentClient, node: Node, request: ClaimRequest = REQUEST, pool: str = DEFAULT_POOL
+) -> Claim | Refusal | Failure:
+    """Claim for one visitor."""
+    [answer] = client.claim(node, pool, [request])
+    return answer
 
 
 def test_stats_are_read(nodes: FakeNodes, client: AgentClient) -> None:
@@ -44,7 +53,7 @@ def test_a_redirect_to_another_origin_is_not_followed(nodes: FakeNodes, client: 
     thief = nodes.add("thief")
     node = nodes.add("n1", mood="elsewhere", elsewhere=thief.url)
     assert client.stats(node.url) == Failure(FailureKind.PROTOCOL_ERROR, "it redirects its stats to another origin")
-    assert isinstance(client.claim(row(node), WISH, protocol=1), Failure)
+    assert isinstance(claim(client, row(node)), Failure)
     assert isinstance(client.put_state(row(node)), Failure)
     assert isinstance(client.token_works(node.url, node.token), Failure)
     assert thief.asked == []
@@ -74,7 +83,7 @@ def test_a_node_that_answers_badly_is_an_observation_within_its_time(
     nodes: FakeNodes, client: AgentClient, mood: Mood, trouble: FailureKind, words: str
 ) -> None:
     node = nodes.add("n1", mood=mood)
-    for failure in (client.stats(node.url), client.claim(row(node), WISH, protocol=1)):
+    for failure in (client.stats(node.url), claim(client, row(node))):
         assert isinstance(failure, Failure)
         assert failure.kind is trouble or mood in ("failing", "garbled")
     failure = client.stats(node.url)
@@ -97,23 +106,25 @@ def test_a_connection_that_was_closed_meanwhile_is_made_anew(nodes: FakeNodes, c
     assert isinstance(client.stats(node.url), NodeStats)
     nodes.die(node)
     nodes.start(node)
-    assert isinstance(client.claim(row(node), WISH, protocol=1), Claim)
+    assert isinstance(claim(client, row(node)), Claim)
 
 
-def test_a_claim_carries_token_ticket_path_and_pool(nodes: FakeNodes, client: AgentClient) -> None:
+def test_a_claim_carries_token_pool_ticket_path_and_attempt(nodes: FakeNodes, client: AgentClient) -> None:
     node = nodes.add("n1", pools={"gpu": 1})
-    answer = client.claim(row(node), Wish("t" * 24, "/lab/tree/a.ipynb?reset", "gpu"), protocol=1)
+    request = ClaimRequest("t" * 24, "/lab/tree/a.ipynb?reset", "u" * 24)
+    answer = claim(client, row(node), request, "gpu")
     assert isinstance(answer, Claim)
     assert answer.url.startswith(f"{node.url}/user/")
     assert answer.url.endswith("/lab/tree/a.ipynb?reset")
     asked = node.asked[-1]
-    assert asked.body == {"ticket": "t" * 24, "path": "/lab/tree/a.ipynb?reset", "pool": "gpu"}
+    assert asked.body["pool"] == "gpu"
+    assert [convert(ClaimRequest, ticket) for ticket in asked.body["tickets"]] == [request]
     assert asked.headers["authorization"] == f"token {node.token}"
 
 
 def test_the_same_ticket_gets_the_same_sandbox(nodes: FakeNodes, client: AgentClient) -> None:
     node = nodes.add("n1")
-    first, second = (client.claim(row(node), WISH, protocol=1) for _ in range(2))
+    first, second = (claim(client, row(node)) for _ in range(2))
     assert isinstance(first, Claim)
     assert isinstance(second, Claim)
     assert first.url == second.url
@@ -121,10 +132,10 @@ def test_the_same_ticket_gets_the_same_sandbox(nodes: FakeNodes, client: AgentCl
 
 def test_a_query_without_a_path_goes_to_the_landing_page(nodes: FakeNodes, client: AgentClient) -> None:
     node = nodes.add("n1")
-    answer = client.claim(row(node), Wish("t" * 24, "?reset"), protocol=1)
+    answer = claim(client, row(node), ClaimRequest("t" * 24, "?reset"))
     assert isinstance(answer, Claim)
     assert answer.url.endswith("/lab?reset")
-    assert "path" not in node.asked[-1].body
+    assert node.asked[-1].body["tickets"][0]["path"] == ""
 
 
 @pytest.mark.parametrize(
@@ -138,7 +149,7 @@ def test_a_query_without_a_path_goes_to_the_landing_page(nodes: FakeNodes, clien
 )
 def test_an_original_tmpnb_gets_the_path_appended(nodes: FakeNodes, client: AgentClient, path: str, end: str) -> None:
     node = nodes.add("old", protocol=0)
-    answer = client.claim(row(node), Wish("t" * 24, path), protocol=0)
+    answer = client.claim_plainly(row(node), path)
     assert isinstance(answer, Claim)
     stem, _, rest = answer.url.partition("/user/")
     assert stem == node.url
@@ -159,13 +170,13 @@ def test_an_original_tmpnb_gets_the_path_appended(nodes: FakeNodes, client: Agen
 def test_a_refusal_says_why(nodes: FakeNodes, client: AgentClient, fields: dict[str, object], status: str) -> None:
     node = nodes.add("n1", **fields)
     asking = Node(name="n1", url=node.url, token="a-node-token-for-tests")
-    answer = client.claim(asking, WISH, protocol=1)
+    answer = claim(client, asking)
     assert isinstance(answer, Refusal)
     assert answer.status == status
 
 
 def test_an_unknown_pool_is_a_refusal_of_its_own(nodes: FakeNodes, client: AgentClient) -> None:
-    answer = client.claim(row(nodes.add("n1")), Wish("t" * 24, pool="gpu"), protocol=1)
+    answer = claim(client, row(nodes.add("n1")), pool="gpu")
     assert isinstance(answer, Refusal)
     assert answer.status == "unknown_pool"
 
@@ -240,7 +251,7 @@ def test_a_node_cannot_send_visitors_to_another_host(nodes: FakeNodes, client: A
         with pytest.raises(JsonError):
             sandbox_url(a_node(url="https://n1.example.org"), f"https://{host}/user/k/lab")
     node = nodes.add("n1", origin="https://evil.example")
-    answer = client.claim(row(node), WISH, protocol=1)
+    answer = claim(client, row(node))
     assert isinstance(answer, Failure)
     assert "not the node's own host" in answer.reason
 
@@ -278,8 +289,8 @@ def test_several_visitors_get_their_sandboxes_by_one_call_each_with_their_own_pa
     nodes: FakeNodes, client: AgentClient
 ) -> None:
     node = nodes.add("n1", ready=2, capacity=9)
-    wishes = [Wish("a" * 24, "/lab/tree/a.ipynb"), Wish("b" * 24, "?x=1"), Wish("c" * 24)]
-    first, second, third = client.claim_several(row(node), wishes)
+    requests = [ClaimRequest("a" * 24, "/lab/tree/a.ipynb"), ClaimRequest("b" * 24, "?x=1"), ClaimRequest("c" * 24)]
+    first, second, third = client.claim(row(node), DEFAULT_POOL, requests)
     assert isinstance(first, Claim)
     assert isinstance(second, Claim)
     assert first.url.startswith(f"{node.url}/user/")
@@ -292,11 +303,12 @@ def test_several_visitors_get_their_sandboxes_by_one_call_each_with_their_own_pa
 @pytest.mark.parametrize("mood", ["hanging", "garbled", "endless", "failing", "mute"])
 def test_a_bad_answer_to_several_is_a_failure_for_each(nodes: FakeNodes, client: AgentClient, mood: Mood) -> None:
     node = nodes.add("n1", mood=mood)
-    found = client.claim_several(row(node), [Wish("a" * 24), Wish("b" * 24)])
-    assert [type(outcome) for outcome in found] == [Failure, Failure]
+    answers = client.claim(row(node), DEFAULT_POOL, [ClaimRequest("a" * 24), ClaimRequest("b" * 24)])
+    assert [type(answer) for answer in answers] == [Failure, Failure]
 
 
 def test_a_refused_token_refuses_several(nodes: FakeNodes, client: AgentClient) -> None:
     node = nodes.add("n1")
-    found = client.claim_several(row(node, token="wrong"), [Wish("a" * 24), Wish("b" * 24)])
-    assert {outcome.status for outcome in found if isinstance(outcome, Refusal)} == {"forbidden"}
+    requests = [ClaimRequest("a" * 24), ClaimRequest("b" * 24)]
+    answers = client.claim(row(node, token="wrong"), DEFAULT_POOL, requests)
+    assert {answer.status for answer in answers if isinstance(answer, Refusal)} == {"forbidden"}

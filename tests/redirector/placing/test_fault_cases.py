@@ -92,7 +92,7 @@ def test_an_answer_that_was_late_and_asked_for_again_is_one_sandbox(nodes: FakeN
     assert isinstance(result, Placed)
     wait_until(lambda: len(node.spawns()) == 2, 5)
     assert node.claimed == 1
-    assert len({asked.body["ticket"] for asked in node.spawns()}) == 1
+    assert len({asked.body["tickets"][0]["ticket"] for asked in node.spawns()}) == 1
 
 
 @pytest.mark.silence
