@@ -17,6 +17,7 @@ from node_agent.assets.sharing import AssetSharing
 from node_agent.assets.store import AssetStore
 from node_agent.jupyter import client as jupyter_client
 from node_agent.jupyter import kernel_session, welcome
+from node_agent.lifecycle.landings import Landings
 from node_agent.lifecycle.reconciler import Reconciler
 from node_agent.lifecycle.selftest import SelftestRunner
 from node_agent.lifecycle.sessions import SessionWatch
@@ -156,6 +157,7 @@ def compose(settings: NodeSettings, runtime: Runtime) -> Agent:
     pools = Pools(overrides.specs(), table, counters, draining=lambda: intent.draining, memory=memory)
     claims = SandboxClaims(table, pools, counters, listens=unix_http.listens, random_ticket=identity.fresh_token)
 
+    landings = Landings(jupyter_client.page_status)
     starter = Starter(
         runtime,
         table,
@@ -166,6 +168,7 @@ def compose(settings: NodeSettings, runtime: Runtime) -> Agent:
         rng=random.SystemRandom(),
         stop=stop,
         acquire_assets=sharing.acquire,
+        landings=landings,
     )
     selftest = SelftestRunner(
         runtime,
@@ -211,6 +214,7 @@ def compose(settings: NodeSettings, runtime: Runtime) -> Agent:
         announcement=AnnouncementStore(settings.state.announcement, time.time),
         table=table,
         pools=pools,
+        landings=landings,
         claims=claims,
         counters=counters,
         overrides=overrides,

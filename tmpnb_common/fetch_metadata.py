@@ -30,3 +30,8 @@ def purpose(mode: str, destination: str, site: str) -> Purpose:
     if destination in FRAMES:
         return "visit" if site == "same-origin" else "frame"
     return "visit" if mode in ("", "navigate") else "part"
+
+
+def is_phone(mobile: str, user_agent: str) -> bool:
+    """Whether a browser says that it runs on a phone: by `Sec-CH-UA-Mobile`, or where that is missing by its name."""
+    return mobile == "?1" if mobile else "Mobi" in user_agent

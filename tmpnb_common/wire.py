@@ -120,6 +120,8 @@ class ClaimRequest:
     """The path and query inside the sandbox; empty for the pool's landing page."""
     attempt: MaybeTicket = ""
     """The search that this claim belongs to: what it got is given back by this, whenever the node gets to it."""
+    phone: bool = False
+    """A notebook is opened alone, at Notebook 7's page, where the sandbox has one."""
     content: MaybeDigest = ""
     """The blob that the sandbox will be filled with by a call of its own; empty: none."""
 

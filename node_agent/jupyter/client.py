@@ -28,6 +28,14 @@ def landing_problem(socket: Path, base_path: str, landing: str) -> str:
     return "" if answer.status == OK else f"its landing page {landing} answered {answer.status}"
 
 
+def page_status(socket: Path, target: str) -> int:
+    """Return the status that a page of a sandbox answers with; 0 if it does not answer."""
+    try:
+        return request(socket, "GET", target, within=LANDING_SECONDS).status
+    except NoAnswerError:
+        return 0
+
+
 def activity(socket: Path, base_path: str) -> Activity | None:
     """What Jupyter says of its kernels and terminals; None when it says nothing that makes sense.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +9,10 @@ from urllib.parse import unquote
 
 from node_agent.directories import SOCKET_NAME
 from node_agent.jupyter import kernel_session
+from node_agent.jupyter.client import page_status
 from node_agent.jupyter.kernel_session import KernelError
 from node_agent.jupyter.trial import compute
+from node_agent.lifecycle.landings import OPENS_A_FILE, without_file
 from node_agent.runtimes.contract import Launch
 from node_agent.unix_http import NoAnswerError, request
 from tmpnb_common.json_object import JsonError, Text, decode
@@ -20,9 +21,6 @@ from tmpnb_common.keys import base_path
 KERNEL_SECONDS = 60.0
 ANSWER_SECONDS = 10.0
 OK, FORBIDDEN, NOT_FOUND = 200, 403, 404
-
-OPENS_A_FILE = re.compile(r"/(?:lab(?:/workspaces/[^/]+)?/tree|doc/tree|tree|notebooks|edit)/([^?#]+)")
-"""A landing page that opens what it names."""
 
 KERNEL_ADVICE = (
     "Is a kernel installed (ipykernel)? Does it start within the memory limit? May requests come without a cookie "
@@ -96,19 +94,14 @@ def _missing_file(launch: Launch, landing: str) -> Finding | None:
     opened = OPENS_A_FILE.match(landing)
     if opened is None:
         return None
-    contents = f"{base_path(launch.key)}api/contents/"
-    try:
-        answer = request(
-            launch.directory / SOCKET_NAME, "GET", f"{contents}{opened[1]}?content=0", within=ANSWER_SECONDS
-        )
-    except NoAnswerError:
+    target = f"{base_path(launch.key)}api/contents/{opened['file']}?content=0"
+    if page_status(launch.directory / SOCKET_NAME, target) != NOT_FOUND:
         return None
-    if answer.status != NOT_FOUND:
-        return None
+    file = unquote(opened["file"])
     return Finding(
-        good=False,
-        what=f"the landing page {landing} opens {unquote(opened[1])}, which is not there",
-        advice="Its path is relative to the home, whose files check-image lists if it hides any.",
+        good=True,
+        what=f"the home holds no {file}, so visitors land on {without_file(landing)} instead of {landing}",
+        advice=f"Put a notebook {file} into the home (check-image lists what it hides), or name another landing page.",
     )
 
 

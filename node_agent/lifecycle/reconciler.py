@@ -170,6 +170,8 @@ class Reconciler:
             log.info("adopted sandbox=%s state=%s", sandbox.name, sandbox.state)
             if sandbox.state == "starting":
                 self._starting[sandbox.name] = self._starts.submit(self._starter.see_through, sandbox)
+            elif sandbox.state == "ready":
+                self._starts.submit(self._starter.observe_landing, sandbox)
 
     def _look_for(self, images: Iterable[str]) -> None:
         """Look whether images are there, and have those fetched that are not."""

@@ -11,6 +11,7 @@ from random import Random
 from node_agent.errors import EngineError, HostError
 from node_agent.jupyter import command
 from node_agent.jupyter.trial import Patience, await_server
+from node_agent.lifecycle.landings import Landings
 from node_agent.lifecycle.sessions import measure
 from node_agent.pools.pools import Pools
 from node_agent.pools.specs import PoolSpec
@@ -40,6 +41,7 @@ class Starter:
         rng: Random,
         stop: threading.Event,
         acquire_assets: Callable[[str, str], str] = lambda _image, _name: "",
+        landings: Landings | None = None,
     ) -> None:
         """A starter; `acquire_assets` gives the address of an image's browser files, noting who uses them."""
         self._runtime = runtime
@@ -51,6 +53,7 @@ class Starter:
         self._rng = rng
         self._stop = stop
         self._acquire_assets = acquire_assets
+        self._landings = landings
         self._died: dict[str, str] = {}
 
     def register(self, spec: PoolSpec, state: State = "starting") -> Sandbox:
@@ -80,7 +83,7 @@ class Starter:
                 sandbox.image,
                 directory,
                 spec.command,
-                spec.landing,
+                spec.landing if self._landings is None else self._landings.of(spec).page,
                 static=static,
             )
         )
@@ -104,11 +107,17 @@ class Starter:
         patience = Patience(self._start_seconds, lambda: self._clock() - sandbox.created_at, self._stop.wait)
         problem = self.await_page(sandbox, self._spec(sandbox).landing, patience, state="starting")
         if problem == "":
+            self.observe_landing(sandbox)
             self._offer(sandbox)
         elif problem is not None:
             self._fail(sandbox, problem)
         elif sandbox.name in self._died:
             self._fail(sandbox, f"it ended: {self._died.pop(sandbox.name)}")
+
+    def observe_landing(self, sandbox: Sandbox) -> None:
+        """Learn from a sandbox that serves, and is nobody's yet, where the visitors of its pool land."""
+        if self._landings is not None:
+            self._landings.observe(self._spec(sandbox), self._table.socket(sandbox), base_path(sandbox.key))
 
     def await_page(self, sandbox: Sandbox, landing: str, patience: Patience, *, state: State) -> str | None:
         """Wait until a sandbox shows its landing page; the problem, or None when it ended or left that state."""

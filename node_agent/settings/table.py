@@ -150,9 +150,9 @@ class NodeSettings:
     )
     landing: str = setting(
         matching(r"/[A-Za-z0-9._~/%?=&+-]{0,200}", "a path such as /lab"),
-        "/lab",
+        "/lab/tree/Welcome.ipynb",
         "path",
-        "The page in a sandbox that visitors get when they ask for none. It is asked once before anyone gets it.",
+        "The page in a sandbox that visitors get when they ask for none; of a file that its home lacks, without it.",
     )
     landing_prefixes: tuple[str, ...] = setting(
         prefixes,

@@ -8,9 +8,10 @@ from collections.abc import Container
 from flask import Blueprint, Response, request
 from werkzeug.exceptions import NotFound
 
+from node_agent.lifecycle.landings import Landing
 from node_agent.web import answers, incoming
 from node_agent.web.node import NodeContext
-from tmpnb_common.fetch_metadata import purpose
+from tmpnb_common.fetch_metadata import is_phone, purpose
 from tmpnb_common.landing import path_inside
 from tmpnb_common.paths import as_written
 from tmpnb_common.wire import DEFAULT_POOL, Refusal
@@ -62,8 +63,8 @@ def only_looking(node: NodeContext) -> Response | None:
             return None
 
 
-def asked_for(landing: str, prefixes: Container[str] = ()) -> str:
-    """The path and query inside a sandbox that the visitor wants; `landing` if none, `prefixes` lead inside as well.
+def asked_for(lands: Landing, prefixes: Container[str] = ()) -> str:
+    """The path and query inside a sandbox that the visitor wants; where one lands if none, `prefixes` lead inside too.
 
     Raises:
         NotFound: this is no path that leads into a sandbox.
@@ -72,6 +73,7 @@ def asked_for(landing: str, prefixes: Container[str] = ()) -> str:
     path, mark, query = raw.partition("?")
     inner = path_inside(path, prefixes)
     if inner == "":
+        landing = lands.path("", phone=is_phone(request.headers.get("Sec-CH-UA-Mobile", ""), request.user_agent.string))
         return landing + (("&" if "?" in landing else mark) + query if query else "")
     if inner is None or EMPTY_PART.match(inner):
         raise NotFound("there is nothing here")

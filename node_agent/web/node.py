@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+from node_agent.lifecycle.landings import Landing, Landings
 from node_agent.lifecycle.selftest import SelftestRunner
 from node_agent.membership.announcement import AnnouncementStore
 from node_agent.membership.identity import Identity
@@ -44,6 +45,7 @@ class NodeContext:
     announcement: AnnouncementStore
     table: SandboxTable
     pools: Pools
+    landings: Landings
     claims: SandboxClaims
     counters: Counters
     overrides: PoolOverrides
@@ -57,15 +59,15 @@ class NodeContext:
     _seq: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def landing_of(self, pool: str) -> str:
-        """The page that visitors of a pool get who ask for none."""
+    def landing_of(self, pool: str) -> Landing:
+        """Return where visitors of a pool land."""
         spec = self.pools.spec(pool) or self.pools.spec(DEFAULT_POOL)
         assert spec is not None, "the default pool is always there"
-        return spec.landing
+        return self.landings.of(spec)
 
     def all_prefixes(self, pools: Iterable[str]) -> tuple[str, ...]:
         """First parts of addresses at which visitors may come in, beyond those that everybody knows."""
-        return prefixes_beyond(self.landing_prefixes, map(self.landing_of, pools))
+        return prefixes_beyond(self.landing_prefixes, (self.landing_of(pool).page for pool in pools))
 
     def stats(self) -> NodeStats:
         """From memory. `seq` grows with every answer, so that a late one cannot pass for a fresh one."""

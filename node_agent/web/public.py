@@ -6,6 +6,7 @@ import logging
 
 from flask import Blueprint, Response, jsonify
 
+from node_agent.lifecycle.landings import Landing
 from node_agent.web import answers, incoming
 from node_agent.web.answers import BadRequest
 from node_agent.web.node import NodeContext
@@ -40,7 +41,7 @@ def blueprint(node: NodeContext) -> Blueprint:
             incoming.require_token(node.identity)
             outcomes = [hand_out_one(node, pool, landing, ticket) for ticket in body.tickets]
             return jsonify(claims=[shown(outcome) for outcome in outcomes], available=available(node, pool))
-        path = incoming.checked_path(body.path or landing)
+        path = incoming.checked_path(landing.path(body.path, phone=False))
         claim = hand_out(node, pool, path, body.ticket, body.attempt or "") if trusted else hand_out(node, pool, path)
         if isinstance(claim, Refusal):
             return answers.refusal(claim)
@@ -58,11 +59,11 @@ def blueprint(node: NodeContext) -> Blueprint:
     return routes
 
 
-def hand_out_one(node: NodeContext, pool: str, landing: str, raw: object) -> Claim | Refusal:
+def hand_out_one(node: NodeContext, pool: str, landing: Landing, raw: object) -> Claim | Refusal:
     """A sandbox for one of several visitors, whatever the others ask for."""
     try:
         request = incoming.claim_request(raw)
-        path = incoming.checked_path(request.path or landing)
+        path = incoming.checked_path(landing.path(request.path, phone=request.phone))
     except BadRequest as error:
         return Refusal("bad_request", str(error))
     return hand_out(node, pool, path, request.ticket, request.attempt)

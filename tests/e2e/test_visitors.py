@@ -37,7 +37,7 @@ def test_the_entry_url_leads_to_a_lab_whose_kernel_computes(fleet: LiveFleet) ->
     assert answer.headers["Cache-Control"] == "no-store"
     location = answer.headers["Location"]
     assert SANDBOX_URL.match(location)
-    assert location.endswith("/lab")
+    assert location.endswith("/lab/tree/Welcome.ipynb")
     page = requests.get(location, timeout=30)
     assert page.status_code == 200
     assert "jupyter-config-data" in page.text

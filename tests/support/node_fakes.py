@@ -115,6 +115,8 @@ class FakeJupyter:
             request.answer_json([{"execution_state": each, "last_activity": self.newest} for each in self.kernels])
         elif path.endswith("/api/terminals"):
             request.answer_json([{"name": str(number)} for number in range(self.terminals)])
+        elif path.endswith("/api/contents/Nope.ipynb"):
+            request.answer(404)
         else:
             request.answer(self.landing_status, b"a page")
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from node_agent import unix_http
 from node_agent.jupyter import client as jupyter_client
 from node_agent.jupyter.kernel_session import KernelError
+from node_agent.lifecycle.landings import Landings
 from node_agent.lifecycle.reconciler import Reconciler
 from node_agent.lifecycle.selftest import SelftestRunner
 from node_agent.lifecycle.sessions import SessionWatch
@@ -70,6 +71,7 @@ class Bench:
     overrides: PoolOverrides
     selftest: SelftestRunner
     kernel: FakeKernel
+    landings: Landings
     monotonic: Clock = field(default_factory=Clock)
 
     def turn(self) -> None:
@@ -129,6 +131,7 @@ def make_bench(
     )
 
     runtime = FakeRuntime(engine)
+    landings = Landings(jupyter_client.page_status)
     starter = Starter(
         runtime,
         table,
@@ -139,6 +142,7 @@ def make_bench(
         rng=random.SystemRandom(),
         stop=stop,
         acquire_assets=lambda image, _name: f"/static/{image}",
+        landings=landings,
     )
     monotonic = Clock(time.monotonic())
     kernel = FakeKernel()
@@ -190,6 +194,7 @@ def make_bench(
         overrides,
         selftest,
         kernel,
+        landings,
         monotonic,
     )
 

@@ -37,6 +37,7 @@ def make_node(bench: Bench, state: Path) -> NodeContext:
         announcement=AnnouncementStore(state / "announcement.json", bench.clock),
         table=bench.table,
         pools=bench.pools,
+        landings=bench.landings,
         claims=bench.claims,
         counters=bench.counters,
         overrides=bench.overrides,

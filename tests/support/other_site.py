@@ -12,10 +12,12 @@ from typing import Any
 
 @dataclass
 class Site:
-    """One page, whose text the test sets, and a path `/elsewhere` that leads on to another address."""
+    """One page, whose text the test sets, a path `/elsewhere` that leads on to another address, and a file for all."""
 
     url: str
     page: str = ""
+    shared: str = ""
+    """What `/shared.ipynb` holds, which pages of every site may read."""
     elsewhere: str = ""
 
 
@@ -23,10 +25,13 @@ class Site:
 def another_site() -> Iterator[Site]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            body = shown.page.encode()
+            body = (shown.shared if self.path == "/shared.ipynb" else shown.page).encode()
             if self.path == "/elsewhere":
                 self.send_response(302)
                 self.send_header("Location", shown.elsewhere)
+            elif self.path == "/shared.ipynb":
+                self.send_response(200)
+                self.send_header("Access-Control-Allow-Origin", "*")
             else:
                 self.send_response(200 if self.path == "/" else 404)
             self.send_header("Content-Type", "text/html; charset=utf-8")

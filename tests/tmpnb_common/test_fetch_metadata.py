@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tmpnb_common.fetch_metadata import FRAMES, purpose
+from tmpnb_common.fetch_metadata import FRAMES, is_phone, purpose
 
 SITES = ("none", "same-origin", "same-site", "cross-site")
 
@@ -34,3 +34,17 @@ def test_a_frame_that_a_page_of_the_same_origin_leads_on_is_a_visit(frame: str) 
 @pytest.mark.parametrize("destination", ["", "empty", "image", "style", "script", "font", "document"])
 def test_every_mode_but_navigate_is_a_part_of_a_page(mode: str, site: str, destination: str) -> None:
     assert purpose(mode, destination, site) == "part"
+
+
+@pytest.mark.parametrize(
+    ("mobile", "user_agent", "phone"),
+    [
+        ("?1", "", True),
+        ("?0", "Mozilla/5.0 (X11; Linux x86_64) Chrome/126.0 Mobile", False),
+        ("", "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) Version/17.5 Mobile/15E148 Safari/604.1", True),
+        ("", "Mozilla/5.0 (X11; Linux x86_64; rv:127.0) Gecko/20100101 Firefox/127.0", False),
+        ("", "", False),
+    ],
+)
+def test_a_phone_says_that_it_is_one(mobile: str, user_agent: str, phone: bool) -> None:
+    assert is_phone(mobile, user_agent) is phone

@@ -140,6 +140,29 @@ def test_lab_and_notebook_are_dark_where_the_visitors_system_is(
     expect(page.locator("body")).to_have_attribute("data-jp-theme-light", "true", timeout=SOON)
 
 
+SHARED = json.dumps(
+    {
+        "cells": [
+            {"cell_type": "code", "id": "a", "execution_count": None, "metadata": {}, "outputs": [], "source": "6 * 7"}
+        ],
+        "metadata": {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}},
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
+)
+
+
+def test_a_link_names_a_notebook_elsewhere_that_the_visitors_own_browser_fetches(
+    lab_node: LabNode, browser: BrowserContext, site: Site
+) -> None:
+    lab_node.await_room(1)
+    site.shared = SHARED
+    page = browser.new_page()
+    page.goto(f"{lab_node.url}/lab?fromURL={site.url}/shared.ipynb")
+    expect(page.get_by_role("tab", name="shared.ipynb")).to_be_visible(timeout=SOON)
+    assert run_first_cell(page) == "42"
+
+
 UNSAVED = "# an unsaved thought"
 MAKE_A_FILE = """
 async () => await fetch(`/user/${location.pathname.split("/")[2]}/api/contents/d%C3%A9j%C3%A0.txt`, {

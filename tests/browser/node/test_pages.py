@@ -115,7 +115,7 @@ def test_the_full_page_goes_on_to_a_notebook_by_itself_once_there_is_one(shown: 
     headers = {"Authorization": f"Bearer {shown.node.token}"}
     listed = requests.get(f"{shown.node.url}/api/sandboxes", headers=headers, timeout=5).json()["sandboxes"]
     requests.delete(f"{shown.node.url}/api/sandboxes/{listed[0]['name']}", headers=headers, timeout=10)
-    page.wait_for_url("**/user/*/lab", timeout=30_000)
+    page.wait_for_url("**/user/*/lab/tree/Welcome.ipynb", timeout=30_000)
 
 
 def test_the_info_page_follows_what_happens_without_a_reload(shown: Shown, page: Page) -> None:

@@ -181,12 +181,14 @@ def test_a_home_that_is_too_large_is_told_with_what_is_large_and_where_it_belong
     assert "holds 200 MiB, and a sandbox's home 128 MiB" in refused.what
 
 
-@pytest.mark.parametrize("landing", ["/lab/tree/Nope.ipynb", "/notebooks/Nope.ipynb"])
-def test_a_landing_page_that_opens_what_is_not_there_is_told(engine: DockerEngine, notebook: str, landing: str) -> None:
-    assert last(findings(engine, notebook, landing=landing)).what == (
-        f"the landing page {landing} opens Nope.ipynb, which is not there"
-    )
-    assert all(finding.good for finding in findings(engine, notebook, landing="/lab/tree/Welcome.ipynb"))
+@pytest.mark.parametrize(("landing", "instead"), [("/lab/tree/Nope.ipynb", "/lab"), ("/notebooks/Nope.ipynb", "/tree")])
+def test_a_landing_page_that_opens_what_is_not_there_is_told_with_where_visitors_land(
+    engine: DockerEngine, notebook: str, landing: str, instead: str
+) -> None:
+    [note] = [finding for finding in findings(engine, notebook, landing=landing) if finding.advice]
+    assert note.good
+    assert note.what == f"the home holds no Nope.ipynb, so visitors land on {instead} instead of {landing}"
+    assert not any(finding.advice for finding in findings(engine, notebook, landing="/lab/tree/Welcome.ipynb"))
 
 
 @pytest.mark.parametrize("entrypoint", ['["sleep", "60"]', '["sh", "-c", "echo a server of its own"]'])

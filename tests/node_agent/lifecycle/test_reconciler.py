@@ -14,6 +14,7 @@ from node_agent.lifecycle import reconciler
 from node_agent.lifecycle.reconciler import STALLED_SECONDS, TICK_SECONDS
 from node_agent.pools.counters import by_label
 from node_agent.pools.culling import check_pace
+from node_agent.pools.specs import PoolSpec
 from node_agent.sandboxes import Sandbox
 from tests.support.node_pools import LIMITS, Bench, make_bench, one_bench
 from tests.support.strangers import whole
@@ -308,6 +309,16 @@ def test_a_dead_sandbox_is_removed_whether_it_was_ready_or_claimed(
 
 
 # Adoption and healing
+
+
+def test_the_next_agent_asks_what_it_adopts_where_visitors_land() -> None:
+    specs = [PoolSpec(DEFAULT_POOL, "an-image", 1, 1, "/lab/tree/Nope.ipynb")]
+    with one_bench(specs=specs) as bench:
+        bench.fill()
+        following = make_bench(bench.run_dir, bench.engine, bench.clock, specs=specs)
+        following.reconciler.begin()
+        wait_until(lambda: following.landings.of(specs[0]).page == "/lab", 20, "the landing page")
+        following.close()
 
 
 def test_the_next_agent_adopts_what_runs_and_hands_it_out(bench: Bench) -> None:
