@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 
 class AgentError(Exception):
@@ -47,3 +48,25 @@ class StaleGeneration(AgentError):  # noqa: N818 - likewise
     def __init__(self, held: int) -> None:
         super().__init__(f"this node holds the fleet's intent of generation {held}")
         self.held = held
+
+
+ContentWord = Literal[
+    "bad_blob",
+    "too_large",
+    "no_room",
+    "missing_blob",
+    "unknown_blob",
+    "in_use",
+    "larger_than_home",
+    "other_content",
+    "busy",
+    "off",
+]
+
+
+class ContentError(AgentError):
+    """A blob is not taken, not there or not fit for a sandbox. `word` says which, the text says it to an operator."""
+
+    def __init__(self, word: ContentWord, message: str) -> None:
+        super().__init__(message)
+        self.word = word

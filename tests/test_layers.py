@@ -40,7 +40,7 @@ FLOORS = {
     "node_agent": [
         ["errors"],
         ["sandboxes", "directories", "files", "unix_http", "logs"],
-        ["membership", "assets", "jupyter", "pages"],
+        ["membership", "assets", "content", "jupyter", "pages"],
         ["runtimes"],
         ["pools"],
         ["settings"],
