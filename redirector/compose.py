@@ -43,6 +43,8 @@ from redirector.placing.placer import Placer
 from redirector.placing.witness import Witness
 from redirector.settings.table import RedirectorSettings
 from redirector.store.boards import Boards
+from redirector.store.content_patterns import ContentPatterns
+from redirector.store.contents import Contents
 from redirector.store.database import Database
 from redirector.store.journal import Journal
 from redirector.store.leases import Leases
@@ -133,6 +135,7 @@ def compose(
     database = Database(settings.database_url)
     clock = SharedClock(database, own=own_clock)
     registry, boards, journal = Registry(database), Boards(database), Journal(database)
+    contents, patterns = Contents(database), ContentPatterns(database)
     tickets = Tickets(database)
     waiting_queue = WaitingQueue(tickets)
     client = AgentClient(
@@ -148,6 +151,8 @@ def compose(
         database=database_state,
         registry=registry,
         boards=boards,
+        contents=contents,
+        patterns=patterns,
         journal=journal,
         lease=lease,
         renewer=LeaseRenewer(holder=holder, lease=lease, leases=Leases(database)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from threading import Event as Flag
 from threading import Lock
 
@@ -15,6 +16,8 @@ from redirector.memory.lease import Lease
 from redirector.memory.outbox import Outbox
 from redirector.memory.waiting_queue import WaitingQueue
 from redirector.store.boards import Boards, Versions
+from redirector.store.content_patterns import ContentPatterns
+from redirector.store.contents import Contents
 from redirector.store.journal import Journal
 from redirector.store.leases import Leases
 from redirector.store.registry import Registry
@@ -23,7 +26,7 @@ log = logging.getLogger("loops")
 
 NEWS_SECONDS = 0.15
 POLLS_A_TICK = 3
-"""How late a worker learns at most what another one wrote. A poll without news is one query of two rows. What it
+"""How late a worker learns at most what another one wrote. A poll without news is one query of three rows. What it
 collected itself is written once a tick, or at once if it is that a node failed a visitor.
 """
 
@@ -66,6 +69,8 @@ class SyncLoop:
         database: DatabaseState,
         registry: Registry,
         boards: Boards,
+        contents: Contents,
+        patterns: ContentPatterns,
         journal: Journal,
         lease: Lease,
         renewer: LeaseRenewer,
@@ -79,6 +84,8 @@ class SyncLoop:
         self._database = database
         self._registry = registry
         self._boards = boards
+        self._contents = contents
+        self._patterns = patterns
         self._journal = journal
         self._lease = lease
         self._renewer = renewer
@@ -86,7 +93,7 @@ class SyncLoop:
         self._read_signing_key = read_signing_key
         self._prepare = prepare
         self._reading = Lock()
-        self._versions = Versions(-1, -1)
+        self._versions = Versions(-1, -1, -1)
         self._ticks = 0
         self._away = False
         self.signing_keys: tuple[str, ...] = ()
@@ -150,7 +157,9 @@ class SyncLoop:
             board = self._boards.latest() if not leads and current.board != self._versions.board else None
             if nodes is not None or board is not None:
                 self._fleet_state.take(nodes, board)
-            self._versions = Versions(current.registry, -1 if leads else current.board)
+            if current.contents != self._versions.contents:
+                self._fleet_state.take_contents(self._contents.all(), self._patterns.all())
+            self._versions = replace(current, board=-1 if leads else current.board)
 
     def _make_ready(self) -> None:
         """Do what is done once, or seldom: the schema, the key of cookies, the shared clock."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
 
 from redirector.memory.free_slots import FreeSlots
 from redirector.model.board import Board
+from redirector.model.content import Content, ContentPattern
 from redirector.model.nodes import Health, Node
 from redirector.model.placement import Ranking, ranking_of
 from tmpnb_common.wire import DEFAULT_POOL
@@ -35,6 +36,8 @@ class FleetState:
         self._pools: dict[str, PoolState] = {}
         self.nodes: Mapping[str, Node] = {}
         self.board = Board()
+        self.contents: Mapping[str, Content] = {}
+        self.patterns: Sequence[ContentPattern] = ()
         self.known = False
         """Whether a registry was read at all yet."""
 
@@ -52,6 +55,10 @@ class FleetState:
                 self.board = board
             for pool in self._pools.values():
                 self._sort_out(pool)
+
+    def take_contents(self, contents: Mapping[str, Content], patterns: Sequence[ContentPattern]) -> None:
+        """Take over newer contents, by name, and what links may ask for beside them."""
+        self.contents, self.patterns = contents, patterns
 
     def pool(self, name: str = DEFAULT_POOL) -> PoolState:
         """One pool; of one that no node has, an empty ranking."""

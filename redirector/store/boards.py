@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import exists, select, update
+from sqlalchemy import Connection, exists, select, update
 
 from redirector.model.board import Board, parse_seen, seen_text
 from redirector.store import tables
@@ -18,6 +18,7 @@ class Versions:
 
     registry: int
     board: int
+    contents: int
 
 
 class Boards:
@@ -31,7 +32,7 @@ class Boards:
         with self._database.reading() as connection:
             rows = connection.execute(select(tables.documents.c.name, tables.documents.c.version))
             numbers = {row.name: row.version for row in rows}
-        return Versions(numbers["registry"], numbers["board"])
+        return Versions(numbers["registry"], numbers["board"], numbers["contents"])
 
     def latest(self) -> Board:
         """The current version."""
@@ -61,3 +62,9 @@ class Boards:
                 )
             )
             return done.rowcount == 1
+
+
+def raise_version(connection: Connection, document: str) -> None:
+    """Let every worker know, within a transaction of somebody else's, that there is something new to read."""
+    documents = tables.documents
+    connection.execute(update(documents).where(documents.c.name == document).values(version=documents.c.version + 1))

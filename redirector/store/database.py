@@ -9,7 +9,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Connection, Double, Engine, create_engine, event, literal_column
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Double,
+    Engine,
+    Table,
+    create_engine,
+    event,
+    literal_column,
+)
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import SQLAlchemyError
@@ -70,6 +81,10 @@ class Database:
     def minute(self) -> ColumnElement[int]:
         """The minute by the database's clock, counted since 1970."""
         return literal_column(MINUTE[self.dialect], BigInteger)
+
+    def insert(self, table: Table) -> sqlite.Insert | postgresql.Insert:
+        """An INSERT that can say what happens if the row is there already."""
+        return (sqlite.insert if self.dialect == "sqlite" else postgresql.insert)(table)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:

@@ -105,8 +105,7 @@ class Journal:
 
     def _counting(self, table: Table, **given: ColumnElement[int]) -> sqlite.Insert | postgresql.Insert:
         """Add to the row of that name, or make it."""
-        statement = (sqlite.insert if self._database.dialect == "sqlite" else postgresql.insert)(table)
-        statement = statement.values(name=bindparam("name"), value=bindparam("value"), **given)
+        statement = self._database.insert(table).values(name=bindparam("name"), value=bindparam("value"), **given)
         return statement.on_conflict_do_update(
             index_elements=list(table.primary_key.columns), set_={"value": table.c.value + statement.excluded.value}
         )

@@ -1,4 +1,4 @@
-"""The lease: who of all workers on all hosts polls the nodes."""
+"""Leases: who of all processes on all hosts polls the nodes, fetches a content, fills a node."""
 
 from __future__ import annotations
 
@@ -8,6 +8,17 @@ from redirector.store import tables
 from redirector.store.database import Database
 
 POLLER = "poller"
+
+
+def content_lease(name: str) -> str:
+    """The lease of whoever fetches a content."""
+    return f"content:{name}"
+
+
+def node_lease(name: str) -> str:
+    """The lease of whoever pushes blobs to a node."""
+    return f"node:{name}"
+
 
 LEASE_SECONDS = 3.0
 """Three missed renewals: a holder that died is followed by another within this and a second."""
@@ -30,9 +41,13 @@ class Leases:
         mine_or_free = or_(leases.c.holder == holder, expired)
         with self._database.reading() as connection:
             # Most workers wait: they need not queue for the write lock every second to hear no.
-            if not connection.execute(select(leases.c.name).where(leases.c.name == name, mine_or_free)).all():
-                return False
+            free = connection.execute(select(mine_or_free).where(leases.c.name == name)).scalar_one_or_none()
+        if free is not None and not free:
+            return False
         with self._database.writing() as connection:
+            if free is None:
+                new = self._database.insert(leases).values(name=name, holder="", expires_at=0.0)
+                connection.execute(new.on_conflict_do_nothing())
             taken = connection.execute(
                 update(leases)
                 .where(leases.c.name == name, mine_or_free)

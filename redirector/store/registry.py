@@ -11,8 +11,10 @@ from sqlalchemy import Connection, Row, delete, insert, select, text, update
 from redirector.model.events import Event
 from redirector.model.nodes import Node
 from redirector.store import tables
+from redirector.store.boards import raise_version
 from redirector.store.database import Database
 from redirector.store.journal import write_event
+from redirector.store.leases import node_lease
 
 LOCK = 0x746D706E63
 """The advisory lock of PostgreSQL under which the registry changes, one operator at a time."""
@@ -55,30 +57,26 @@ class Change:
     def add(self, node: Node) -> None:
         """Add a node whose name and URL are free."""
         self._connection.execute(insert(tables.nodes).values(**asdict(node)))
-        self._count()
+        raise_version(self._connection, "registry")
 
     def put(self, node: Node) -> Node:
         """Write a node back, as the row's next version."""
         written = replace(node, version=node.version + 1)
         self._connection.execute(update(tables.nodes).where(tables.nodes.c.name == node.name).values(**asdict(written)))
-        self._count()
+        raise_version(self._connection, "registry")
         return written
 
     def remove(self, name: str) -> None:
         """Forget a node; one that is gone already is a success."""
         self._connection.execute(delete(tables.nodes).where(tables.nodes.c.name == name))
         self._connection.execute(delete(tables.rolls).where(tables.rolls.c.node == name))
-        self._count()
+        self._connection.execute(delete(tables.node_blobs).where(tables.node_blobs.c.node == name))
+        self._connection.execute(delete(tables.leases).where(tables.leases.c.name == node_lease(name)))
+        raise_version(self._connection, "registry")
 
     def note(self, event: Event) -> None:
         """Write the event that goes with the change: either both last or neither."""
         write_event(self._connection, event)
-
-    def _count(self) -> None:
-        documents = tables.documents
-        self._connection.execute(
-            update(documents).where(documents.c.name == "registry").values(version=documents.c.version + 1)
-        )
 
 
 def _all(connection: Connection) -> dict[str, Node]:

@@ -5,7 +5,7 @@ Times are seconds since 1970, so that every engine and every reader means the sa
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Double, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Double, Index, Integer, MetaData, String, Table, Text
 
 metadata = MetaData()
 
@@ -43,7 +43,7 @@ documents = Table(
 leases = Table(
     "leases",
     metadata,
-    Column("name", String(32), primary_key=True),
+    Column("name", String(96), primary_key=True),
     Column("holder", Text, nullable=False),
     Column("expires_at", Double, nullable=False, comment="by the database's clock"),
 )
@@ -122,6 +122,74 @@ signing_keys = Table(
     metadata,
     Column("name", String(32), primary_key=True),
     Column("value", Text, nullable=False),
+)
+
+contents = Table(
+    "contents",
+    metadata,
+    Column("name", String(63), primary_key=True),
+    Column("source", Text, nullable=False),
+    Column("pool", String(63), nullable=False),
+    Column("page", Text, nullable=False),
+    Column("whole_pool", Boolean, nullable=False),
+    Column("added_at", Double, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("digest", String(64), nullable=False, comment="empty until the first fetch"),
+    Column("commit", Text, nullable=False),
+    Column("size", BigInteger, nullable=False, comment="of the blob, in bytes"),
+    Column("files", BigInteger, nullable=False),
+    Column("fetched_at", Double, nullable=False, comment="0: never"),
+    Column("checked_at", Double, nullable=False, comment="0: never"),
+    Column("wanted_at", Double, nullable=False, comment="0: no fetch is due but the regular one"),
+    Column("problem", Text, nullable=False),
+    Column("problem_since", Double, nullable=False),
+    Column("needs", Text, nullable=False),
+    Column("used_at", Double, nullable=False),
+    Column("token", Text, nullable=False),
+    Column("webhook_secret", Text, nullable=False),
+    comment="Times that the store writes are by the database's clock",
+)
+
+content_patterns = Table(
+    "content_patterns",
+    metadata,
+    Column("pattern", Text, primary_key=True),
+    Column("pool", String(63), nullable=False),
+    Column("at", Double, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    comment="What links may ask for beside the named contents",
+)
+
+blobs = Table(
+    "blobs",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("bytes", BigInteger, nullable=False),
+    Column("made_at", Double, nullable=False),
+    Column("used_at", Double, nullable=False),
+    comment="What the object store holds",
+)
+
+node_blobs = Table(
+    "node_blobs",
+    metadata,
+    Column("node", String(63), primary_key=True),
+    Column("digest", String(64), primary_key=True),
+    Column("state", String(8), nullable=False, comment="wanted, there or failed"),
+    Column("asked_at", Double, nullable=False, comment="when somebody last wanted it there; 0: nobody did"),
+    Column("at", Double, nullable=False, comment="when the state was last written"),
+    Column("problem", Text, nullable=False),
+    comment="Which node holds which blob, as the worker last learnt",
+)
+
+marks = Table(
+    "marks",
+    metadata,
+    Column("name", String(32), primary_key=True),
+    Column("value", Text, nullable=False),
+    comment="Random marks by which stores that belong together know each other",
 )
 
 Index("events_at", events.c.at)

@@ -34,7 +34,7 @@ import secrets
 import sqlalchemy as sa
 from alembic import op
 
-revision, down_revision, branch_labels, depends_on = "0002", "0001", None, None
+revision, down_revision, branch_labels, depends_on = "9002", "0002", None, None
 
 
 def upgrade() -> None:
@@ -57,7 +57,7 @@ def nodes() -> Iterator[FakeNodes]:
 def newer(tmp_path: Path) -> tuple[Path, Path]:
     """The directories of migrations of a release that follows this one."""
     (tmp_path / "versions").mkdir()
-    (tmp_path / "versions" / "0002_made_up.py").write_text(NEXT)
+    (tmp_path / "versions" / "9002_made_up.py").write_text(NEXT)
     return VERSIONS, tmp_path / "versions"
 
 
@@ -139,7 +139,7 @@ def test_an_older_schema_is_upgraded_and_the_version_before_goes_on_with_it(
     """While several hosts are upgraded one by one: its statements name the columns that it knows, and no others."""
     fill(database, Node("n1", "http://n1"), Node("n2", "http://n2", intent="draining"))
     migrate(database, versions=newer)
-    assert revision_of(database) == "0002"
+    assert revision_of(database) == "9002"
     with database.reading() as connection:
         assert connection.execute(text("SELECT name, region FROM nodes ORDER BY name")).all() == [
             ("n1", ""),
@@ -167,7 +167,7 @@ def test_two_redirectors_that_start_at_once_upgrade_it_once(
     for one in both:
         one.close()
     assert [record.message for record in caplog.records] == ["the database was upgraded"]
-    assert revision_of(database) == "0002"
+    assert revision_of(database) == "9002"
 
 
 def test_a_redirector_of_the_version_before_does_not_start_on_a_newer_schema(
@@ -192,7 +192,7 @@ def test_an_upgrade_that_fails_leaves_the_database_as_it_was(
         patched.setattr(secrets, "token_urlsafe", _no_entropy)
         with pytest.raises(OSError, match="no entropy"):
             migrate(database, versions=newer)
-    assert revision_of(database) == "0001"
+    assert revision_of(database) == "0002"
     with database.reading() as connection:
         schema = inspect(connection)
         assert not schema.has_table("more_keys")

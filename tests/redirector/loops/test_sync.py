@@ -11,6 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from redirector.model.content import Content, ContentPattern
+from redirector.model.events import Event
+from redirector.store.content_patterns import ContentPatterns
+from redirector.store.contents import Contents
 from tests.support.fleet_nodes import FakeNodes
 from tests.support.fleet_worker import SteppedWorker, stepped_worker
 from tests.support.waiting import wait_until
@@ -100,3 +104,17 @@ def test_workers_whose_hosts_clocks_are_minutes_apart_count_by_one_clock(
         wait_until(is_believed, 10, "the poll, which is newer than the claim")
         events = serves.admin("GET", "/api/events").get_json()["events"]
         assert all(abs(event["at"] - time.time()) < 60 for event in events)
+
+
+def test_news_of_contents_reach_a_worker_at_its_next_tick_and_no_visit_reads_them(fleet: SteppedWorker) -> None:
+    with stepped_worker(fleet.settings.state) as second:
+        state = second.worker.fleet_state
+        Contents(fleet.worker.database).add(Content("spring", "gh:org/course"), Event(1.0, "content_added"))
+        ContentPatterns(fleet.worker.database).allow(ContentPattern("gh:org/*"), Event(1.0, "content_allowed"))
+        assert (state.contents, state.patterns) == ({}, [])
+        second.worker.sync_loop.tick()
+        assert list(state.contents) == ["spring"]
+        assert state.patterns == [ContentPattern("gh:org/*")]
+        known = state.contents
+        second.worker.sync_loop.tick()
+        assert state.contents is known, "nothing was new"
