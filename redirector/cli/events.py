@@ -9,7 +9,7 @@ import click
 
 from redirector.admin_api.answers import EventView
 from redirector.admin_api.client import AdminClient
-from redirector.cli.fleet.options import Source, beside_a_fleet, every_option, json_option, node_names
+from redirector.cli.fleet.options import ClientFactory, beside_a_fleet, every_option, json_option, node_names
 from redirector.cli.fleet.watch import Watch
 from redirector.cli.node.names import hint
 from redirector.cli.terminal.exits import Exit, Stop
@@ -35,7 +35,7 @@ AT_ONCE = 1000
 @every_option
 @json_option
 def events(
-    source: Source,
+    source: ClientFactory,
     *,
     since: float | None,
     until: float | None,

@@ -13,7 +13,7 @@ import click
 from redirector.admin_api.client import AdminClient
 from redirector.admin_api.errors import AdminError
 from redirector.admin_api.views import NodeView
-from redirector.cli.fleet.options import Source, beside_a_fleet, every_option, reason_option
+from redirector.cli.fleet.options import ClientFactory, beside_a_fleet, every_option, reason_option
 from redirector.cli.fleet.watch import Watch
 from redirector.cli.terminal.exits import Exit, Stop, stop_of
 from redirector.cli.terminal.texts import examples, plain
@@ -48,7 +48,7 @@ PROGRESS_SECONDS = 10.0
 @reason_option
 @every_option
 def roll(
-    source: Source, *, image: str, pool: str, at_once: int, back: bool, timeout: float, reason: str, every: float
+    source: ClientFactory, *, image: str, pool: str, at_once: int, back: bool, timeout: float, reason: str, every: float
 ) -> None:
     """Move the pools of all nodes to IMAGE, which no visitor notices: sessions go on with what they have.
 
@@ -107,7 +107,7 @@ class _Failed:
 class _Rolling:
     """Moves one node at a time; several threads share it."""
 
-    def __init__(self, source: Source, pool: str, every: float, timeout: float, reason: str) -> None:
+    def __init__(self, source: ClientFactory, pool: str, every: float, timeout: float, reason: str) -> None:
         self._source = source
         self._pool = pool
         self._every = every

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from redirector.admin_api.client import AdminClient
 from redirector.admin_api.views import FleetView
-from redirector.cli.fleet.options import Source, beside_a_fleet, every_option, json_option
+from redirector.cli.fleet.options import ClientFactory, beside_a_fleet, every_option, json_option
 from redirector.cli.fleet.watch import Watch
 from redirector.cli.terminal.tables import fleet_lines, print_fleet, print_json
 from redirector.cli.terminal.texts import examples
@@ -30,7 +30,7 @@ from redirector.cli.terminal.times import clock_now
 @click.option("--watch", is_flag=True, help="Keep it current until Ctrl-C.")
 @every_option
 @json_option
-def status(source: Source, *, watch: bool, every: float, as_json: bool) -> None:
+def status(source: ClientFactory, *, watch: bool, every: float, as_json: bool) -> None:
     """Show visitors, free slots, who waits, nodes by state and alarms."""
     looking = Watch(source, every=every)
     fleet = looking.look(AdminClient.fleet)

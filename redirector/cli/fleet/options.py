@@ -19,7 +19,7 @@ from redirector.cli.terminal.times import operator_zone
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class ClientFactory:
     """Where a command that goes on for long finds the fleet, again whenever the token has changed."""
 
     open: Callable[[], AdminClient]
@@ -108,7 +108,7 @@ def beside_a_fleet(command: Callable[..., None]) -> Callable[..., None]:
     def opened(url: str | None, state: str | None, **arguments: Any) -> None:
         operator_zone()
         by = _operator()
-        command(source=Source(lambda: locate(url, state, os.environ).client(by)), **arguments)
+        command(source=ClientFactory(lambda: locate(url, state, os.environ).client(by)), **arguments)
 
     return opened
 

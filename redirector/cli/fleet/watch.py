@@ -11,7 +11,7 @@ import click
 
 from redirector.admin_api.client import AdminClient
 from redirector.admin_api.errors import AdminError, RefusedError, UnreachableError
-from redirector.cli.fleet.options import Source
+from redirector.cli.fleet.options import ClientFactory
 from redirector.cli.terminal.exits import DENIALS, Exit, Stop
 from redirector.cli.terminal.texts import plain
 from redirector.cli.terminal.times import clock_now
@@ -30,7 +30,7 @@ class Watch:
     """
 
     def __init__(
-        self, source: Source, *, every: float, timeout: float | None = None, stop: threading.Event | None = None
+        self, source: ClientFactory, *, every: float, timeout: float | None = None, stop: threading.Event | None = None
     ) -> None:
         self._source = source
         self._client = source.open()

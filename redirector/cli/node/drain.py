@@ -10,7 +10,7 @@ import click
 
 from redirector.admin_api.client import AdminClient
 from redirector.cli.fleet.options import (
-    Source,
+    ClientFactory,
     beside_a_fleet,
     every_option,
     json_option,
@@ -51,7 +51,7 @@ from redirector.cli.terminal.times import Moment, clock_time
 @every_option
 @json_option
 def drain(
-    source: Source,
+    source: ClientFactory,
     *,
     names: tuple[str, ...],
     reason: str,

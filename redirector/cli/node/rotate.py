@@ -12,7 +12,7 @@ from redirector.admin_api.client import AdminClient
 from redirector.admin_api.errors import RefusedError
 from redirector.admin_api.views import NodeView
 from redirector.cli.fleet.access import read_secret
-from redirector.cli.fleet.options import Source, beside_a_fleet, every_option, node_names, reason_option
+from redirector.cli.fleet.options import ClientFactory, beside_a_fleet, every_option, node_names, reason_option
 from redirector.cli.fleet.watch import Watch
 from redirector.cli.node.draining import watch_drain
 from redirector.cli.node.names import hint
@@ -66,7 +66,7 @@ HISTORY_LINES = 1000
 @reason_option
 @every_option
 def rotate(
-    source: Source,
+    source: ClientFactory,
     *,
     old: str,
     new_url: str,
@@ -120,7 +120,15 @@ class _Rotation:
     """The steps, one method each; which is next is decided in `redirector.plans.rotation`."""
 
     def __init__(
-        self, source: Source, old: str, url: str, addition: dict[str, str], *, reason: str, every: float, agreed: bool
+        self,
+        source: ClientFactory,
+        old: str,
+        url: str,
+        addition: dict[str, str],
+        *,
+        reason: str,
+        every: float,
+        agreed: bool,
     ) -> None:
         self._source = source
         self._client = source.open()

@@ -8,7 +8,7 @@ import msgspec
 from redirector.admin_api.client import AdminClient
 from redirector.admin_api.views import NodeView
 from redirector.cli.fleet.options import (
-    Source,
+    ClientFactory,
     beside_a_fleet,
     every_option,
     json_option,
@@ -40,7 +40,7 @@ from redirector.plans.rotation import warm
 )
 @timeout_option
 @every_option
-def wait(source: Source, *, names: tuple[str, ...], wanted: str, timeout: float | None, every: float) -> None:
+def wait(source: ClientFactory, *, names: tuple[str, ...], wanted: str, timeout: float | None, every: float) -> None:
     """Wait until all the named nodes are in a state. Exit code 4 if the time is up before."""
     watch = Watch(source, every=every, timeout=timeout)
     nodes = {node.name: node for node in watch.look(AdminClient.nodes) or []}
