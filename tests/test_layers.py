@@ -57,7 +57,7 @@ FLOORS = {
         ["memory", "admin_api"],
         ["placing", "operations", "plans"],
         ["loops"],
-        ["web"],
+        ["web", "worker"],
         ["socket_holder", "compose"],
         ["server"],
         ["local_fleet"],
@@ -98,6 +98,7 @@ ONLY_IN = {
     "urllib3": {
         "redirector.node_client.http",
         "redirector.admin_api.client",
+        "redirector.worker.downloads",
         "node_agent.membership.joining",
         "node_agent.runtimes.docker.connection",
         "tmpnb_common.bounded_http",
