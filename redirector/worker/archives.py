@@ -21,7 +21,7 @@ from redirector.worker.downloads import ArchiveSource, download
 from redirector.worker.errors import TreeError
 from redirector.worker.limits import FetchLimits
 from redirector.worker.sources import FetchedTree
-from redirector.worker.tree import LINK_BYTES, Bounds, Leaf, Readable, Tree, checked_path, checked_target
+from redirector.worker.tree import LINK_BYTES, Bounds, Leaf, SourceFile, Tree, checked_path, checked_target
 
 ZIP, GZIP = b"PK", b"\x1f\x8b"
 """How these files begin."""
@@ -124,7 +124,7 @@ def _tar_tree(tar: tarfile.TarFile, version: str, bounds: Bounds) -> FetchedTree
             raise TreeError(f"{path!r:.80} is a device, a pipe or the like")
     tree.without_single_root()
 
-    def read(leaf: Leaf) -> Readable:
+    def read(leaf: Leaf) -> SourceFile:
         file = tar.extractfile(members[int(leaf.key)])
         assert file is not None, "only plain files are taken"
         return file

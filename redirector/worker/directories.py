@@ -12,7 +12,7 @@ from pathlib import Path
 from redirector.worker.errors import FetchError, TreeError
 from redirector.worker.limits import FetchLimits
 from redirector.worker.sources import FetchedTree
-from redirector.worker.tree import Bounds, Leaf, Readable, Tree, checked_path, checked_target
+from redirector.worker.tree import Bounds, Leaf, SourceFile, Tree, checked_path, checked_target
 
 LEFT_OUT = frozenset({".git", ".ipynb_checkpoints", "__pycache__"})
 """Directories that belong to tools."""
@@ -61,7 +61,7 @@ def _add(tree: Tree, relative: str, status: os.stat_result, name: bytes, descrip
         raise TreeError(f"{relative!r:.80} is a device, a pipe or the like")
 
 
-def _opened(root: Path, leaf: Leaf, stack: ExitStack) -> Readable:
+def _opened(root: Path, leaf: Leaf, stack: ExitStack) -> SourceFile:
     """One file, opened without following a link that has taken its place meanwhile. The one before it is closed."""
     stack.close()
     directory = os.open(root, os.O_RDONLY | os.O_DIRECTORY)

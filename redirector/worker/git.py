@@ -14,7 +14,7 @@ from redirector.worker.errors import FetchError
 from redirector.worker.git_program import GitProgram
 from redirector.worker.limits import FetchLimits
 from redirector.worker.sources import FetchedTree
-from redirector.worker.tree import LINK_BYTES, Bounds, Leaf, Readable, Tree, checked_path, checked_target
+from redirector.worker.tree import LINK_BYTES, Bounds, Leaf, SourceFile, Tree, checked_path, checked_target
 
 COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 
@@ -107,7 +107,7 @@ def _add(tree: Tree, line: bytes, objects: subprocess.Popen[bytes]) -> None:
         raise FetchError(f"git lists {path!r:.80} with the mode {mode:.10}, which is no file's")
 
 
-class _Object(Readable):
+class _Object(SourceFile):
     """Reads one object from a running `git cat-file --batch`. Each is read to its end before the next one begins."""
 
     def __init__(self, objects: subprocess.Popen[bytes], key: str) -> None:

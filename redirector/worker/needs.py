@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from redirector.worker.tree import Leaf, Readable, Tree
+from redirector.worker.tree import Leaf, SourceFile, Tree
 
 HEAD_BYTES = 64 * 1024
 """What is read of a file that lists packages."""
@@ -53,7 +53,7 @@ class Needs:
     _lists: dict[str, bytes] = field(default_factory=dict)
     _scripts: list[str] = field(default_factory=list)
 
-    def watched(self, leaf: Leaf, source: Readable) -> Readable:
+    def watched(self, leaf: Leaf, source: SourceFile) -> SourceFile:
         """`source`, whose first bytes are looked at while others read it."""
         name = next((leaf.path.removeprefix(place) for place in _PLACES[1:] if leaf.path.startswith(place)), leaf.path)
         if name in _SCRIPTS:
@@ -91,7 +91,7 @@ class Needs:
 class _Watched:
     """Passes reads through, and tells the first bytes once they are there, or the end is."""
 
-    def __init__(self, source: Readable, size: int, tell: Callable[[bytes], object]) -> None:
+    def __init__(self, source: SourceFile, size: int, tell: Callable[[bytes], object]) -> None:
         self._source, self._size, self._tell = source, size, tell
         self._head: bytes | None = b""
 

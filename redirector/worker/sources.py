@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from redirector.worker.tree import Leaf, Readable, Tree
+from redirector.worker.tree import Leaf, SourceFile, Tree
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,4 +15,4 @@ class FetchedTree:
     tree: Tree
     version: str
     """What tells this state of the source from another one: a commit, an archive's ETag, a directory's fingerprint."""
-    read: Callable[[Leaf], Readable]
+    read: Callable[[Leaf], SourceFile]

@@ -24,7 +24,7 @@ LINK_STEPS = 40
 LINK_BYTES = 1024
 
 
-class Readable(Protocol):
+class SourceFile(Protocol):
     """Something to read a file's bytes from, in order."""
 
     def read(self, size: int, /) -> bytes: ...
@@ -209,7 +209,7 @@ def checked_target(raw: bytes | str) -> str:
     return text
 
 
-def pack(tree: Tree, target: IO[bytes], read: Callable[[Leaf], Readable]) -> Packed:
+def pack(tree: Tree, target: IO[bytes], read: Callable[[Leaf], SourceFile]) -> Packed:
     """Write a tree as a canonical tar: sorted by name, modes 644 or 755, no owner, no times, no directories, no links.
 
     Raises:
