@@ -45,6 +45,7 @@ def node(name: str, port: int = 8101, **changes: Any) -> dict[str, Any]:
                 "problem": "",
                 "image": "old",
                 "image_before": "",
+                "content": "",
                 "image_ordered": "",
                 "capacity_ordered": None,
                 "stale": 0,
