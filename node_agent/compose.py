@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import psutil
 from flask import Flask
@@ -15,8 +16,11 @@ from flask import Flask
 from node_agent import unix_http
 from node_agent.assets.sharing import AssetSharing
 from node_agent.assets.store import AssetStore
+from node_agent.content.store import BlobStore
 from node_agent.jupyter import client as jupyter_client
+from node_agent.jupyter import filling as jupyter_filling
 from node_agent.jupyter import kernel_session, welcome
+from node_agent.lifecycle.filling import HomeFiller
 from node_agent.lifecycle.landings import Landings
 from node_agent.lifecycle.reconciler import Reconciler
 from node_agent.lifecycle.selftest import SelftestRunner
@@ -103,10 +107,37 @@ def make_runtime(settings: NodeSettings, environment: Mapping[str, str]) -> Runt
 # The agent.
 
 
+def home_sizes(settings: NodeSettings) -> Mapping[str, int]:
+    """How many bytes a home holds, by pool; nothing where nothing bounds it."""
+    return {pool.name: pool.limits.home_bytes for pool in settings.pools} if settings.runtime == "docker" else {}
+
+
 def limits_by_pool(settings: NodeSettings) -> Callable[[str], Limits]:
     """How long sessions of a pool last. Those of a pool that the settings no longer have last as the default one's."""
     by_pool = {pool.name: pool.life for pool in settings.pools}
     return lambda pool: by_pool.get(pool, by_pool[DEFAULT_POOL])
+
+
+def blob_store(settings: NodeSettings, uses: Callable[[str], int] = lambda _digest: 0) -> BlobStore:
+    """The node's blobs; `uses` says how many sandboxes and pools need one."""
+    return BlobStore(
+        settings.content_dir,
+        copy_bytes=settings.content_copy,
+        limit_bytes=settings.content_bytes,
+        blob_bytes=settings.content_blob_bytes,
+        uses=uses,
+    )
+
+
+def seen_contents(blobs: BlobStore, runtime: Runtime) -> Path | None:
+    """The directory of the blobs for a sandbox that starts; None where there is none, or sandboxes would not see it.
+
+    Raises:
+        EngineError: the engine does not say.
+    """
+    if blobs.works and (problem := runtime.hides(blobs.root)):
+        blobs.give_up(problem)
+    return blobs.root if blobs.works else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +187,10 @@ def compose(settings: NodeSettings, runtime: Runtime) -> Agent:
     table = SandboxTable(ledger, counters)
     pools = Pools(overrides.specs(), table, counters, draining=lambda: intent.draining, memory=memory)
     claims = SandboxClaims(table, pools, counters, listens=unix_http.listens, random_ticket=identity.fresh_token)
+    blobs = blob_store(settings, lambda digest: table.content_uses(digest) + pools.content_uses(digest))
+    blobs.begin()
+    homes = home_sizes(settings)
+    filler = HomeFiller(table, blobs, jupyter_filling.fill, homes=homes)
 
     landings = Landings(jupyter_client.page_status)
     starter = Starter(
@@ -169,6 +204,7 @@ def compose(settings: NodeSettings, runtime: Runtime) -> Agent:
         stop=stop,
         acquire_assets=sharing.acquire,
         landings=landings,
+        contents=lambda: seen_contents(blobs, runtime),
     )
     selftest = SelftestRunner(
         runtime,
@@ -197,6 +233,7 @@ def compose(settings: NodeSettings, runtime: Runtime) -> Agent:
         tidy=lambda living: sharing.sweep(living, {spec.image for spec in pools.specs()}),
         try_out=selftest.run,
         trial_seconds=settings.trial_seconds,
+        adopted=filler.finish,
     )
     node = NodeContext(
         name=settings.name,
@@ -216,6 +253,9 @@ def compose(settings: NodeSettings, runtime: Runtime) -> Agent:
         pools=pools,
         landings=landings,
         claims=claims,
+        blobs=blobs,
+        filler=filler,
+        homes=homes,
         counters=counters,
         overrides=overrides,
         selftest=selftest,

@@ -58,7 +58,7 @@ ContentWord = Literal[
     "unknown_blob",
     "in_use",
     "larger_than_home",
-    "other_content",
+    "unfit",
     "busy",
     "off",
 ]

@@ -30,6 +30,12 @@ class Sandbox:
     """Bytes that it used when it was last looked at."""
     attempt: str = ""
     """The claim, of those with its ticket, that was the last to get it; empty: one that cannot be abandoned."""
+    content: str = ""
+    """The digest of the blob that its home was made with; empty: none."""
+    wanted: str = ""
+    """The digest of the blob that its visitor came for, to be put into the home after the claim; empty: none."""
+    filled: bool = False
+    """What is wanted is in the home."""
 
     @property
     def name(self) -> str:

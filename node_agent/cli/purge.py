@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import click
 
 from node_agent.cli.exits import GUARDED
-from node_agent.compose import make_runtime
+from node_agent.compose import blob_store, make_runtime
 from node_agent.directories import RunDirectory
 from node_agent.errors import AgentError
 from node_agent.pools.ledger import Ledger
@@ -76,4 +76,5 @@ def _purge(settings: NodeSettings) -> int:
     with ThreadPoolExecutor(PURGE_THREADS) as threads:
         list(threads.map(lambda instance: runtime.end(instance.name), instances))
     runtime.tidy()
+    blob_store(settings).clear()
     return len(instances)

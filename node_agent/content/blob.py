@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import re
 import secrets
 import shutil
 import stat
@@ -17,6 +18,8 @@ from node_agent import files
 from node_agent.content.unpacking import UNTOUCHED, Readable, Unpacked
 from node_agent.errors import ContentError, HostError
 from tmpnb_common.json_object import Count, Digest, Text
+
+DIGEST = re.compile(r"[0-9a-f]{64}")
 
 BLOCK = 4096
 """Bytes: what the smallest file takes up on a disk."""

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import secrets
 import threading
 from collections.abc import Callable, Iterator
@@ -21,14 +20,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from node_agent import files
-from node_agent.content.blob import Blob, HashingReader, describe, disk_has, is_whole, remove, workplace
+from node_agent.content.blob import DIGEST, Blob, HashingReader, describe, disk_has, is_whole, remove, workplace
 from node_agent.content.unpacking import Readable, unpack
 from node_agent.errors import ContentError, HostError
 from tmpnb_common.json_object import JsonError, convert
 
 log = logging.getLogger("content")
-
-DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 class BlobStore:
@@ -51,11 +48,27 @@ class BlobStore:
         self._reserved = 0
         self._lock = threading.RLock()
         self._arrived: list[Callable[[str], object]] = []
+        self.problem = "" if limit_bytes else "this node takes no contents (TMPNB_NODE_CONTENT_BYTES is 0)"
+        """Why it takes nothing; empty: it does."""
 
     @property
     def works(self) -> bool:
         """Whether this node takes blobs at all."""
-        return self.limit_bytes > 0
+        return not self.problem
+
+    def begin(self) -> None:
+        """Make ready what can be: a disk that fails costs the node its contents, and nothing else."""
+        if not self.works:
+            return
+        try:
+            self.prepare()
+        except HostError as error:
+            self.give_up(str(error))
+
+    def give_up(self, problem: str) -> None:
+        """Take nothing from now on; says why."""
+        self.problem = problem
+        log.warning("no contents: %s", problem)
 
     def prepare(self) -> None:
         """Make the directory, remove what is half there, and take in what a former agent left.
@@ -78,6 +91,16 @@ class BlobStore:
     def when_arrived(self, call: Callable[[str], object]) -> None:
         """Have `call` told each digest that has come, in the thread that took the blob."""
         self._arrived.append(call)
+
+    def clear(self) -> None:
+        """Remove everything, for a node that runs nothing any more.
+
+        Raises:
+            HostError: the disk refuses.
+        """
+        for place in self.root.iterdir() if self.root.is_dir() else ():
+            if DIGEST.fullmatch(place.name) or place == self._work:
+                remove(place)
 
     # Reading
 
@@ -134,7 +157,7 @@ class BlobStore:
             OSError: the stream fails.
         """
         if not self.works:
-            raise ContentError("off", "this node takes no contents (TMPNB_NODE_CONTENT_BYTES is 0)")
+            raise ContentError("off", self.problem)
         if blob := self.use(digest):
             return blob
         if length > self.blob_bytes:

@@ -29,4 +29,16 @@ def adopted(key: str, instance: Instance, standing: DirectoryState, limits: Limi
     state: State = "claimed" if claimed_at is not None else "ready" if standing.sealed else "starting"
     visited = claimed_at is not None and (standing.visited or now - claimed_at >= limits.unvisited)
     last = now if visited else None
-    return Sandbox(key, instance.pool, instance.image, state, instance.created_at, claimed_at, visited, last)
+    return Sandbox(
+        key,
+        instance.pool,
+        instance.image,
+        state,
+        instance.created_at,
+        claimed_at,
+        visited,
+        last,
+        content=instance.content,
+        wanted=standing.wanted,
+        filled=standing.filled,
+    )

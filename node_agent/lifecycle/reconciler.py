@@ -17,6 +17,7 @@ from node_agent.pools.culling import Limits
 from node_agent.pools.pools import Pools
 from node_agent.pools.table import SandboxTable
 from node_agent.runtimes.contract import Runtime
+from node_agent.sandboxes import Sandbox
 from tmpnb_common.keys import name_of
 
 log = logging.getLogger("lifecycle")
@@ -54,11 +55,12 @@ class Reconciler:
         tidy: Callable[[set[str]], None] = lambda _names: None,
         try_out: Callable[[str], object] | None = None,
         trial_seconds: float = 0.0,
+        adopted: Callable[[Sandbox], object] = lambda _sandbox: None,
     ) -> None:
         """A reconciler; `limits` are a pool's, `tidy` removes what sandboxes other than those of these names shared.
 
-        `try_out` tries a pool with a sandbox of its own, which takes a while, and notes what came of it: at its first
-        start and again after `trial_seconds`; 0: never.
+        `adopted` is told each sandbox that a former agent left. `try_out` tries a pool with a sandbox of its own,
+        which takes a while, and notes what came of it: at its first start and again after `trial_seconds`; 0: never.
         """
         self._runtime = runtime
         self._table = table
@@ -73,6 +75,7 @@ class Reconciler:
         self._tidy = tidy
         self._try_out = try_out
         self._trial_seconds = trial_seconds
+        self._adopted = adopted
         self._trial: threading.Thread | None = None
         self._starts = ThreadPoolExecutor(workers, "start")
         self._ends = ThreadPoolExecutor(ENDS, "end")
@@ -168,6 +171,7 @@ class Reconciler:
             sandbox = adopted(key, instance, standing, self._limits(instance.pool), now)
             self._pools.adopt(sandbox)
             log.info("adopted sandbox=%s state=%s", sandbox.name, sandbox.state)
+            self._adopted(sandbox)
             if sandbox.state == "starting":
                 self._starting[sandbox.name] = self._starts.submit(self._starter.see_through, sandbox)
             elif sandbox.state == "ready":

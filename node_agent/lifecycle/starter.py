@@ -42,8 +42,12 @@ class Starter:
         stop: threading.Event,
         acquire_assets: Callable[[str, str], str] = lambda _image, _name: "",
         landings: Landings | None = None,
+        contents: Callable[[], Path | None] = lambda: None,
     ) -> None:
-        """A starter; `acquire_assets` gives the address of an image's browser files, noting who uses them."""
+        """A starter; `acquire_assets` gives the address of an image's browser files, noting who uses them.
+
+        `contents` says where the node's blobs lie; None: there are none.
+        """
         self._runtime = runtime
         self._table = table
         self._pools = pools
@@ -54,13 +58,14 @@ class Starter:
         self._stop = stop
         self._acquire_assets = acquire_assets
         self._landings = landings
+        self._contents = contents
         self._died: dict[str, str] = {}
 
     def register(self, spec: PoolSpec, state: State = "starting") -> Sandbox:
         """A new sandbox's name and key. It takes up its slot from here on; `start` does the rest."""
         while True:
             key = new_key(self._rng.choice)
-            sandbox = Sandbox(key, spec.name, spec.image, state, created_at=self._clock())
+            sandbox = Sandbox(key, spec.name, spec.image, state, created_at=self._clock(), content=spec.content)
             # A name has 40 bits: now and then, in many years of many nodes, one comes twice.
             if self._table.register(sandbox):
                 return sandbox
@@ -85,6 +90,8 @@ class Starter:
                 spec.command,
                 spec.landing if self._landings is None else self._landings.of(spec).page,
                 static=static,
+                contents=self._contents(),
+                content=sandbox.content,
             )
         )
 

@@ -30,6 +30,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from node_agent.content.blob import DIGEST
 from node_agent.directories import SOCKET_NAME, RunDirectory
 from node_agent.errors import HostError
 from node_agent.pools.steady_clock import SteadyClock
@@ -37,6 +38,10 @@ from tmpnb_common.keys import is_key, name_of
 
 OPEN_MODE = 0o777
 """Until the socket is there: any user of any image must be able to make it."""
+WANTED = "wanted"
+"""In a claimed sandbox's directory: a link whose target is the digest of the blob that its visitor came for."""
+FILLED = "filled"
+"""Beside it: that blob's files are in the home."""
 SEALED_MODE = 0o755
 """From then on: the sandbox's code can neither replace the socket nor fill the directory."""
 
@@ -48,6 +53,9 @@ class DirectoryState:
     sealed: bool
     claimed_at: float | None
     visited: bool = False
+    wanted: str = ""
+    """The digest of the blob that its visitor came for."""
+    filled: bool = False
 
 
 class Ledger:
@@ -133,13 +141,18 @@ class Ledger:
         mark.unlink()
         return None
 
-    def claim(self, key: str, ticket: str) -> float:
+    def claim(self, key: str, ticket: str, wanted: str = "") -> float:
         """Make a ready sandbox the visitor's, and return the time of the claim.
 
-        The ticket holds nothing that could be handed out again; a mark of it that is left is replaced.
+        The ticket holds nothing that could be handed out again; a mark of it that is left is replaced. What is wanted
+        in the home is noted first, so that a crash at any point loses either the whole claim or nothing of it.
         """
-        mark = self._mark(ticket)
+        mark, note = self._mark(ticket), self._ready / key / WANTED
         with _on_disk("hand out a sandbox"):
+            # One of a claim that a crash cut off.
+            note.unlink(missing_ok=True)
+            if wanted:
+                note.symlink_to(wanted)
             mark.unlink(missing_ok=True)
             mark.symlink_to(Path("..") / self._claimed.name / key)
             now = self._clock.since_boot()
@@ -151,6 +164,11 @@ class Ledger:
                 raise
             self._marks[key] = mark
             return self._clock.read(mark.lstat().st_mtime)
+
+    def mark_filled(self, key: str) -> None:
+        """Note that what is wanted is in the home of a claimed sandbox."""
+        with _on_disk("note that a home is filled"):
+            (self._claimed / key / FILLED).touch()
 
     def visited(self, key: str) -> bool:
         """Whether the visitor of a claimed sandbox has come."""
@@ -173,7 +191,11 @@ class Ledger:
                     if is_key(entry.name) and entry.is_dir(follow_symlinks=False):
                         sealed = not stat.S_IMODE(entry.stat(follow_symlinks=False).st_mode) & 0o022
                         found[entry.name] = DirectoryState(
-                            sealed, self._claimed_at(entry.name, directory), self.visited(entry.name)
+                            sealed,
+                            self._claimed_at(entry.name, directory),
+                            self.visited(entry.name),
+                            self._wanted(Path(entry.path)) if directory == self._claimed else "",
+                            (Path(entry.path) / FILLED).exists(),
                         )
         return found
 
@@ -197,6 +219,14 @@ class Ledger:
                     else:
                         entry.unlink(missing_ok=True)
         self._marks.clear()
+
+    def _wanted(self, directory: Path) -> str:
+        try:
+            noted = str((directory / WANTED).readlink())
+        except OSError:
+            return ""
+        # With runtime process a sandbox could write there itself.
+        return noted if DIGEST.fullmatch(noted) else ""
 
     def _mark(self, ticket: str) -> Path:
         return self._tickets / hashlib.sha256(ticket.encode()).hexdigest()

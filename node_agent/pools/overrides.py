@@ -17,7 +17,7 @@ from node_agent.errors import HostError, UnknownPool
 from node_agent.pools.pools import Pools
 from node_agent.pools.specs import PoolSpec
 
-FIELDS = ("image", "warm", "capacity")
+FIELDS = ("image", "warm", "capacity", "content")
 """What can be changed at run time."""
 
 
@@ -39,7 +39,16 @@ class PoolOverrides:
         """Every pool as it is wanted now."""
         return list(self._specs.values())
 
-    def change(self, pools: Pools, name: str, *, image: str | None, warm: int | None, capacity: int | None) -> PoolSpec:
+    def change(
+        self,
+        pools: Pools,
+        name: str,
+        *,
+        image: str | None = None,
+        warm: int | None = None,
+        capacity: int | None = None,
+        content: str | None = None,
+    ) -> PoolSpec:
         """Want a pool differently, durably; None leaves a value as it is.
 
         Raises:
@@ -49,7 +58,7 @@ class PoolOverrides:
         with self._lock:
             if name not in self._specs:
                 raise UnknownPool(name)
-            wanted = changed(self._specs[name], image=image, warm=warm, capacity=capacity)
+            wanted = changed(self._specs[name], image=image, warm=warm, capacity=capacity, content=content)
             specs = {**self._specs, name: wanted}
             files.write_json(self._path, {"pools": dict(self._differences(specs.values()))})
             self._specs = specs
@@ -64,7 +73,14 @@ class PoolOverrides:
                 yield spec.name, fields
 
 
-def changed(spec: PoolSpec, *, image: str | None, warm: int | None, capacity: int | None) -> PoolSpec:
+def changed(
+    spec: PoolSpec,
+    *,
+    image: str | None = None,
+    warm: int | None = None,
+    capacity: int | None = None,
+    content: str | None = None,
+) -> PoolSpec:
     """The pool with other values.
 
     A pool that was kept warm as a whole stays so when it is resized, and no more is kept warm than it may hold.
@@ -77,7 +93,8 @@ def changed(spec: PoolSpec, *, image: str | None, warm: int | None, capacity: in
         warm = capacity if spec.warm == spec.capacity else min(spec.warm, capacity)
     if warm > capacity:
         raise ValueError(f"warm is {warm}, more than the capacity, {capacity}")
-    return replace(spec, image=image or spec.image, warm=warm, capacity=capacity)
+    content = spec.content if content is None else content
+    return replace(spec, image=image or spec.image, warm=warm, capacity=capacity, content=content)
 
 
 def _applied(path: Path, configured: dict[str, PoolSpec], raw: dict[str, Any]) -> Iterable[PoolSpec]:

@@ -21,7 +21,7 @@ class Counts:
     claimed: int = 0
     ending: int = 0
     outdated: int = 0
-    """Of the ready ones those of an image that the pool has left."""
+    """Of the ready ones those of an image or a content that the pool has left."""
 
     @property
     def total(self) -> int:

@@ -130,6 +130,7 @@ class Pool:
             startable=0 if draining else startable,
             claimed=counts.claimed,
             image=self.spec.image,
+            content=self.spec.content,
             problem=self.problem,
             unfit=self.unfit,
             stale=counts.outdated,

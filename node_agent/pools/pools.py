@@ -62,9 +62,9 @@ class Pools:
                 raise UnknownPool(spec.name)
             if spec.image != pool.spec.image:
                 pool.forget_image()
-                for sandbox in self._table.all():
-                    if (sandbox.pool, sandbox.state) == (spec.name, "starting") and sandbox.image != spec.image:
-                        self._table.end(sandbox.name, "rolled")
+            for sandbox in self._table.all():
+                if (sandbox.pool, sandbox.state) == (spec.name, "starting") and not spec.is_met_by(sandbox):
+                    self._table.end(sandbox.name, "rolled")
             pool.spec = spec
             self._table.changed.set()
 
@@ -77,6 +77,10 @@ class Pools:
             self._table.register(sandbox)
 
     # Telling
+
+    def content_uses(self, digest: str) -> int:
+        """How many pools want a blob in each new home."""
+        return sum(pool.spec.content == digest for pool in self._pools.values())
 
     def stats(self) -> dict[str, PoolStats]:
         """What each pool has and could have, by name."""
@@ -111,7 +115,7 @@ class Pools:
         return self._room() > 0
 
     def _counts(self, pool: Pool) -> Counts:
-        return self._table.counts(pool.spec.name, pool.spec.image)
+        return self._table.counts(pool.spec.name, pool.spec.image, pool.spec.content)
 
     def _startable(self, pool: Pool) -> int:
         return 0 if self._halted else pool.startable(self._counts(pool), self._room())
@@ -137,7 +141,7 @@ class Pools:
             return entry.missing(self._counts(entry), free_workers=free_workers, now=now, room=self._room())
 
     def scale_down(self) -> None:
-        """End ready sandboxes that are beyond what their pool wants, or of an image that it has left."""
+        """End ready sandboxes that are beyond what their pool wants, or of an image or a content that it has left."""
         with self._lock:
             if self.draining() or self._halted:
                 return
@@ -150,10 +154,10 @@ class Pools:
             return sum(self._table.end(sandbox.name, "operator") for sandbox in self._table.ready())
 
     def _end_ready(self, pool: Pool, count: int) -> None:
-        """End ready sandboxes: those of a former image first, the oldest first among them."""
-        ready = sorted(self._table.ready(pool.spec.name), key=lambda each: each.image == pool.spec.image)
+        """End ready sandboxes: those of a former image or content first, the oldest first among them."""
+        ready = sorted(self._table.ready(pool.spec.name), key=pool.spec.is_met_by)
         for sandbox in ready[:count]:
-            self._table.end(sandbox.name, "rolled" if sandbox.image != pool.spec.image else "surplus")
+            self._table.end(sandbox.name, "surplus" if pool.spec.is_met_by(sandbox) else "rolled")
 
     # Starts and images
 

@@ -66,15 +66,19 @@ class SandboxTable:
         """The ready sandboxes of one pool or of all, oldest first."""
         return [each for each in self.all() if each.state == "ready" and pool in (None, each.pool)]
 
-    def counts(self, pool: str, image: str) -> Counts:
-        """The number of a pool's sandboxes by state; `image` is the one that the pool should have."""
+    def counts(self, pool: str, image: str, content: str = "") -> Counts:
+        """The number of a pool's sandboxes by state; `image` and `content` are what the pool should have."""
         states: Counter[str] = Counter()
         outdated = 0
         for sandbox in self.all():
             if sandbox.pool == pool:
                 states[sandbox.state] += 1
-                outdated += sandbox.state == "ready" and sandbox.image != image
+                outdated += sandbox.state == "ready" and (sandbox.image, sandbox.content) != (image, content)
         return Counts(states["ready"], states["starting"], states["claimed"], states["ending"], outdated)
+
+    def content_uses(self, digest: str) -> int:
+        """How many sandboxes, in whatever state, were given a blob or wait for it."""
+        return sum(digest in (each.content, each.wanted) for each in self.all())
 
     def socket(self, sandbox: Sandbox) -> Path:
         """The path of the socket that a sandbox listens at."""
@@ -131,14 +135,17 @@ class SandboxTable:
             key = self._ledger.ticket_holder(ticket)
             return self.find(name_of(key), "claimed") if key is not None else None
 
-    def claim(self, sandbox: Sandbox, ticket: str) -> Sandbox:
-        """Make a ready sandbox the visitor's.
+    def claim(self, sandbox: Sandbox, ticket: str, wanted: str = "") -> Sandbox:
+        """Make a ready sandbox the visitor's; the blob that is wanted in its home is noted before anything else.
 
         Raises:
             HostError: the file system refuses; the sandbox is nobody's still.
         """
+        if wanted == sandbox.content:
+            wanted = ""
         with self.lock:
-            claimed = self._put(sandbox, state="claimed", claimed_at=self._ledger.claim(sandbox.key, ticket))
+            claimed_at = self._ledger.claim(sandbox.key, ticket, wanted)
+            claimed = self._put(sandbox, state="claimed", claimed_at=claimed_at, wanted=wanted)
             self.changed.set()
             return claimed
 
@@ -151,6 +158,10 @@ class SandboxTable:
                 if each.state == "claimed" and each.attempt in attempts and not self._ledger.visited(each.key)
             ]
             for sandbox in unused:
+                if sandbox.wanted:
+                    # Its home may hold a part of that already, and the next visitor comes for something else.
+                    self.end(sandbox.name, "abandoned")
+                    continue
                 self._ledger.put_back(sandbox.key)
                 self._put(sandbox, state="ready", claimed_at=None, last_activity=None, attempt="")
             self.changed.set()
@@ -209,6 +220,17 @@ class SandboxTable:
         """
         with self.lock:
             return self._put(self.get(name), attempt=attempt)
+
+    def record_filled(self, name: str) -> None:
+        """Note that a claimed sandbox's home holds what its visitor came for.
+
+        Raises:
+            HostError: the file system refuses.
+        """
+        with self.lock:
+            if sandbox := self.find(name, "claimed"):
+                self._ledger.mark_filled(sandbox.key)
+                self._put(sandbox, filled=True)
 
     def record_visits(self) -> None:
         """Note which visitors have come for the first time, as nginx saw it."""

@@ -30,6 +30,15 @@ class Launch:
     """The page that the server sends visitors to who ask for none."""
     static: str = ""
     """The address of the browser files that all sandboxes of the image share; empty: it serves them itself."""
+    contents: Path | None = None
+    """The directory of the node's blobs, which a sandbox may read at the same path; None: there is none."""
+    content: str = ""
+    """The digest of the blob whose files are in the home before the server starts; empty: none."""
+
+    @property
+    def filling(self) -> Path | None:
+        """The directory whose files are in the home before the server starts."""
+        return self.contents / self.content / "home" if self.contents and self.content else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +64,8 @@ class Instance:
     alive: bool
     detail: str = ""
     """Of one that is not alive: how it ended, such as `exit code 1` or `out of memory`."""
+    content: str = ""
+    """The digest of the blob that its home was made with; empty: none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +108,9 @@ class Runtime(Protocol):
 
     def browser_files(self, image: str) -> BrowserFiles | None:
         """What an image holds for browsers; None where that cannot be shared, as in an image without JupyterLab."""
+
+    def hides(self, directory: Path) -> str:
+        """Why sandboxes would not see a directory of this host at its path, in words; empty: they would."""
 
     def tidy(self) -> None:
         """Remove what was made for sandboxes and none uses any more."""

@@ -129,6 +129,27 @@ class NodeSettings:
         "The node's token, for the fleet's control calls. Made at the first start where there is none.",
         shown="STATE_DIR/token",
     )
+    content_dir: Path = setting(
+        any_path,
+        lambda above: str(above["state_dir"] / "content"),
+        "path",
+        "Where contents are unpacked to, for sandboxes to read: on a disk, at the same path for the agent and the "
+        "host, and for nothing else.",
+        shown="STATE_DIR/content",
+    )
+    content_bytes: int = setting(
+        size(0),
+        "10g",
+        "size",
+        "How much contents may take there; the least recently needed goes first. 0: none at all.",
+    )
+    content_blob_bytes: int = setting(size(1), "4g", "size", "The largest single content that the fleet may send.")
+    content_copy: int = setting(
+        size(0),
+        "8m",
+        "size",
+        "Files of a content up to here are copied into each home; larger ones are links to the one copy of the node.",
+    )
     runtime: str = setting(
         one_of("docker", "process"),
         "docker",

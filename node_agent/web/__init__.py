@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from flask import Flask
 
-from node_agent.web import answers, control, entry, info, public, upkeep
+from node_agent.web import answers, contents, control, entry, info, public, upkeep
 from node_agent.web import time_left as left
 from node_agent.web.node import NodeContext
 
 MAX_BODY = 64 * 1024
-"""Bytes. The largest call is a claim with a path."""
+"""Bytes. The largest call is a claim with a path; a blob comes in a stream with a limit of its own."""
 
 
 def create_app(node: NodeContext) -> Flask:
@@ -26,4 +26,5 @@ def create_app(node: NodeContext) -> Flask:
     app.register_blueprint(entry.blueprint(node))
     app.register_blueprint(control.blueprint(node))
     app.register_blueprint(upkeep.blueprint(node))
+    app.register_blueprint(contents.blueprint(node))
     return app

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException
 
-from node_agent.errors import AgentError, StaleGeneration, UnknownPool, UnknownSandbox
+from node_agent.errors import AgentError, ContentError, ContentWord, StaleGeneration, UnknownPool, UnknownSandbox
 from node_agent.pages import Pages
 from tmpnb_common.wire import Refusal
 
@@ -19,6 +21,20 @@ STATUS = {
     "bad_request": 400,
 }
 """Of a refused claim."""
+
+CONTENT_STATUS: Mapping[ContentWord, int] = {
+    "bad_blob": 400,
+    "too_large": 413,
+    "no_room": 507,
+    "missing_blob": 409,
+    "unknown_blob": 404,
+    "in_use": 409,
+    "larger_than_home": 409,
+    "unfit": 409,
+    "busy": 503,
+    "off": 409,
+}
+"""Of a blob that is not taken, not there or not fit."""
 
 WORDS = {400: "bad_request", 403: "forbidden", 404: "not_found", 405: "not_allowed", 413: "bad_request", 500: "error"}
 
@@ -48,6 +64,7 @@ def register(app: Flask, pages: Pages) -> None:
     app.register_error_handler(UnknownSandbox, lambda error: answer(404, "unknown_sandbox", str(error)))
     app.register_error_handler(UnknownPool, lambda error: answer(404, "unknown_pool", str(error)))
     app.register_error_handler(StaleGeneration, _stale)
+    app.register_error_handler(ContentError, lambda error: answer(CONTENT_STATUS[error.word], error.word, str(error)))
     # The engine, a disk: not the caller's fault, and perhaps better in a moment.
     app.register_error_handler(AgentError, lambda error: answer(503, "unhealthy", str(error)))
     app.register_error_handler(HTTPException, lambda error: _http(error, pages))

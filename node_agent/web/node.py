@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from node_agent.content.store import BlobStore
+from node_agent.lifecycle.filling import HomeFiller
 from node_agent.lifecycle.landings import Landing, Landings
 from node_agent.lifecycle.selftest import SelftestRunner
 from node_agent.membership.announcement import AnnouncementStore
@@ -47,6 +49,10 @@ class NodeContext:
     pools: Pools
     landings: Landings
     claims: SandboxClaims
+    blobs: BlobStore
+    filler: HomeFiller
+    homes: Mapping[str, int]
+    """How many bytes a home holds, by pool; a pool is missing where nothing bounds it."""
     counters: Counters
     overrides: PoolOverrides
     selftest: SelftestRunner
@@ -97,4 +103,5 @@ class NodeContext:
             max_age_seconds=int(max(self.limits(pool).max_age for pool in pools)),
             pools=pools,
             landing_prefixes=self.all_prefixes(pools),
+            holds_content=self.blobs.works,
         )

@@ -42,7 +42,8 @@ def blueprint(node: NodeContext) -> Blueprint:
             outcomes = [hand_out_one(node, pool, landing, ticket) for ticket in body.tickets]
             return jsonify(claims=[shown(outcome) for outcome in outcomes], available=available(node, pool))
         path = incoming.checked_path(landing.path(body.path, phone=False))
-        claim = hand_out(node, pool, path, body.ticket, body.attempt or "") if trusted else hand_out(node, pool, path)
+        ticket, attempt = (body.ticket, body.attempt or "") if trusted else (None, "")
+        claim = hand_out(node, pool, path, ticket=ticket, attempt=attempt)
         if isinstance(claim, Refusal):
             return answers.refusal(claim)
         return jsonify(**shown(claim), available=available(node, pool))
@@ -66,12 +67,16 @@ def hand_out_one(node: NodeContext, pool: str, landing: Landing, raw: object) ->
         path = incoming.checked_path(landing.path(request.path, phone=request.phone))
     except BadRequest as error:
         return Refusal("bad_request", str(error))
-    return hand_out(node, pool, path, request.ticket, request.attempt)
+    if request.content and not node.blobs.works:
+        return Refusal("bad_request", "this node takes no contents")
+    return hand_out(node, pool, path, ticket=request.ticket, attempt=request.attempt, content=request.content)
 
 
-def hand_out(node: NodeContext, pool: str, path: str, ticket: str | None = None, attempt: str = "") -> Claim | Refusal:
-    """A sandbox for one visitor."""
-    claimed = node.claims.claim(pool, ticket, attempt)
+def hand_out(
+    node: NodeContext, pool: str, path: str, *, ticket: str | None = None, attempt: str = "", content: str = ""
+) -> Claim | Refusal:
+    """A sandbox for one visitor, whose home is to be filled with a blob of this digest afterwards."""
+    claimed = node.claims.claim(pool, ticket, attempt, content)
     mark = {"ticket": ticket_mark(ticket)} if ticket else {}
     if isinstance(claimed, Refusal):
         log.info("claim refused", extra=fields(**mark, pool=pool, status=claimed.status))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, jsonify
 
-from node_agent.errors import UnknownPool
+from node_agent.errors import ContentError, UnknownPool
+from node_agent.lifecycle.filling import check_home
 from node_agent.lifecycle.selftest import QUEUE_SECONDS
 from node_agent.settings.values import IMAGE_NAME
 from node_agent.web import answers, incoming
@@ -23,10 +24,14 @@ def blueprint(node: NodeContext) -> Blueprint:
         body = incoming.read_body(PoolRequest)
         image = image_of(body.image)
         try:
-            spec = node.overrides.change(node.pools, name, image=image, warm=body.warm, capacity=body.capacity)
+            if body.content and node.pools.spec(name) is not None:
+                check_content(node, name, body.content)
+            spec = node.overrides.change(
+                node.pools, name, image=image, warm=body.warm, capacity=body.capacity, content=body.content
+            )
         except ValueError as error:
             raise BadRequest(str(error)) from error
-        return jsonify(name=spec.name, image=spec.image, warm=spec.warm, capacity=spec.capacity)
+        return jsonify(name=spec.name, image=spec.image, warm=spec.warm, capacity=spec.capacity, content=spec.content)
 
     @routes.post("/api/pools/<name>/fetch")
     def fetch(name: str) -> Response:
@@ -55,6 +60,18 @@ def blueprint(node: NodeContext) -> Blueprint:
         return Response(exposition(sample), content_type=CONTENT_TYPE)
 
     return routes
+
+
+def check_content(node: NodeContext, pool: str, digest: str) -> None:
+    """See that a pool's new homes can be made with a blob.
+
+    Raises:
+        ContentError: it is not there, or too large for these homes.
+    """
+    blob = node.blobs.use(digest)
+    if blob is None:
+        raise ContentError("missing_blob", "this node does not hold that blob: send it first")
+    check_home(blob, node.homes.get(pool))
 
 
 def image_of(image: str) -> str | None:

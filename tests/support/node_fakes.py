@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import threading
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from socketserver import ThreadingMixIn, UnixStreamServer
 from typing import Any
+from urllib.parse import unquote
 
 from node_agent.assets.browser_files import BrowserFiles
 from node_agent.errors import EngineError
@@ -103,6 +105,14 @@ class FakeJupyter:
     requests: list[str] = field(default_factory=list)
     raw: bytes = b""
     """What it answers whatever it is asked, as it goes over the wire."""
+    copies: bool = True
+    """It has our launcher, which copies what the agent names."""
+    home: dict[str, bytes] = field(default_factory=dict)
+    """The files of its home, by path; a link holds `-> ` and its target."""
+    models: list[dict[str, Any]] = field(default_factory=list)
+    """What was written through its contents API."""
+    slow: threading.Event | None = None
+    """It fills its home only once this is set."""
 
     def respond(self, request: Request) -> None:
         self.requests.append(request.path)
@@ -117,8 +127,40 @@ class FakeJupyter:
             request.answer_json([{"name": str(number)} for number in range(self.terminals)])
         elif path.endswith("/api/contents/Nope.ipynb"):
             request.answer(404)
+        elif path.endswith("/tmpnb/fill"):
+            self._copy(request)
+        elif "/api/contents" in path:
+            self._contents(request, unquote(path.partition("/api/contents")[2].lstrip("/")))
         else:
             request.answer(self.landing_status, b"a page")
+
+    def _copy(self, request: Request) -> None:
+        body = json.loads(request.rfile.read(int(request.headers["Content-Length"])))
+        if self.slow is not None:
+            self.slow.wait(30)
+        if not self.copies:
+            request.answer(404)
+            return
+        source = Path(body["source"])
+        for path in source.rglob("*"):
+            name = str(path.relative_to(source))
+            if path.is_symlink():
+                self.home.setdefault(name, f"-> {path.readlink()}".encode())
+            elif path.is_file():
+                self.home.setdefault(name, path.read_bytes())
+        request.answer_json({"copied": len(self.home)})
+
+    def _contents(self, request: Request, path: str) -> None:
+        if request.command == "GET":
+            inside = [name for name in self.home if name.startswith(f"{path}/" if path else "")]
+            names = {name.removeprefix(f"{path}/").partition("/")[0] for name in inside}
+            request.answer_json({"type": "directory", "content": [{"name": name} for name in sorted(names)]})
+            return
+        model = json.loads(request.rfile.read(int(request.headers["Content-Length"])))
+        self.models.append({**model, "path": path})
+        if model["type"] == "file":
+            self.home[path] = base64.b64decode(model["content"])
+        request.answer(201, b"{}")
 
 
 @dataclass
@@ -215,7 +257,15 @@ class FakeRuntime:
         self._ask()
         with self._engine.lock:
             return [
-                Instance(name, each.launch.pool, each.launch.image, each.created_at, each.alive, each.detail)
+                Instance(
+                    name,
+                    each.launch.pool,
+                    each.launch.image,
+                    each.created_at,
+                    each.alive,
+                    each.detail,
+                    each.launch.content,
+                )
                 for name, each in self._engine.running.items()
             ]
 
@@ -244,6 +294,9 @@ class FakeRuntime:
 
     def browser_files(self, image: str) -> BrowserFiles | None:
         """It holds none."""
+
+    def hides(self, directory: Path) -> str:  # noqa: ARG002 - nothing is hidden from threads
+        return ""
 
     def tidy(self) -> None:
         """Nothing is shared."""

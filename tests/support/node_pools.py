@@ -14,8 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from node_agent import unix_http
+from node_agent.content.store import BlobStore
 from node_agent.jupyter import client as jupyter_client
+from node_agent.jupyter import filling as jupyter_filling
 from node_agent.jupyter.kernel_session import KernelError
+from node_agent.lifecycle.filling import HomeFiller
 from node_agent.lifecycle.landings import Landings
 from node_agent.lifecycle.reconciler import Reconciler
 from node_agent.lifecycle.selftest import SelftestRunner
@@ -32,6 +35,9 @@ from node_agent.pools.table import SandboxTable
 from tests.support.node_fakes import Clock, FakeEngine, FakeRuntime
 from tests.support.waiting import wait_until
 from tmpnb_common.wire import DEFAULT_POOL, PoolStats
+
+COPY_BYTES = 1000
+"""The largest file of a content that each home gets a copy of."""
 
 LIMITS = Limits(idle=3600, max_age=14400, unvisited=60)
 
@@ -72,6 +78,8 @@ class Bench:
     selftest: SelftestRunner
     kernel: FakeKernel
     landings: Landings
+    blobs: BlobStore
+    filler: HomeFiller
     monotonic: Clock = field(default_factory=Clock)
 
     def turn(self) -> None:
@@ -130,6 +138,15 @@ def make_bench(
         random_ticket=lambda: f"random-{next(numbers)}-{secrets.token_hex(8)}",
     )
 
+    blobs = BlobStore(
+        run_dir / "content",
+        copy_bytes=COPY_BYTES,
+        limit_bytes=1 << 20,
+        blob_bytes=1 << 19,
+        uses=lambda digest: table.content_uses(digest) + pools.content_uses(digest),
+    )
+    blobs.prepare()
+    filler = HomeFiller(table, blobs, jupyter_filling.fill, homes={})
     runtime = FakeRuntime(engine)
     landings = Landings(jupyter_client.page_status)
     starter = Starter(
@@ -143,6 +160,7 @@ def make_bench(
         stop=stop,
         acquire_assets=lambda image, _name: f"/static/{image}",
         landings=landings,
+        contents=lambda: blobs.root,
     )
     monotonic = Clock(time.monotonic())
     kernel = FakeKernel()
@@ -178,6 +196,7 @@ def make_bench(
         stop=stop,
         try_out=selftest.run,
         trial_seconds=trial_seconds,
+        adopted=filler.finish,
     )
     return Bench(
         run_dir,
@@ -195,6 +214,8 @@ def make_bench(
         selftest,
         kernel,
         landings,
+        blobs,
+        filler,
         monotonic,
     )
 

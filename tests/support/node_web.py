@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from node_agent.membership.announcement import AnnouncementStore
 from node_agent.membership.identity import Identity
@@ -17,8 +19,8 @@ TOKEN = "a-token-of-the-node-0123456789"
 AUTH = {"Authorization": f"Bearer {TOKEN}"}
 
 
-def make_node(bench: Bench, state: Path) -> NodeContext:
-    """One whose intent lies in `state`."""
+def make_node(bench: Bench, state: Path, homes: Mapping[str, int] = MappingProxyType({})) -> NodeContext:
+    """One whose intent lies in `state`; `homes` are the sizes of its pools' homes in bytes."""
     intent = IntentStore(state / "intent.json", bench.clock)
     bench.pools.draining = lambda: intent.draining
     return NodeContext(
@@ -39,6 +41,9 @@ def make_node(bench: Bench, state: Path) -> NodeContext:
         pools=bench.pools,
         landings=bench.landings,
         claims=bench.claims,
+        blobs=bench.blobs,
+        filler=bench.filler,
+        homes=homes,
         counters=bench.counters,
         overrides=bench.overrides,
         image_state=FakeRuntime(bench.engine).image_state,

@@ -52,6 +52,8 @@ def _values(settings: NodeSettings) -> dict[str, Any]:
         "proxy_user": settings.proxy_user,
         "access_log": settings.access_log,
         "trial_seconds": TRIAL_SECONDS + 10,
+        # Bytes; 1 where there are no contents, for 0 would be no limit at all.
+        "blob_bytes": settings.content_blob_bytes if settings.content_bytes else 1,
         # Seconds that any session may last.
         "max_age_seconds": max(int(pool.life.max_age) for pool in settings.pools),
         "frame_ancestors": " ".join(("'self'", *settings.frame_ancestors)),

@@ -7,26 +7,30 @@ file systems of bounded size, no swap, no restart, no health check of the image.
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from node_agent.runtimes.contract import Launch
-from node_agent.runtimes.docker.labels import IMAGE_LABEL, NODE_LABEL, POOL_LABEL, RUN_LABEL, SANDBOX_LABEL
+from node_agent.runtimes.docker.labels import (
+    CONTENT_LABEL,
+    IMAGE_LABEL,
+    NODE_LABEL,
+    POOL_LABEL,
+    RUN_LABEL,
+    SANDBOX_LABEL,
+)
 from node_agent.runtimes.docker.limits import DockerLimits, Mount
 
 TMP = "/tmp"  # noqa: S108 - a path in the container, a file system of its own
 OPEN_FILES = 4096
 HOME_OF_IMAGE = "/opt/tmpnb-home"
 """Where a sandbox sees what its image holds in the home."""
-FILL_HOME = (
-    "/bin/sh",
-    "-c",
-    f'cp -a {HOME_OF_IMAGE}/. "$HOME" || echo "tmpnb: not all of the home could be copied"; exec "$@"',
-    "fill-home",
-)
-"""Goes before the image's own ENTRYPOINT, or before the command."""
+COPY_HOME = f'cp -a {HOME_OF_IMAGE}/. "$HOME" || echo "tmpnb: not all of the home could be copied"'
+COPY_CONTENT = 'cp -RP {}/. "$HOME" || { echo "tmpnb: the content could not be copied into the home"; exit 73; }'
+"""Without the times, which are those of no file that a person made. 73 is what sysexits.h has for it."""
 HOST_NAME = "notebook"
 OWN_ADDRESS = "127.0.1.1"
 """Of the host name, as Debian has it: programs look themselves up, and there is nobody else to tell them."""
@@ -84,7 +88,7 @@ def creation(
     few = [(variable, threads(limits)) for variable in THREAD_VARIABLES]
     return {
         "Image": launch.image,
-        **_command(limits, prepared, argv),
+        **_command(launch, limits, prepared, argv),
         # The last one of a name counts.
         "Env": [f"{name}={value}" for name, value in (*few, *limits.environment, ("HOME", account.home))],
         "User": f"{account.uid}:{account.gid}",
@@ -96,6 +100,7 @@ def creation(
             POOL_LABEL: launch.pool,
             SANDBOX_LABEL: launch.name,
             IMAGE_LABEL: launch.image,
+            **({CONTENT_LABEL: launch.content} if launch.content else {}),
         },
         # Some images bring one that starts a Python every few seconds, for each of hundreds of sandboxes.
         "Healthcheck": {"Test": ["NONE"]},
@@ -103,11 +108,21 @@ def creation(
     }
 
 
-def _command(limits: DockerLimits, prepared: Prepared, argv: Sequence[str]) -> dict[str, list[str]]:
-    if prepared.home_volume:
+def _command(launch: Launch, limits: DockerLimits, prepared: Prepared, argv: Sequence[str]) -> dict[str, list[str]]:
+    if copies := _copies(launch, prepared):
+        # Before the image's own ENTRYPOINT, or before the command.
         entrypoint = prepared.entrypoint if limits.entrypoint else ()
-        return {"Entrypoint": [*FILL_HOME, *entrypoint], "Cmd": list(argv)}
+        script = "; ".join((*copies, 'exec "$@"'))
+        return {"Entrypoint": ["/bin/sh", "-c", script, "fill-home", *entrypoint], "Cmd": list(argv)}
     return {"Cmd": list(argv)} if limits.entrypoint else {"Entrypoint": [], "Cmd": list(argv)}
+
+
+def _copies(launch: Launch, prepared: Prepared) -> list[str]:
+    """What is copied into the home before the server starts, as commands of a shell."""
+    copies = [COPY_HOME] if prepared.home_volume else []
+    if launch.filling is not None:
+        copies.append(COPY_CONTENT.replace("{}", shlex.quote(str(launch.filling)), 1))
+    return copies
 
 
 def _host_config(launch: Launch, limits: DockerLimits, prepared: Prepared) -> dict[str, Any]:
@@ -128,6 +143,7 @@ def _host_config(launch: Launch, limits: DockerLimits, prepared: Prepared) -> di
         "Mounts": [
             _bind(Mount(directory, directory, read_only=False)),
             *(_bind(mount) for mount in limits.mounts),
+            *([_bind(Mount(str(launch.contents), str(launch.contents)))] if launch.contents else []),
             *([_home(prepared.home_volume)] if prepared.home_volume else []),
         ],
         "Memory": limits.memory_bytes,

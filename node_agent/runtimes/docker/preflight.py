@@ -23,6 +23,10 @@ NOT_SHARED = (
     "what a container writes into the run directory is not seen here: the engine runs on another machine or inside a "
     "virtual one, and sandboxes' sockets cannot be shared with it"
 )
+UNSEEN = (
+    "a container does not see the {directory} that the agent sees: mount it into the agent's container at the "
+    "path that it has on the host (TMPNB_NODE_CONTENT_DIR); where SELinux is on, it needs the type container_file_t"
+)
 NOT_WRITABLE = (
     "a container cannot write into the run directory (exit code {code}); where SELinux is on, the directory needs the "
     "type container_file_t"
@@ -115,20 +119,53 @@ def check_directory(engine: DockerEngine, run_dir: Path, *, image: str, owner: s
         raise EngineError(NOT_SHARED)
 
 
+def hidden(engine: DockerEngine, directory: Path, *, image: str, owner: str) -> str:
+    """Why containers of an image do not see a directory of this host at its path; empty: they do.
+
+    Raises:
+        EngineError: the engine does not say.
+    """
+    mark = uuid.uuid4().hex
+    path = directory / f".seen-{mark}"
+    body = {
+        **_probe(image, owner, directory, read_only=True),
+        "Entrypoint": ["/bin/sh", "-c", f"test -e /probe/{path.name}"],
+    }
+    try:
+        path.touch()
+        return "" if _run(engine, body) == 0 else UNSEEN.format(directory=directory)
+    except OSError as error:
+        return f"{directory} cannot be written: {error.strerror}"
+    except EngineError as error:
+        if "source path does not exist" in str(error):
+            return UNSEEN.format(directory=directory)
+        raise
+    finally:
+        path.unlink(missing_ok=True)
+
+
 def _write(engine: DockerEngine, probe: Path, image: str, owner: str) -> int:
-    body: Mapping[str, Any] = {
+    probing = _probe(image, owner, probe, read_only=False)
+    return _run(engine, {**probing, "Entrypoint": ["/bin/sh", "-c", "echo > /probe/seen"]})
+
+
+def _probe(image: str, owner: str, directory: Path, *, read_only: bool) -> dict[str, Any]:
+    """A container that sees a directory of this host as /probe."""
+    return {
         "Image": image,
         "User": "0",
-        "Entrypoint": ["/bin/sh", "-c", "echo > /probe/seen"],
         "Labels": {PROBE_LABEL: owner},
         "HostConfig": {
             "NetworkMode": NO_NETWORK,
             "ReadonlyRootfs": True,
             "CapDrop": ["ALL"],
             "SecurityOpt": ["no-new-privileges:true"],
-            "Mounts": [{"Type": "bind", "Source": str(probe), "Target": "/probe"}],
+            "Mounts": [{"Type": "bind", "Source": str(directory), "Target": "/probe", "ReadOnly": read_only}],
         },
     }
+
+
+def _run(engine: DockerEngine, body: Mapping[str, Any]) -> int:
     container = engine.create(body).id
     try:
         engine.start(container)

@@ -25,7 +25,14 @@ from node_agent.runtimes.docker.container import Account, Prepared, creation
 from node_agent.runtimes.docker.engine import DockerEngine
 from node_agent.runtimes.docker.home import HomeContents
 from node_agent.runtimes.docker.images import ImagePulls
-from node_agent.runtimes.docker.labels import IMAGE_LABEL, POOL_LABEL, PROBE_LABEL, RUN_LABEL, SANDBOX_LABEL
+from node_agent.runtimes.docker.labels import (
+    CONTENT_LABEL,
+    IMAGE_LABEL,
+    POOL_LABEL,
+    PROBE_LABEL,
+    RUN_LABEL,
+    SANDBOX_LABEL,
+)
 from node_agent.runtimes.docker.limits import DockerLimits
 from tmpnb_common.keys import base_path, redact
 from tmpnb_common.processes import runs_program
@@ -71,6 +78,8 @@ class DockerRuntime:
         self._preparing = threading.Lock()
         self._pulls = ImagePulls(engine.pull, clock, allowed=pull)
         self._unkept = unkept
+        self._hidden: dict[Path, str] = {}
+        """Of directories that were tried: why containers do not see them."""
         self._warned: set[str] = set()
         self._proven = False
 
@@ -112,6 +121,14 @@ class DockerRuntime:
     def browser_files(self, image: str) -> BrowserFiles | None:
         found = self._engine.image(image)
         return None if found is None else docker_assets.of_image(self._engine, found, owner=self._owner)
+
+    def hides(self, directory: Path) -> str:
+        with self._preparing:
+            if directory not in self._hidden:
+                self._hidden[directory] = preflight.hidden(
+                    self._engine, directory, image=self._image, owner=self._owner
+                )
+            return self._hidden[directory]
 
     def check(self) -> None:
         """Prove that the engine answers; once also, as soon as the image is there, that sandboxes can work with it."""
@@ -217,6 +234,7 @@ class DockerRuntime:
             created_at=float(found["Created"]),
             alive=alive,
             detail="" if alive else exit_reason(self._engine.state(found["Id"])),
+            content=labels.get(CONTENT_LABEL, ""),
         )
 
 

@@ -26,9 +26,11 @@ class Record:
     pid: int
     started: str
     """When the process started, so that another one of the same number is not taken for it."""
+    content: str = ""
+    """The digest of the blob that its home was made with; empty: none."""
 
     @classmethod
-    def of(cls, pid: int, pool: str, image: str, now: float) -> Record:
+    def of(cls, pid: int, pool: str, image: str, now: float, content: str = "") -> Record:
         """A record of the process that runs under `pid` now.
 
         Raises:
@@ -38,7 +40,7 @@ class Record:
             process = ProcessId.of(pid)
         except psutil.NoSuchProcess as error:
             raise EngineError("the process ended at once") from error
-        return cls(pool, image, now, process.pid, process.started)
+        return cls(pool, image, now, process.pid, process.started, content)
 
     @property
     def process(self) -> ProcessId:

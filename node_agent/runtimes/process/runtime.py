@@ -87,7 +87,7 @@ class ProcessRuntime:
                 self._launching.discard(launch.name)
 
     def _launch(self, launch: Launch, place: Path) -> None:
-        self._seed(place / "home", launch.pool)
+        self._seed(place / "home", launch)
         with (place / "output").open("wb") as output:
             child = subprocess.Popen(
                 [*HELD_BACK, *self._argv(launch, place / "home")],
@@ -103,7 +103,8 @@ class ProcessRuntime:
         assert child.stdin is not None
         # Closed without a line in it, the gate ends the process that waits behind it.
         with child.stdin as gate:
-            write_record(place, Record.of(child.pid, launch.pool, launch.image, self._clock()))
+            record = Record.of(child.pid, launch.pool, launch.image, self._clock(), launch.content)
+            write_record(place, record)
             gate.write(b"go\n")
 
     def instances(self) -> list[Instance]:
@@ -157,6 +158,9 @@ class ProcessRuntime:
     def browser_files(self, image: str) -> BrowserFiles | None:  # noqa: ARG002 - an image is a mere label here
         return browser_files.of_host(sys.prefix)
 
+    def hides(self, directory: Path) -> str:  # noqa: ARG002 - they are processes of this very host
+        return ""
+
     def tidy(self) -> None:
         """Nothing is shared between sandboxes."""
 
@@ -170,12 +174,15 @@ class ProcessRuntime:
             raise EngineError(f"{self._root} cannot be made: {error.strerror}") from error
         log.warning("runtime process isolates nothing: visitors can do whatever this user can. Only for trying.")
 
-    def _seed(self, home: Path, pool: str) -> None:
+    def _seed(self, home: Path, launch: Launch) -> None:
         home.mkdir(mode=0o700, parents=True)
-        for name, text in self._welcome[pool].items():
+        for name, text in self._welcome[launch.pool].items():
             path = home / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
+        if launch.filling is not None:
+            # Without the times, which are those of no file that a person made.
+            shutil.copytree(launch.filling, home, symlinks=True, copy_function=shutil.copy, dirs_exist_ok=True)
 
     def _argv(self, launch: Launch, home: Path) -> list[str]:
         return command.expand(
@@ -208,7 +215,8 @@ class ProcessRuntime:
         if record is None:
             return Instance(name, "", "", 0.0, alive=False, detail="it was not started to the end")
         alive = record.process.find() is not None
-        return Instance(name, record.pool, record.image, record.created_at, alive, "" if alive else self._ended(name))
+        detail = "" if alive else self._ended(name)
+        return Instance(name, record.pool, record.image, record.created_at, alive, detail, record.content)
 
     def _ended(self, name: str) -> str:
         child = self._children.get(name)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from node_agent.runtimes.contract import Launch
-from node_agent.runtimes.docker.container import FILL_HOME, Account, Prepared, creation
+from node_agent.runtimes.docker.container import COPY_HOME, Account, Prepared, creation
 from node_agent.runtimes.docker.limits import MIB, DockerLimits, Mount, problems
 from node_agent.runtimes.docker.seccomp import PROFILE
 
@@ -137,7 +137,7 @@ def test_the_image_s_entrypoint_runs_unless_it_is_set_aside() -> None:
 @pytest.mark.parametrize(("entrypoint", "then"), [(True, ["tini", "--"]), (False, [])])
 def test_a_home_is_filled_before_anything_else_runs(*, entrypoint: bool, then: list[str]) -> None:
     made = body(DockerLimits(entrypoint=entrypoint), replace(PREPARED, home_volume="v"))
-    assert made["Entrypoint"] == [*FILL_HOME, *then]
+    assert made["Entrypoint"] == ["/bin/sh", "-c", f'{COPY_HOME}; exec "$@"', "fill-home", *then]
     assert made["Cmd"] == ["serve", "it"]
     mount = made["HostConfig"]["Mounts"][-1]
     assert (mount["Type"], mount["Source"], mount["ReadOnly"]) == ("volume", "v", True)
