@@ -18,7 +18,7 @@ from redirector.errors import DatabaseAwayError, DatabaseRefusedError
 from redirector.logs import log_config
 from redirector.memory.bucket_table import BucketTable
 from redirector.settings.table import RedirectorSettings
-from redirector.socket_holder import serve_in_a_child
+from redirector.socket_holder import keep_beside, serve_in_a_child
 from redirector.store.database import Database
 from redirector.store.schema import migrate
 from redirector.web.pages import check_templates
@@ -128,9 +128,13 @@ def run(settings: RedirectorSettings, *, keep_listening: bool = False) -> None:
         status = serve_in_a_child()
         if status is not None:
             sys.exit(status)
+    migrated = _migrate(settings.database_url)
+    if settings.content_worker:
+        # A program of its own: nothing that an object store brings along is in the processes that serve.
+        keep_beside([sys.executable, "-c", "from redirector.cli import main; main()", "worker"], "worker")
     # The first process of a container hears no TERM that it has no handler for. gunicorn brings its own in a moment.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
-    RedirectorServer(settings, migrated=_migrate(settings.database_url), sockets=sockets).run()
+    RedirectorServer(settings, migrated=migrated, sockets=sockets).run()
 
 
 def _listen(settings: RedirectorSettings) -> list[int]:

@@ -14,6 +14,7 @@ import logging
 import os
 import signal
 import time
+from collections.abc import Sequence
 
 log = logging.getLogger("socket_holder")
 
@@ -29,6 +30,11 @@ ENDS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGQUIT})
 
 PAUSE_SECONDS = 1.0
 """From one start to the next, for a server that is killed again and again."""
+
+LONGEST_PAUSE_SECONDS = 30.0
+"""Between starts of what ends again and again beside the server."""
+
+END_SECONDS = 5.0
 
 PR_SET_PDEATHSIG = 1
 
@@ -73,6 +79,54 @@ def _ended(child: int) -> int | None:
             return None
         if pid in (0, child):
             return status if pid else None
+
+
+def keep_beside(argv: Sequence[str], name: str) -> None:
+    """Run a program in a process of its own, and again whenever that ends, until this process ends.
+
+    A second process keeps watch and does nothing else. Call this before any thread is started: both are forked.
+    """
+    parent = os.getpid()
+    if os.fork():
+        return
+    _die_with(parent)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD, *ENDS})
+    # Ctrl-C and HUP of a terminal or a reload are meant for the server.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    watch, pause = os.getpid(), PAUSE_SECONDS
+    while True:
+        started = time.monotonic()
+        child = os.fork()
+        if not child:
+            _become(argv, watch)
+        while (status := _ended(child)) is None:
+            if signal.sigwait({signal.SIGCHLD, *ENDS}) in ENDS:
+                os.kill(child, signal.SIGTERM)
+                _await(child)
+                os._exit(0)
+        log.error("the %s ended (%d); another one starts", name, os.waitstatus_to_exitcode(status))
+        pause = PAUSE_SECONDS if time.monotonic() - started > LONGEST_PAUSE_SECONDS else pause * 2
+        if signal.sigtimedwait(ENDS, min(pause, LONGEST_PAUSE_SECONDS)):
+            os._exit(0)
+
+
+def _become(argv: Sequence[str], watch: int) -> None:
+    """In the process that runs the program."""
+    _die_with(watch)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD, *ENDS})
+    try:
+        os.execv(argv[0], list(argv))  # noqa: S606 - no shell is wanted
+    finally:
+        os._exit(127)
+
+
+def _await(child: int) -> None:
+    """Wait for a process that was told to end, and have it killed if it does not."""
+    deadline = time.monotonic() + END_SECONDS
+    while _ended(child) is None:
+        if time.monotonic() > deadline:
+            os.kill(child, signal.SIGKILL)
+        time.sleep(0.05)
 
 
 def _die_with(parent: int) -> None:

@@ -92,6 +92,7 @@ ONLY_IN = {
     },
     "docker": {"node_agent.runtimes.docker.connection"},
     "websocket": {"node_agent.jupyter.kernel_session"},
+    "obstore": {"redirector.worker.object_store"},
     "sqlalchemy": {"redirector.store"},
     "alembic": {"redirector.store"},
     "requests": {"redirector.admin_api.client", "tmpnb_common.bounded_session"},

@@ -19,6 +19,9 @@ from tmpnb_common import secret_files
 
 T = TypeVar("T")
 
+SIZES = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
+"""Bytes of each unit."""
+
 Default = str | Callable[[Mapping[str, Any]], str]
 """A text, or a function of the values of the fields above."""
 
@@ -130,6 +133,18 @@ def seconds(low: float, high: float) -> Callable[[str], float]:
         if not low <= value <= high:
             raise ValueError(f"is {text!r:.40}, not a number of seconds from {low:g} to {high:g}")
         return value
+
+    return parse
+
+
+def size(low: int) -> Callable[[str], int]:
+    """Bytes, at least `low` of them."""
+
+    def parse(text: str) -> int:
+        match = re.fullmatch(r"([0-9]{1,9})([kmg]?)", text.lower())
+        if match is None or int(match[1]) * SIZES[match[2]] < low:
+            raise ValueError(f"is {text!r:.40}, not a size of at least {low} bytes such as 512m or 2g")
+        return int(match[1]) * SIZES[match[2]]
 
     return parse
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from node_agent.runtimes.docker.limits import DockerLimits, Mount
 from node_agent.runtimes.docker.seccomp import PROFILE
-from node_agent.settings.values import PREFIX, any_path, assignments, host_addresses, processors, size
-from tmpnb_common.settings import count, matching, one_of, rows_of, setting, switch
+from node_agent.settings.values import PREFIX, any_path, assignments, host_addresses, processors
+from tmpnb_common.settings import count, matching, one_of, rows_of, setting, size, switch
 
 
 def mount_list(text: str) -> tuple[Mount, ...]:

@@ -32,12 +32,11 @@ from node_agent.settings.values import (
     origins,
     prefixes,
     run_directory,
-    size,
     template,
 )
 from tmpnb_common import settings
 from tmpnb_common.log_lines import Style
-from tmpnb_common.settings import count, matching, misspelt, one_of, optional, rows_of, setting, sites, switch
+from tmpnb_common.settings import count, matching, misspelt, one_of, optional, rows_of, setting, sites, size, switch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -23,8 +22,6 @@ PREFIX = "TMPNB_NODE_"
 IMAGE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,254}")
 
 POOL_NAME = r"[a-z][a-z0-9-]{0,30}"
-
-SIZES = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,18 +96,6 @@ def origins(text: str) -> tuple[str, ...]:
     if any("*" in site for site in words) and words != ("*",):
         raise ValueError("takes either * alone or whole origins")
     return tuple(site.lower() for site in words)
-
-
-def size(low: int) -> Callable[[str], int]:
-    """Bytes, at least `low` of them."""
-
-    def parse(text: str) -> int:
-        match = re.fullmatch(r"([0-9]{1,9})([kmg]?)", text.lower())
-        if match is None or int(match[1]) * SIZES[match[2]] < low:
-            raise ValueError(f"is {text!r:.40}, not a size of at least {low} bytes such as 512m or 2g")
-        return int(match[1]) * SIZES[match[2]]
-
-    return parse
 
 
 def processors(text: str) -> float:

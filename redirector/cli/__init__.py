@@ -16,6 +16,7 @@ from tmpnb_common.lazy_group import LazyGroup
 COMMANDS = {
     "up": ("up:up", "Run a fleet on this machine."),
     "serve": ("serve:serve", "Run the redirector."),
+    "worker": ("worker:worker", "Run what fetches contents and sends them to the nodes."),
     "status": ("status:status", "Show visitors, free slots, who waits, nodes by state and alarms."),
     "node": ("node:node", "List, show, add, drain, resume, resize, rotate and remove nodes."),
     "sessions": ("sessions:sessions", "List visitors' sessions, and end one."),

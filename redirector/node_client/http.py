@@ -13,6 +13,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import BinaryIO
 
 import urllib3
 from urllib3 import BaseHTTPResponse
@@ -54,8 +55,8 @@ class Request:
     limit: int
     """The longest body, in bytes, that is read."""
     headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes | None = None
-    """JSON."""
+    body: bytes | BinaryIO | None = None
+    """JSON, unless the headers say otherwise; of a file the headers say the length."""
     repeatable: bool = True
     """Doing it twice is doing it once, so that it may be sent again when a kept-open connection proves to be closed."""
 
@@ -94,7 +95,7 @@ class BoundedHttp:
     def _once(self, request: Request, seconds: float) -> NodeResponse | Failure:
         headers = {**self._headers, **request.headers}
         if request.body is not None:
-            headers["Content-Type"] = "application/json"
+            headers.setdefault("Content-Type", "application/json")
         response: BaseHTTPResponse | None = None
         try:
             with within_budget(Budget(seconds, request.limit)):

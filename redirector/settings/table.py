@@ -24,7 +24,7 @@ from redirector.settings.values import (
 )
 from tmpnb_common import settings
 from tmpnb_common.log_lines import Style
-from tmpnb_common.settings import count, one_of, rows_of, seconds, secrets_in_file, setting, sites, switch
+from tmpnb_common.settings import count, one_of, rows_of, seconds, secrets_in_file, setting, sites, size, switch
 
 PREFIX = "TMPNB_"
 
@@ -218,6 +218,37 @@ class RedirectorSettings:
         "0",
         "1 or 0",
         "1 lets everyone see at /status how many sandboxes are free and in use. It names no node.",
+    )
+    content_worker: bool = setting(
+        switch,
+        "1",
+        "1 or 0",
+        "1: `tmpnb serve` starts the worker too, which fetches contents and sends them to the nodes. 0 where `tmpnb "
+        "worker` runs by itself, or nobody needs contents.",
+    )
+    blobs: str = setting(
+        values.blob_store,
+        "",
+        "URL",
+        "Where fetched contents are kept. Empty: the directory blobs in the state directory. s3://bucket/prefix for "
+        "several redirector hosts, with the credentials in the variables that AWS names.",
+    )
+    blobs_limit: int = setting(
+        size(0), "20g", "size", "How much they may take there; what no content has any more goes first."
+    )
+    content_bytes: int = setting(size(1), "2g", "size", "The largest content that is fetched, unpacked.")
+    content_files: int = setting(
+        count(1, 10_000), "10000", "files", "The most files that a content may have; nodes take no more."
+    )
+    content_networks: tuple[Network, ...] = setting(
+        networks,
+        "",
+        "networks",
+        "Private networks that contents may come from, such as an intranet's forge. Empty: public addresses alone.",
+    )
+    content_seconds: float = setting(seconds(5, 3600), "300", "seconds", "How long the fetch of one content may take.")
+    content_check_seconds: float = setting(
+        seconds(5, 86_400), "300", "seconds", "How often each content's source is asked whether it has changed."
     )
     log_level: str = setting(
         values.log_level, "info", "level", "debug, info, warning or error. At info, changes are logged, not states."

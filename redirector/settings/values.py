@@ -109,5 +109,11 @@ def existing_directory(text: str) -> Path | None:
     return Path(text).absolute()
 
 
+def blob_store(text: str) -> str:
+    if text and not text.startswith(("s3://", "gs://", "az://", "file:///")):
+        raise ValueError("has to begin with s3://, gs://, az:// or file:///")
+    return text
+
+
 def log_level(text: str) -> str:
     return one_of("debug", "info", "warning", "error")(text.lower()).upper()

@@ -89,3 +89,42 @@ def test_what_cannot_start_is_not_started_again(tmp_path: Path) -> None:
     served = Served(tmp_path / "state", "--keep-listening", TMPNB_DATABASE_URL="sqlite:////proc/no/fleet.db")
     assert served.process.wait(20) == 1
     assert served.log.read_text().count("cannot use") == 1
+
+
+def worker_of(served: Served) -> psutil.Process | None:
+    """The process that fetches contents; None while there is none."""
+    for process in psutil.Process(served.process.pid).children(recursive=True):
+        try:
+            if process.cmdline()[-1:] == ["worker"]:
+                return process
+        except psutil.NoSuchProcess:
+            continue
+    return None
+
+
+@pytest.mark.parametrize("options", [[], ["--keep-listening"]])
+def test_a_worker_runs_beside_the_server_comes_again_and_ends_with_it(tmp_path: Path, options: list[str]) -> None:
+    served = Served(tmp_path / "state", *options, TMPNB_CONTENT_WORKER="1")
+    try:
+        served.wait_until_up()
+        wait_until(lambda: worker_of(served), 30, "the worker")
+        first = worker_of(served)
+        assert first is not None
+        first.kill()
+        wait_until(lambda: worker_of(served) not in (None, first), 30, "another one")
+        everything = psutil.Process(served.process.pid).children(recursive=True)
+        served.process.kill()
+        wait_until(lambda: not any(process.is_running() for process in everything), 30, "their end")
+    finally:
+        served.stop()
+
+
+def test_a_server_that_ends_ends_its_worker(tmp_path: Path) -> None:
+    served = Served(tmp_path / "state", TMPNB_CONTENT_WORKER="1")
+    try:
+        served.wait_until_up()
+        wait_until(lambda: worker_of(served), 30, "the worker")
+        everything = psutil.Process(served.process.pid).children(recursive=True)
+    finally:
+        assert served.stop() == 0
+    wait_until(lambda: not any(process.is_running() for process in everything), 30, "their end")

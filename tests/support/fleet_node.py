@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -34,6 +35,8 @@ class Asked:
     path: str
     headers: dict[str, str]
     body: Any
+    raw: bytes = b""
+    """The body as it came."""
 
 
 @dataclass
@@ -95,6 +98,21 @@ class FakeNode:
     """What it tells Prometheus."""
     bad_images: set[str] = field(default_factory=set)
     """Images whose selftest fails."""
+    holds_content: bool = True
+    blobs: set[str] = field(default_factory=set)
+    """The digests of what it holds."""
+    refuses_blobs: str = ""
+    """Why it takes none."""
+    homes: dict[str, int] = field(default_factory=dict)
+    """Bytes that a home of each pool holds."""
+    contents: dict[str, str] = field(default_factory=dict)
+    """The digest that each pool's homes are made with."""
+    wished: dict[str, str] = field(default_factory=dict)
+    """The digest that each ticket's visitor came for."""
+    filled: list[str] = field(default_factory=list)
+    """Tickets whose homes were filled, in order."""
+    fill_states: list[dict[str, str]] = field(default_factory=list)
+    """What it says first, one after the other, to whoever has a home filled."""
     fetches: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     """What it says, one after the other, to whoever has it fetch an image; of others it does not know the call."""
 
@@ -130,8 +148,12 @@ class FakeNode:
                 "claimed": self.claimed,
                 "image": self.image,
                 "problem": self.problem,
+                "content": self.contents.get("default", ""),
             }
-        } | {name: {"available": count, "capacity": count} for name, count in self.pools.items()}
+        } | {
+            name: {"available": count, "capacity": count, "content": self.contents.get(name, "")}
+            for name, count in self.pools.items()
+        }
         return old | {
             "protocol": self.protocol,
             "node_id": self.node_id,
@@ -146,6 +168,7 @@ class FakeNode:
             "claims_total": len(self.claims),
             "pools": pools,
             "landing_prefixes": self.landing_prefixes,
+            "holds_content": self.holds_content,
         }
 
     def claim(self, asked: Asked) -> tuple[int, dict[str, Any]]:
@@ -183,6 +206,7 @@ class FakeNode:
         else:
             self.pools[pool] -= 1
         self.claims[ticket] = secrets.token_hex(8)
+        self.wished[ticket] = body.get("content", "")
         return 200, self._handed_out(self.claims[ticket], path)
 
     def _handed_out(self, key: str, path: str) -> dict[str, Any]:
@@ -237,7 +261,37 @@ class FakeNode:
             case "PUT", ["state"] if self.accepts_state:
                 self.fleet_state, self.generation = asked.body["state"], asked.body["generation"]
                 return 200, {"state": self.fleet_state, "generation": self.generation}
+        return self._contents(asked)
+
+    def _contents(self, asked: Asked) -> tuple[int, dict[str, Any]]:
+        match asked.method, asked.path.split("/")[2:]:
+            case "POST", ["sandboxes", name, "content"]:
+                return self._fill(name, asked.body["ticket"])
+            case _, ["blobs"]:
+                blobs = [{"digest": digest, "bytes": 10, "copied_bytes": 10} for digest in sorted(self.blobs)]
+                return 200, {"works": not self.refuses_blobs, "homes": self.homes, "blobs": blobs}
+            case "PUT", ["blobs", digest]:
+                return self._take(digest, asked.raw)
         return 500, {"status": "internal_error", "message": "no"}
+
+    def _take(self, digest: str, blob: bytes) -> tuple[int, dict[str, Any]]:
+        if self.refuses_blobs:
+            return 507, {"status": "no_room", "message": self.refuses_blobs}
+        if hashlib.sha256(blob).hexdigest() != digest:
+            return 400, {"status": "bad_blob", "message": "another hash"}
+        self.blobs.add(digest)
+        return 201, {"digest": digest}
+
+    def _fill(self, name: str, ticket: str) -> tuple[int, dict[str, Any]]:
+        if not self.claims.get(ticket, "").startswith(name):
+            return 404, {"status": "unknown_sandbox", "message": "gone"}
+        if self.fill_states:
+            return 200, self.fill_states.pop(0)
+        wished = self.wished.get(ticket, "")
+        if wished and wished not in self.blobs:
+            return 200, {"state": "missing", "message": ""}
+        self.filled.append(ticket)
+        return 200, {"state": "done", "message": ""}
 
     def _abandon(self, attempts: set[str]) -> tuple[int, dict[str, Any]]:
         self.abandoned |= attempts
@@ -249,6 +303,11 @@ class FakeNode:
         return 200, {"released": len(given_up)}
 
     def _pools(self, parts: list[str], body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        if "content" in body:
+            if body["content"] and body["content"] not in self.blobs:
+                return 409, {"status": "missing_blob", "message": "not here"}
+            self.contents[parts[0]] = body["content"]
+            return 200, {"name": parts[0], "content": body["content"]}
         if parts == ["default"]:
             self.image, self.capacity = body.get("image", self.image), body.get("capacity", self.capacity)
             return 200, {"name": "default", "image": self.image, "capacity": self.capacity}

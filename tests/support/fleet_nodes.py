@@ -135,7 +135,8 @@ async def _read(reader: asyncio.StreamReader) -> Asked:
     method, path, _ = request.split(" ")
     headers = {key.lower(): value.strip() for key, _, value in (line.partition(":") for line in lines if line)}
     sent = await reader.readexactly(int(headers.get("content-length", "0")))
-    return Asked(method, path, headers, json.loads(sent) if sent else None)
+    is_json = sent and headers.get("content-type", "") == "application/json"
+    return Asked(method, path, headers, json.loads(sent) if is_json else None, sent)
 
 
 async def _never_end(mood: Mood, writer: asyncio.StreamWriter) -> None:

@@ -78,6 +78,7 @@ def live_entry(**settings: str) -> Iterator[LiveEntry]:
             "TMPNB_ADMIN_TOKEN_FILE": str(token_file),
             "TMPNB_WORKERS": "2",
             "TMPNB_POLL_SECONDS": "1",
+            "TMPNB_CONTENT_WORKER": "0",
             **settings,
         },
         root / "redirector.log",

@@ -178,6 +178,7 @@ class LiveFleet:
                 "TMPNB_ADMIN_TOKEN_FILE": str(token_file),
                 "TMPNB_WORKERS": "2",
                 "TMPNB_POLL_SECONDS": "1",
+                "TMPNB_CONTENT_WORKER": "0",
             },
             self.root / "redirector.log",
         )

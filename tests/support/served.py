@@ -40,6 +40,8 @@ class Served:
                     "TMPNB_STATE": str(state),
                     "TMPNB_ADMIN_TOKEN": TOKEN,
                     "TMPNB_POLL_SECONDS": "0.5",
+                    # Most tests are about visitors, and a worker costs them a second.
+                    "TMPNB_CONTENT_WORKER": "0",
                     **environ,
                 },
                 stdin=subprocess.DEVNULL,
