@@ -30,6 +30,7 @@ from redirector.memory.waiting_queue import WaitingQueue
 from redirector.node_client.client import AgentClient
 from redirector.node_client.fan_out import FanOut
 from redirector.node_client.http import BoundedHttp
+from redirector.operations.content_links import ContentLinks
 from redirector.operations.images import Upkeep
 from redirector.operations.live_stats import LiveStats
 from redirector.operations.node_changes import Control
@@ -42,6 +43,7 @@ from redirector.placing.claims import NodeClaims
 from redirector.placing.placer import Placer
 from redirector.placing.witness import Witness
 from redirector.settings.table import RedirectorSettings
+from redirector.store.blob_rows import BlobRows
 from redirector.store.boards import Boards
 from redirector.store.content_patterns import ContentPatterns
 from redirector.store.contents import Contents
@@ -242,6 +244,9 @@ def compose(
                 clock=clock,
             ),
             live=live,
+            content_links=ContentLinks(
+                fleet_state=fleet_state, contents=contents, rows=BlobRows(database), client=client
+            ),
             sessions=SessionControl(registry=registry, client=client, fan_out=fan_out, clock=clock),
             scrapes=NodeScrapes(fleet_state, client, fan_out, time.monotonic),
             journal=journal,

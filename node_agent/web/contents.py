@@ -69,7 +69,7 @@ def blueprint(node: NodeContext) -> Blueprint:
     def fill_sandbox(name: str) -> Response:
         incoming.require_token(node.identity)
         body = incoming.read_body(FillRequest)
-        sandbox = node.table.held_by(body.ticket)
+        sandbox = node.table.held_by(body.ticket) if body.ticket else node.table.find(name, "claimed")
         if sandbox is None or sandbox.name != name:
             raise UnknownSandbox(name)
         state = node.filler.ask(sandbox, body.wait_seconds)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from msgspec import Meta
 
 from node_agent.membership.announcement import TEXT_LIMIT
-from tmpnb_common.json_object import Count, InnerPath, MaybeDigest, Ticket
+from tmpnb_common.json_object import Count, InnerPath, MaybeDigest, MaybeTicket, Ticket
 from tmpnb_common.wire import ATTEMPTS_AT_ONCE, DEFAULT_POOL, TICKETS_AT_ONCE, NodeState
 
 MOST_SANDBOXES = 10_000
@@ -83,8 +83,8 @@ class PoolRequest:
 class FillRequest:
     """A home that is to be filled with what its visitor's claim asked for."""
 
-    ticket: Ticket
-    """The one that got the sandbox."""
+    ticket: MaybeTicket = ""
+    """The one that got the sandbox; empty: whoever has it."""
     wait_seconds: Annotated[float, Meta(ge=0, le=10, description="a number from 0 to 10")] = 0.0
     """How long the answer may wait for the end."""
 

@@ -81,6 +81,11 @@ class Admission:
             return waiting
         return self._at_the_front(ticket, request, pool, self._interval(request, place))
 
+    def again(self, node: str, ticket: str, request: AdmissionRequest) -> Placed | None:
+        """The sandbox that a ticket got at a node; None if it has ended, or the node does not soon say so."""
+        pool = self._pool(request)
+        return self._placer.again(node, ticket, request, pool) if pool is not None else None
+
     def _pool(self, request: AdmissionRequest) -> PoolState | None:
         """The pool that a request names, which is looked up once in a visit; None if no node has it."""
         pool = self._fleet_state.pool(request.pool)

@@ -23,6 +23,10 @@ class AdmissionRequest:
     """Whether they would rather wait than be refused."""
     interval: float = 0.0
     """They cannot ask more often than that, in seconds: a page without a script."""
+    content: str = ""
+    """The digest of the blob that their home is to be filled with; empty: none."""
+    phone: bool = False
+    """They have little room: a notebook is better shown alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,8 @@ class Placed:
     node: str
     name: str
     tries: int
+    ticket: str = field(default="", repr=False)
+    """By which the node knows their claim."""
 
 
 @dataclass(frozen=True, slots=True)

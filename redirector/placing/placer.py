@@ -40,6 +40,8 @@ class _Search:
     """What one visitor's search has come to."""
 
     give_up_at: float = math.inf
+    unable: dict[str, NodeOutcome] = field(default_factory=dict)
+    """Nodes that are not asked at all."""
     outcomes: dict[str, NodeOutcome] = field(default_factory=dict)
     reasons: dict[str, str] = field(default_factory=dict)
     late: list[Node] = field(default_factory=list)
@@ -113,22 +115,24 @@ class Placer:
         claim_request = self._claim_request(request, ticket)
         (answer,) = self._claims.make(pool, node, [claim_request], seconds=AGAIN_SECONDS)
         if isinstance(answer, Claim):
-            return Placed(answer.url, name, answer.name, 1)
+            return Placed(answer.url, name, answer.name, 1, ticket)
         if isinstance(answer, Failure) and self._claims.repeatable(node):
             self._give_up([name], claim_request)
         return None
 
     def _search(self, request: AdmissionRequest, pool: PoolState, ticket: str) -> Result:
         claim_request = self._claim_request(request, ticket)
-        search = _Search(give_up_at=self._clock() + self._seconds)
-        claimed = self._claims.first(pool, claim_request)
+        unable = self._without_contents(pool) if request.content else {}
+        search = _Search(give_up_at=self._clock() + self._seconds, unable=unable)
+        # Those who come at the same moment are sent to a node together, which is one that can serve them all.
+        claimed = None if unable else self._claims.first(pool, claim_request)
         while True:
             if claimed is not None:
                 node, answer = claimed
                 search.tries += 1
                 if isinstance(answer, Claim):
                     self._give_up(search.owing - {node.name}, claim_request)
-                    return Placed(answer.url, node.name, answer.name, search.tries)
+                    return Placed(answer.url, node.name, answer.name, search.tries, ticket)
                 self._learn(search, node, answer)
             call = self._next_call(pool, search)
             if call is None:
@@ -136,11 +140,20 @@ class Placer:
             (answer,) = self._claims.make(pool, call.node, [claim_request], seconds=call.seconds)
             claimed = call.node, answer
         self._give_up(search.owing, claim_request)
-        reason = verdict(pool.ranking, pool.free_slots.free, search.outcomes)
+        reason = verdict(pool.ranking, pool.free_slots.free, {**search.unable, **search.outcomes})
         return Refused(reason, search.reasons, search.tries)
 
+    def _without_contents(self, pool: PoolState) -> dict[str, NodeOutcome]:
+        """The nodes whose software or disk takes no contents, as if they had not the pool."""
+        board = self._fleet_state.board
+        return {
+            name: "unknown_pool"
+            for name in (*pool.ranking.first, *pool.ranking.last)
+            if (stats := board.of(name).stats) is None or not stats.holds_content
+        }
+
     def _claim_request(self, request: AdmissionRequest, ticket: str) -> ClaimRequest:
-        return ClaimRequest(ticket, request.path, self._new_ticket())
+        return ClaimRequest(ticket, request.path, self._new_ticket(), phone=request.phone, content=request.content)
 
     def _learn(self, search: _Search, node: Node, answer: Refusal | Failure) -> None:
         if isinstance(answer, Failure) and self._claims.repeatable(node):
@@ -154,7 +167,7 @@ class Placer:
         """Whom to ask next, and how long to wait for that: nobody waits for one node while another one has room."""
         if self._clock() >= search.give_up_at or senseless(search.outcomes):
             return None
-        node = self._claims.choose(pool, search.outcomes)
+        node = self._claims.choose(pool, {**search.unable, **search.outcomes})
         has_room = node is not None and pool.free_slots.free.get(node.name, 0) > 0
         if node is not None and has_room and len(search.owing) < MOST_LATE:
             return self._call(pool, node, search)

@@ -30,6 +30,14 @@ from redirector.errors import (
     UnknownPoolError,
     UnknownSessionError,
 )
+from redirector.model.content import (
+    ContentNotAllowedError,
+    DuplicateContentError,
+    PoolHasContentError,
+    TooManyContentsError,
+    UnknownContentError,
+)
+from redirector.model.sources import SourceError
 from redirector.web.pages import page
 
 log = logging.getLogger("web")
@@ -47,6 +55,12 @@ STATUS: dict[type[FleetError], int] = {
     TooLittleFreeError: 409,
     UnknownPoolError: 404,
     UnknownSessionError: 404,
+    UnknownContentError: 404,
+    ContentNotAllowedError: 404,
+    DuplicateContentError: 409,
+    PoolHasContentError: 409,
+    TooManyContentsError: 503,
+    SourceError: 400,
     AmbiguousSessionError: 409,
     ChangedError: 412,
     ProbeError: 502,
@@ -97,12 +111,24 @@ def prefers_page() -> bool:
     return "text/html" in accepted.values() and accepted.best_match(["text/html", "application/json"]) == "text/html"
 
 
+FOR_PEOPLE = (UnknownContentError, ContentNotAllowedError, TooManyContentsError, DatabaseAwayError)
+"""What visitors meet at a link. Everything else is the operators' API's alone."""
+
+
 def _refused(error: FleetError) -> Response:
     status = STATUS.get(type(error), 500)
+    if isinstance(error, FOR_PEOPLE) and prefers_page() and request.path.startswith(("/c/", "/wait/")):
+        return page("error.html", status, message=sentence(error))
     response = failure(status, error.code, str(error), **error.fields())
     if isinstance(error, DatabaseAwayError):
         response.headers["Retry-After"] = str(DATABASE_RETRY_SECONDS)
     return response
+
+
+def sentence(error: FleetError) -> str:
+    """An error's text as a sentence for people."""
+    text = str(error)
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 def _http(error: HTTPException) -> Response:

@@ -18,7 +18,12 @@ from redirector.operations.membership import Leaving
 from redirector.web.bodies import answer
 from redirector.web.openapi_document import TEXT, Call, Parameter, document
 from redirector.web.visitors.spawn import SpawnRequest
-from redirector.web.visitors.views import FleetNumbersView, HealthView, SandboxView, WaitingView
+from redirector.web.visitors.views import (
+    FleetNumbersView,
+    HealthView,
+    SandboxView,
+    WaitingView,
+)
 from tmpnb_common.version import VERSION
 
 TOKENS = {
@@ -30,6 +35,7 @@ Errors = dict[int, tuple[str, ...]]
 
 BODY: Errors = {400: ("bad_request",), 413: ("too_large",)}
 DATABASE = ("database_away", "schema_too_new")
+CONTENT_LINK = ("unknown_content", "content_not_allowed")
 PROBE = ("unreachable", "not_a_node", "bad_token")
 ADMIN: Errors = {
     401: ("unauthorized",),
@@ -54,8 +60,15 @@ def calls() -> list[Call]:
 
 
 def _public() -> list[Call]:
-    refused: Errors = {400: ("bad_request",), 404: ("unknown_pool", "unknown_ticket"), 413: ("too_large",)}
-    busy: Errors = {429: ("full", "starting", "limited"), 503: ("trouble", *DATABASE)}
+    refused: Errors = {
+        400: ("bad_request",),
+        404: ("unknown_pool", "unknown_ticket", *CONTENT_LINK),
+        413: ("too_large",),
+    }
+    busy: Errors = {
+        429: ("full", "starting", "limited"),
+        503: ("trouble", "content_failed", "no_content_nodes", "too_many_contents", *DATABASE),
+    }
     return [
         _get("/stats", "The fleet's numbers", FleetNumbersView),
         _get("/api/stats", "The fleet's numbers", FleetNumbersView),

@@ -283,7 +283,8 @@ class FakeNode:
         return 201, {"digest": digest}
 
     def _fill(self, name: str, ticket: str) -> tuple[int, dict[str, Any]]:
-        if not self.claims.get(ticket, "").startswith(name):
+        ticket = ticket or next((each for each, key in self.claims.items() if key.startswith(name)), "")
+        if ticket not in self.claims or not self.claims[ticket].startswith(name):
             return 404, {"status": "unknown_sandbox", "message": "gone"}
         if self.fill_states:
             return 200, self.fill_states.pop(0)

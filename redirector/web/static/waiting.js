@@ -55,6 +55,12 @@
       location.reload();
       return true;
     }
+    if (["filling", "fetching"].includes(said.status)) {
+      failures = 0;
+      seconds = said.retry_after;
+      next = said.next;
+      return false;
+    }
     if (said.status !== "waiting") throw new Error(said.status);
     failures = 0;
     seconds = said.retry_after;

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from flask import Response, request
@@ -20,6 +20,9 @@ from tmpnb_common.fetch_metadata import FRAMES
 
 NAME = "tmpnb"
 SALT = "tmpnb-visitor"
+FILLING_SALT = "tmpnb-filling"
+FILLING_SECONDS = 3600
+"""Longer than any page waits for files."""
 
 LASTS_SECONDS = 24 * 3600
 """Longer than a session lasts anywhere; what it points to is asked for before it is used. A cookie may come from a host
@@ -57,6 +60,15 @@ class Seal:
             return Visitor(str(raw["t"]), sandboxes, bool(raw.get("f")))
         except (BadData, KeyError, TypeError, AttributeError):
             return Visitor()
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """A sandbox whose home is being filled, for a visitor without cookies: what their page's address says."""
+
+    node: str
+    name: str
+    ticket: str = field(repr=False)
 
 
 class Cookies:
@@ -98,6 +110,24 @@ class Cookies:
         if _in_foreign_frame():
             self.write(response, self.read())
         return response
+
+    def seal_filling(self, filled: Filled) -> str:
+        """What stands for a sandbox in the address of the page that waits for its files; empty: nobody can sign yet."""
+        serializer = self._filling_serializer()
+        text = serializer.dumps([filled.node, filled.name, filled.ticket]) if serializer else ""
+        return text if isinstance(text, str) else text.decode()
+
+    def read_filling(self, text: str) -> Filled | None:
+        """The sandbox that such an address stands for; None if it stands for none, or did so long ago."""
+        serializer = self._filling_serializer()
+        try:
+            return Filled(*map(str, serializer.loads(text, max_age=FILLING_SECONDS))) if serializer else None
+        except (BadData, TypeError):
+            return None
+
+    def _filling_serializer(self) -> URLSafeTimedSerializer | None:
+        keys = self._keys()
+        return URLSafeTimedSerializer(list(reversed(keys)), salt=FILLING_SALT) if keys else None
 
     def _sealing(self) -> Seal | None:
         if self._seal is None and (keys := self._keys()):

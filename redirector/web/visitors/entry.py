@@ -6,11 +6,12 @@ import re
 from collections.abc import Container
 from dataclasses import dataclass
 
-from flask import Blueprint, Response, abort, request
+from flask import Blueprint, Response, abort, current_app, request
 from werkzeug.routing import BaseConverter
 
 from redirector.memory.fleet_state import FleetState
 from redirector.memory.outbox import Outbox
+from redirector.model.content_links import PREFIX as CONTENT_PREFIX
 from redirector.model.visitor_cookie import KnownSandbox, Visitor, base_of, sandbox_key
 from redirector.node_client.client import AgentClient
 from redirector.placing.admission import Admission
@@ -21,6 +22,7 @@ from redirector.web.pages import ALONE, page, page_with_way_in
 from redirector.web.parts import Collaborators
 from redirector.web.visitors.answers import PLAIN_SECONDS, refused_json, refused_page, waiting_json, waiting_page
 from redirector.web.visitors.bots import PURPOSES, is_bot, prefetches
+from redirector.web.visitors.content_door import ContentDoor, ContentVisit
 from redirector.web.visitors.cookies import Cookies
 from redirector.web.visitors.landing import inner_path
 from redirector.web.visitors.spawn import ready
@@ -32,7 +34,20 @@ from tmpnb_common.wire import DEFAULT_POOL
 
 RULES = ("/", "/<landing:first>", "/<landing:first>/", "/<landing:first>/<path:rest>")
 
-TAKEN = ("api", "dashboard", "healthz", "hosts", "metrics", "robots.txt", "static", "stats", "status", "wait")
+TAKEN = (
+    "api",
+    "badge_logo.svg",
+    "c",
+    "dashboard",
+    "healthz",
+    "hosts",
+    "metrics",
+    "robots.txt",
+    "static",
+    "stats",
+    "status",
+    "wait",
+)
 """First parts of paths that are the redirector's own: whatever a node says, nobody comes in there."""
 
 OURS = ("pool", "fresh")
@@ -54,6 +69,13 @@ class Wanted:
     suffix: str
     """Its path and query as they came, to stand behind `/wait/<ticket>`."""
     fresh: bool
+    content: ContentVisit | None = None
+    """Of whoever follows a link to a content."""
+
+    @property
+    def key(self) -> str:
+        """What a visitor has one sandbox for."""
+        return sandbox_key(self.visit.pool, self.content.content.name if self.content else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,16 +99,45 @@ class Front:
     outbox: Outbox
     cookies: Cookies
     prefixes: Container[str]
+    door: ContentDoor
+
+    def wanted(self, path: str) -> Wanted:
+        """Read a path and the request's query; whatever is no visitor's is answered here."""
+        if not path.startswith(f"{CONTENT_PREFIX}/"):
+            return _wanted(path, self.prefixes)
+        content = self.door.read(path, interval=0.0 if _is_program() else PLAIN_SECONDS)
+        inner = content.visit.path
+        if inner and path_problem(inner):
+            abort(414 if len(inner) > PATH_LIMIT else 404)
+        return Wanted(content.visit, content.suffix, "fresh" in request.args, content)
 
     def enter(self, wanted: Wanted) -> Response:
         """Answer somebody who opens the entry or a landing path."""
+        if wanted.content is not None and (response := self.door.not_yet(wanted.content)):
+            return response
         visitor, visit = self.cookies.read(), wanted.visit
-        sandbox = None if wanted.fresh else visitor.sandboxes.get(sandbox_key(visit.pool))
+        sandbox = None if wanted.fresh else visitor.sandboxes.get(wanted.key)
         url = own_sandbox(self.fleet_state, self.client, sandbox, visit.path) if sandbox is not None else None
-        if url is None:
+        if url is None or sandbox is None:
             return self.receive(wanted, visitor, visitor.ticket)
+        if wanted.content is not None and "anyway" not in request.args:
+            filling = self.door.filled(sandbox.node, sandbox.name, "", wanted.content)
+            if filling.state != "done":
+                return self.door.filling(filling, wanted.content, f"{request.script_root}{wanted.suffix}")
         self.outbox.count(returned=1)
         return _go(url)
+
+    def fill(self, wanted: Wanted, content: ContentVisit, sealed: str) -> Response:
+        """Answer the page of somebody without cookies that waits for files."""
+        filled = self.cookies.read_filling(sealed)
+        if filled is None:
+            return _go(f"{request.script_root}{wanted.suffix}")
+        filling = self.door.filled(filled.node, filled.name, filled.ticket, content)
+        if filling.state != "done" and "anyway" not in request.args:
+            return self.door.filling(filling, content, f"{request.script_root}/wait/{sealed}{wanted.suffix}")
+        placed = self.admission.again(filled.node, filled.ticket, wanted.visit)
+        # It has ended meanwhile: the link leads to another one.
+        return _go(f"{request.script_root}{wanted.suffix}") if placed is None else self.told(placed, wanted)
 
     def only_looking(self) -> Response | None:
         """What those get who would not use a notebook if they were given one."""
@@ -120,13 +171,19 @@ class Front:
             wanted.visit
         )
         keeps = isinstance(outcome, Waiting) and visitor.ticket == outcome.ticket
-        response = _told(outcome, wanted, keeps=keeps)
+        response = self.told(outcome, wanted, keeps=keeps)
         if isinstance(outcome, Placed) and outcome.name:
             sandbox = KnownSandbox(outcome.node, outcome.name, base_of(outcome.url))
-            self.cookies.write(response, visitor.with_sandbox(sandbox_key(wanted.visit.pool), sandbox))
+            self.cookies.write(response, visitor.with_sandbox(wanted.key, sandbox))
         elif isinstance(outcome, Waiting) and not keeps:
             self.cookies.write(response, visitor.with_ticket(outcome.ticket))
         return response
+
+    def told(self, outcome: Outcome, wanted: Wanted, *, keeps: bool = False) -> Response:
+        """What somebody is told of what came of their visit; whoever comes for files is let in once they are there."""
+        if isinstance(outcome, Placed) and wanted.content is not None:
+            return self.door.lead_in(outcome, wanted.content) or _told(outcome, wanted, keeps=keeps)
+        return _told(outcome, wanted, keeps=keeps)
 
 
 class LandingConverter(BaseConverter):
@@ -138,12 +195,18 @@ class LandingConverter(BaseConverter):
 def blueprint(parts: Collaborators) -> Blueprint:
     """The visitor's way in."""
     prefixes = FleetPrefixes(parts.fleet_state)
-    front = Front(parts.admission, parts.fleet_state, parts.client, parts.outbox, parts.cookies, prefixes)
+    door = ContentDoor(parts.content_links, parts.cookies)
+    front = Front(parts.admission, parts.fleet_state, parts.client, parts.outbox, parts.cookies, prefixes, door)
     routes = Blueprint("entry", __name__)
 
     def enter(**_parts: str) -> Response:
-        wanted = _wanted(request.path, front.prefixes)
+        wanted = front.wanted(request.path)
         return front.only_looking() or front.enter(wanted)
+
+    @routes.route(f"{CONTENT_PREFIX}/<path:_link>", methods=METHODS)
+    def follow(_link: str) -> Response:
+        # Whoever only looks has nothing fetched.
+        return front.only_looking() or front.enter(front.wanted(request.path))
 
     for rule in RULES:
         routes.add_url_rule(rule, view_func=enter, endpoint="enter", methods=METHODS)
@@ -151,10 +214,21 @@ def blueprint(parts: Collaborators) -> Blueprint:
     @routes.route("/wait/<ticket>", methods=METHODS)
     @routes.route("/wait/<ticket>/<path:_rest>", methods=METHODS)
     def wait(ticket: str, _rest: str = "") -> Response:
+        if looking := front.only_looking():
+            return looking
+        wanted = front.wanted(request.path.removeprefix(f"/wait/{ticket}") or "/")
+        if "." in ticket and wanted.content is not None:
+            return front.fill(wanted, wanted.content, ticket)
         if not TICKET.fullmatch(ticket):
             abort(404)
-        wanted = _wanted(request.path.removeprefix(f"/wait/{ticket}") or "/", front.prefixes)
-        return front.only_looking() or front.receive(wanted, front.cookies.read(), ticket)
+        return front.receive(wanted, front.cookies.read(), ticket)
+
+    @routes.get("/badge_logo.svg")
+    def badge() -> Response:
+        response = current_app.send_static_file("badge_logo.svg")
+        response.headers["Cache-Control"] = "public, max-age=86400"
+        response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+        return response
 
     @routes.get("/robots.txt")
     def robots() -> Response:

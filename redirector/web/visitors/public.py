@@ -14,6 +14,7 @@ from redirector.model.slot_counts import is_current
 from redirector.web.bodies import answer, read_body
 from redirector.web.failures import failure
 from redirector.web.parts import Collaborators
+from redirector.web.visitors.content_door import ContentDoor
 from redirector.web.visitors.spawn import SpawnRequest, spawn
 from redirector.web.visitors.views import FleetNumbersView, HealthView
 from tmpnb_common.version import VERSION
@@ -24,6 +25,7 @@ PREFLIGHT_SECONDS = 600
 def blueprint(parts: Collaborators) -> Blueprint:
     """The public API."""
     admission, fleet_state, settings = parts.admission, parts.fleet_state, parts.settings
+    door = ContentDoor(parts.content_links, parts.cookies)
     public = Blueprint("public", __name__)
 
     @public.route("/stats", methods=["GET", "OPTIONS"])
@@ -38,7 +40,7 @@ def blueprint(parts: Collaborators) -> Blueprint:
     def claim() -> Response:
         if request.method == "OPTIONS":
             return Response(status=204)
-        return spawn(admission, read_body(SpawnRequest))
+        return spawn(admission, door, read_body(SpawnRequest))
 
     @public.get("/healthz")
     def healthz() -> Response:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,13 +15,17 @@ class SandboxView:
 
     url: str
     name: str
+    files: Literal["done", "running", "missing", "failed"] | UnsetType = UNSET
+    """How far the files are that were wanted, too: `running` and `missing` come by themselves in a moment."""
+    message: str | UnsetType = UNSET
+    """Why they do not come."""
 
 
 @dataclass(frozen=True, slots=True)
 class WaitingView:
-    """A place in the waiting room."""
+    """A place in the waiting room, or files that are on their way; a wait for those has no place and no ticket."""
 
-    status: Literal["waiting"]
+    status: Literal["waiting", "fetching", "filling"]
     message: str
     mood: Annotated[str, Meta(extra_json_schema={"enum": ["full", "starting", "held", "trouble"]})]
     ticket: str
