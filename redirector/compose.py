@@ -31,6 +31,7 @@ from redirector.node_client.client import AgentClient
 from redirector.node_client.fan_out import FanOut
 from redirector.node_client.http import BoundedHttp
 from redirector.operations.content_links import ContentLinks
+from redirector.operations.contents import ContentControl
 from redirector.operations.images import Upkeep
 from redirector.operations.live_stats import LiveStats
 from redirector.operations.node_changes import Control
@@ -56,6 +57,7 @@ from redirector.store.schema import migrate
 from redirector.store.shared_clock import SharedClock
 from redirector.store.signing_key import read_signing_key
 from redirector.store.tickets import Tickets
+from redirector.store.worker_reports import WorkerReports
 from redirector.web import create_app
 from redirector.web.parts import Collaborators
 from redirector.web.visitors.cookies import Cookies
@@ -238,12 +240,23 @@ def compose(
                 journal=journal,
                 tickets=tickets,
                 rolls=rolls,
+                contents=contents,
+                reports=WorkerReports(database),
                 fleet_state=fleet_state,
                 live=live,
                 database=database_state,
                 clock=clock,
             ),
             live=live,
+            contents=ContentControl(
+                contents=contents,
+                patterns=patterns,
+                rows=BlobRows(database),
+                reports=WorkerReports(database),
+                fleet_state=fleet_state,
+                clock=clock,
+                changed=sync_loop.refresh,
+            ),
             content_links=ContentLinks(
                 fleet_state=fleet_state, contents=contents, rows=BlobRows(database), client=client
             ),

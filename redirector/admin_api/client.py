@@ -27,6 +27,13 @@ from redirector.admin_api.answers import (
     RemovedView,
     SessionsView,
 )
+from redirector.admin_api.content_views import (
+    AddedContentView,
+    ContentNameView,
+    ContentsView,
+    ContentView,
+    PatternChangeView,
+)
 from redirector.admin_api.errors import (
     AdminError,
     NotARedirectorError,
@@ -162,6 +169,46 @@ class AdminClient:
         body = {"text": text, "seconds": seconds, "nodes": list(nodes)}
         return self._change(AnnouncedView, "POST", "/api/say", body)[1]
 
+    def contents(self) -> ContentsView:
+        """Every content, what links may ask for beside them, and the workers."""
+        return self._read(ContentsView, "/api/content")
+
+    def content(self, name: str) -> ContentView:
+        return self._read(ContentView, _content_path(name))
+
+    def add_content(
+        self,
+        name: str,
+        source: str,
+        *,
+        pool: str = "",
+        page: str = "",
+        whole_pool: bool = False,
+        token: str = "",
+        reason: str = "",
+    ) -> AddedContentView:
+        """Name a content; its first fetch begins at once."""
+        fields = {"name": name, "source": source, "pool": pool, "open": page, "token": token, "reason": reason}
+        body: dict[str, object] = {key: value for key, value in fields.items() if value}
+        return self._change(AddedContentView, "POST", "/api/content", {**body, "whole_pool": whole_pool})[1]
+
+    def refresh_content(self, name: str, *, reason: str = "") -> None:
+        """Have a content fetched now; nobody waits for that."""
+        self._change(ContentNameView, "POST", f"{_content_path(name)}/refresh", {"reason": reason})
+
+    def remove_content(self, name: str, *, reason: str = "") -> None:
+        self._change(ContentNameView, "DELETE", _content_path(name), {"reason": reason})
+
+    def allow_content(self, pattern: str, *, pool: str = "", reason: str = "") -> PatternChangeView:
+        """Let links ask for what a pattern matches."""
+        body = {"pattern": pattern, "reason": reason, **({"pool": pool} if pool else {})}
+        return self._change(PatternChangeView, "POST", "/api/content-patterns", body)[1]
+
+    def deny_content(self, pattern: str, *, reason: str = "") -> PatternChangeView:
+        """Let links ask for it no longer."""
+        body = {"pattern": pattern, "reason": reason}
+        return self._change(PatternChangeView, "DELETE", "/api/content-patterns", body)[1]
+
     def fetch_image(self, name: str, pool: str, image: str) -> Fetch:
         """Have a node fetch an image, and hear how far that is. Nothing moves, so it may be asked again and again."""
         path = f"{_node_path(name)}/pools/{quote(pool, safe='')}/fetch"
@@ -273,6 +320,10 @@ def checked_url(url: str) -> str:
 
 def _node_path(name: str) -> str:
     return f"/api/nodes/{_segment(name, 'unknown_node', 'no node is named')}"
+
+
+def _content_path(name: str) -> str:
+    return f"/api/content/{_segment(name, 'unknown_content', 'no content is named')}"
 
 
 def _segment(name: str, code: str, refusal: str) -> str:

@@ -9,6 +9,7 @@ from redirector.admin_api.node_view import state_word
 from redirector.admin_api.views import FleetView, LatelyView, LineView, NotCountedView, PollerView
 from redirector.counters.visitor_counts import by_minute
 from redirector.model.board import alarms
+from redirector.model.content_alarms import content_alarms
 from redirector.model.nodes import eligibility, pools_of
 from redirector.model.slot_counts import SlotCounts, counts_now, counts_of, is_current, total
 from redirector.model.snapshot import MINUTES, FleetSnapshot
@@ -49,6 +50,7 @@ def view_of_fleet(snapshot: FleetSnapshot, settings: RedirectorSettings, root: s
 def _alarms(snapshot: FleetSnapshot, settings: RedirectorSettings) -> list[str]:
     stale_after = max(STALE_SECONDS, STALE_BEATS * settings.poll_seconds)
     sentences = alarms(snapshot.nodes, snapshot.board, now=snapshot.at, stale_after=stale_after, orders=snapshot.orders)
+    sentences += content_alarms(snapshot.contents.values(), snapshot.workers, snapshot.at)
     if snapshot.database_problem:
         return [f"{snapshot.database_problem}; visitors are placed by what is known", *sentences]
     return sentences

@@ -26,6 +26,9 @@ def _needed(description: str) -> Meta:
 
 NodeUrl = Annotated[str, _needed("the node's public address")]
 Host = Annotated[str, _needed("the node's address")]
+ContentName = Annotated[str, _needed("the content's name")]
+ContentSource = Annotated[str, _needed("where the content comes from")]
+Pattern = Annotated[str, _needed("what links may ask for")]
 Image = Annotated[str, _needed("the image that the pool's sandboxes are to run")]
 Sandboxes = Annotated[int, Meta(ge=0, le=MOST_SANDBOXES, description=f"a whole number from 0 to {MOST_SANDBOXES}")]
 NoticeSeconds = Annotated[
@@ -94,6 +97,31 @@ class ChangePoolRequest(DecisionRequest):
     """How many the pool may hold; missing: as before."""
     warm: Sandboxes | None = None
     """How many of them are kept ready; missing: all of them where that was so, else as before."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddContentRequest(DecisionRequest):
+    """A content that is to be known by a name."""
+
+    name: ContentName
+    source: ContentSource
+    """`gh:org/repo@ref`, `gl:group/project@ref`, `git+https://host/path@ref`, an archive's URL, or `dir:/directory`."""
+    pool: Line = DEFAULT_POOL
+    open: Line = ""
+    """The file that its link opens; empty: where the pool lands."""
+    whole_pool: bool = False
+    """Whether every home of the pool is made with it."""
+    token: Line = ""
+    """Lets it be fetched where that needs a login; sent to the source's host only."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PatternRequest(DecisionRequest):
+    """What links may ask for, or may not any more."""
+
+    pattern: Pattern
+    """A source in which a part between two slashes may have one `*`, such as `gh:org/*`."""
+    pool: Line = DEFAULT_POOL
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ COMMANDS = {
     "worker": ("worker:worker", "Run what fetches contents and sends them to the nodes."),
     "status": ("status:status", "Show visitors, free slots, who waits, nodes by state and alarms."),
     "node": ("node:node", "List, show, add, drain, resume, resize, rotate and remove nodes."),
+    "content": ("content:content", "List, show, add, refresh and remove contents, and what links may ask for."),
     "sessions": ("sessions:sessions", "List visitors' sessions, and end one."),
     "say": ("say:say", "Show TEXT in the pages of all sessions."),
     "events": ("events:events", "Show the fleet's history."),

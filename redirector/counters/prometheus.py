@@ -6,7 +6,7 @@ behind. Counters are the database's, and so the whole fleet's, whichever redirec
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry, Metric, generate_latest
@@ -34,6 +34,8 @@ class FleetSample:
     database_up: bool
     version: str
     orders: Mapping[str, Mapping[str, PoolOrder]] = field(default_factory=dict)
+    content_alarms: Sequence[str] = ()
+    """What is wrong with contents and their workers."""
 
 
 def exposition(sample: FleetSample) -> bytes:
@@ -59,6 +61,11 @@ class _Collector(Collector):
             yield from _visitors(sample)
         yield from _poller(sample)
         yield from _nodes(sample)
+        yield GaugeMetricFamily(
+            "tmpnb_content_alarms",
+            "What is wrong with contents and with the workers that fetch them: tmpnb status says it in words.",
+            len(sample.content_alarms),
+        )
 
 
 def _visitors(sample: FleetSample) -> Iterator[Metric]:

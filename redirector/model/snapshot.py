@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from redirector.model.board import Board
+from redirector.model.content import Content
+from redirector.model.content_alarms import WorkerReport
 from redirector.model.nodes import Node, PoolOrder
 from redirector.model.waiting_room import Line
 
@@ -27,4 +29,7 @@ class FleetSnapshot:
     """What the counters grew by in each of the last 60 minutes, oldest first."""
     orders: Mapping[str, Mapping[str, PoolOrder]] = field(default_factory=dict)
     """What the fleet ordered of pools, by node and pool."""
+    contents: Mapping[str, Content] = field(default_factory=dict)
+    workers: Sequence[WorkerReport] = ()
+    """What the hosts' workers say of themselves."""
     database_problem: str = ""

@@ -12,10 +12,12 @@ from redirector.memory.fleet_state import FleetState
 from redirector.model.snapshot import MINUTES, FleetSnapshot
 from redirector.operations.live_stats import LiveStats
 from redirector.store.boards import Boards
+from redirector.store.contents import Contents
 from redirector.store.journal import Journal
 from redirector.store.registry import Registry
 from redirector.store.rolls import Rolls
 from redirector.store.tickets import Tickets
+from redirector.store.worker_reports import WorkerReports
 
 
 class SnapshotReader:
@@ -29,6 +31,8 @@ class SnapshotReader:
         journal: Journal,
         tickets: Tickets,
         rolls: Rolls,
+        contents: Contents,
+        reports: WorkerReports,
         fleet_state: FleetState,
         live: LiveStats,
         database: DatabaseState,
@@ -39,6 +43,8 @@ class SnapshotReader:
         self._journal = journal
         self._tickets = tickets
         self._rolls = rolls
+        self._contents = contents
+        self._reports = reports
         self._fleet_state = fleet_state
         self._live = live
         self._database = database
@@ -63,6 +69,8 @@ class SnapshotReader:
                 self._tickets.lines(),
                 self._journal.minutes(MINUTES),
                 self._rolls.all(),
+                self._contents.all(),
+                self._reports.all(),
             )
         except DatabaseAwayError as error:
             return self._from_memory(str(error))  # the sync loop says so in a moment

@@ -2,30 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from sqlalchemy import delete, select
 
+from redirector.model.content_alarms import WorkerReport
 from redirector.store import tables
 from redirector.store.database import Database
 
 PREFIX = "worker:"
 FORGOTTEN_SECONDS = 86400.0
 """A host whose worker was silent for a day is not coming back."""
-
-ALIVE_SECONDS = 20.0
-"""A worker that said nothing for so long is not there. It reports every five seconds."""
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerReport:
-    """One host's worker."""
-
-    host: str
-    at: float
-    """When it last reported, by the database's clock."""
-    problem: str = ""
-    """What keeps it from working; empty: nothing does."""
 
 
 class WorkerReports:

@@ -9,6 +9,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from redirector.operations.membership import SelfRegistration
 from redirector.web import failures, openapi, pages
 from redirector.web.admin import auth, hosts, joining, metrics
+from redirector.web.admin import contents as admin_contents
 from redirector.web.admin import fleet as admin_fleet
 from redirector.web.admin import images as admin_upkeep
 from redirector.web.admin import nodes as admin_nodes
@@ -43,6 +44,8 @@ def create_app(parts: Collaborators) -> Flask:
     app.register_blueprint(admin_nodes.blueprint(parts.control, parts.upkeep, parts.live, admins, parts.clock))
     app.register_blueprint(admin_sessions.blueprint(parts.sessions, admins))
     app.register_blueprint(admin_upkeep.blueprint(parts.upkeep, admins))
+    app.register_blueprint(admin_contents.blueprint(parts.contents, parts.settings, admins))
+    app.register_blueprint(admin_contents.webhook(parts.contents, admins))
     app.register_blueprint(admin_fleet.blueprint(parts.snapshots, parts.journal, parts.settings, admins, parts.rng))
     steps = Steps(parts.control, parts.upkeep, parts.live, parts.journal, parts.clock)
     actions = Actions(parts.control, parts.upkeep, parts.sessions, steps)

@@ -38,6 +38,7 @@ from redirector.model.content import (
     UnknownContentError,
 )
 from redirector.model.sources import SourceError
+from redirector.operations.contents import UnknownPatternError
 from redirector.web.pages import page
 
 log = logging.getLogger("web")
@@ -61,6 +62,7 @@ STATUS: dict[type[FleetError], int] = {
     PoolHasContentError: 409,
     TooManyContentsError: 503,
     SourceError: 400,
+    UnknownPatternError: 404,
     AmbiguousSessionError: 409,
     ChangedError: 412,
     ProbeError: 502,

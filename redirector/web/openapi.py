@@ -11,6 +11,7 @@ from typing import Any
 from flask import Blueprint, Response
 
 from redirector.admin_api import answers as answered
+from redirector.admin_api import content_views
 from redirector.admin_api import requests as requested
 from redirector.admin_api.views import FleetView, NodeView
 from redirector.model.images import Fetch, Selftest
@@ -56,7 +57,7 @@ NODES = Parameter("node", "Only of this node; may be repeated.", repeated=True)
 
 def calls() -> list[Call]:
     """Every call that programs may make."""
-    return [*_public(), *_nodes(), *_sessions(), *_fleet(), *_of_nodes()]
+    return [*_public(), *_nodes(), *_contents(), *_sessions(), *_fleet(), *_of_nodes()]
 
 
 def _public() -> list[Call]:
@@ -109,6 +110,29 @@ def _nodes() -> list[Call]:
             IF_MATCH,
         ),
         _admin("POST", f"{pool}/fetch", "Have a node fetch an image", Fetch, POOL, requested.FetchImageRequest),
+    ]
+
+
+def _contents() -> list[Call]:
+    content, patterns = "/api/content/{name}", "/api/content-patterns"
+    unknown: Errors = {404: ("unknown_content", "not_found")}
+    wrong: Errors = {400: ("bad_request", "bad_source"), 409: ("duplicate_content", "pool_has_content")}
+    decided, added = requested.DecisionRequest, {201: content_views.AddedContentView}
+    name, pattern, wish = content_views.ContentNameView, content_views.PatternChangeView, requested.PatternRequest
+    bad: Errors = {400: ("bad_request", "bad_source")}
+    gone: Errors = bad | {404: ("unknown_pattern",)}
+    signed = [
+        Parameter("X-Hub-Signature-256", "Of GitHub, instead of a token: the body's HMAC.", where="header"),
+        Parameter("X-Gitlab-Token", "Of GitLab, instead of a token: the webhook's secret.", where="header"),
+    ]
+    return [
+        _admin("GET", "/api/content", "Contents, and what links may ask for", content_views.ContentsView),
+        _admin("POST", "/api/content", "Name a content", added, wrong, requested.AddContentRequest, IF_MATCH),
+        _admin("GET", content, "One content", content_views.ContentView, unknown),
+        _admin("DELETE", content, "Forget a content", name, unknown, decided, IF_MATCH),
+        _admin("POST", f"{content}/refresh", "Fetch a content now", {202: name}, unknown, decided, IF_MATCH, *signed),
+        _admin("POST", patterns, "Let links ask for more", pattern, bad, wish, IF_MATCH),
+        _admin("DELETE", patterns, "Let links ask for less", pattern, gone, wish, IF_MATCH),
     ]
 
 

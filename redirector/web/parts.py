@@ -11,6 +11,7 @@ from redirector.memory.fleet_state import FleetState
 from redirector.memory.outbox import Outbox
 from redirector.node_client.client import AgentClient
 from redirector.operations.content_links import ContentLinks
+from redirector.operations.contents import ContentControl
 from redirector.operations.images import Upkeep
 from redirector.operations.live_stats import LiveStats
 from redirector.operations.node_changes import Control
@@ -39,6 +40,7 @@ class Collaborators:
     live: LiveStats
     scrapes: NodeScrapes
     sessions: SessionControl
+    contents: ContentControl
     content_links: ContentLinks
     journal: Journal
     buckets: BucketTable

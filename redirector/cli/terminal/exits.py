@@ -50,7 +50,7 @@ def exit_of(problem: AdminError) -> Exit:
             return Exit.UNKNOWN
         case RefusedError(code=code) if code in GUARDS:
             return Exit.GUARDED
-        case RefusedError(code="bad_request"):
+        case RefusedError(code="bad_request" | "bad_source"):
             return Exit.USAGE
         case _:
             return Exit.FAILED

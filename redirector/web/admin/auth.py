@@ -103,6 +103,10 @@ class Keyholders:
             return failure(403, "read_only", "This token only reads; changing something needs the admin token.")
         return None
 
+    def count_wrong(self) -> None:
+        """Count a wrong secret of another kind against this request's address."""
+        self._limits.take(request.remote_addr or "", self._clock())
+
     def may_change(self, signer: str) -> bool:
         """Whether a valid token allows more than to look."""
         return signer not in self._readers

@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response
 
 from redirector.counters.prometheus import FleetSample, exposition
+from redirector.model.content_alarms import content_alarms
 from redirector.operations.scrapes import NodeScrapes
 from redirector.operations.snapshots import SnapshotReader
 from redirector.web.admin.auth import Keyholders
@@ -31,6 +32,7 @@ def blueprint(snapshots: SnapshotReader, scrapes: NodeScrapes, admins: Keyholder
                 database_up=not snapshot.database_problem,
                 version=VERSION,
                 orders=snapshot.orders,
+                content_alarms=[*content_alarms(snapshot.contents.values(), snapshot.workers, snapshot.at)],
             )
         )
         return Response(text, content_type=CONTENT_TYPE)
