@@ -258,7 +258,11 @@ def compose(
                 changed=sync_loop.refresh,
             ),
             content_links=ContentLinks(
-                fleet_state=fleet_state, contents=contents, rows=BlobRows(database), client=client
+                fleet_state=fleet_state,
+                contents=contents,
+                rows=BlobRows(database),
+                client=client,
+                refresh=sync_loop.refresh,
             ),
             sessions=SessionControl(registry=registry, client=client, fan_out=fan_out, clock=clock),
             scrapes=NodeScrapes(fleet_state, client, fan_out, time.monotonic),

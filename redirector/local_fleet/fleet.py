@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 from redirector.admin_api.client import AdminClient
 from redirector.admin_api.errors import AdminError, OutcomeUnknownError, RefusedError, UnreachableError
+from redirector.local_fleet import demo
 from redirector.local_fleet.child import Child, begin_log, bound_log, launch
 from redirector.local_fleet.directory import FleetDirectory
 from redirector.local_fleet.enrolment import Register, Remove, Step, Warmth, steps, warmth
@@ -58,6 +59,7 @@ class LocalFleet:
         self._stop = stop
         self._clock = clock
         self._started_at = clock()
+        self._demo_url = ""
         self._finder = ProcessFinder(directory.root, plan.run_root)
         self._children = [Child(child, clock) for child in plan.children]
         self._client = AdminClient(
@@ -123,6 +125,7 @@ class LocalFleet:
                 self._take(step, nodes, deadline)
         except AdminError as problem:
             raise StartFailedError(f"the redirector did not take the nodes: {problem}") from problem
+        self._demo_url = demo.add(self._client, self._reporter)
 
     def _warm_up(self) -> None:
         """Wait until every pool is as full as was asked for."""
@@ -144,7 +147,7 @@ class LocalFleet:
     def _announce(self) -> None:
         nodes = [(node.name, node.url) for node in self._plan.nodes]
         isolated = self._plan.options.runtime == "docker"
-        self._reporter.announce(FleetReady(self._plan.url, nodes, isolated=isolated))
+        self._reporter.announce(FleetReady(self._plan.url, nodes, isolated=isolated, demo_url=self._demo_url))
 
     def _keep_up(self) -> None:
         """Start again whatever ends, and keep logs from growing without end."""

@@ -18,6 +18,8 @@ class FleetReady:
     """Names and URLs."""
     isolated: bool = False
     """Whether strangers can be let in."""
+    demo_url: str = ""
+    """A link that opens a notebook which shows something; empty: there is none."""
 
 
 class Reporter(Protocol):

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+import math
+import time
+from collections.abc import Callable
 
 from redirector.errors import DatabaseAwayError
 from redirector.memory.fleet_state import FleetState
-from redirector.model.content import Content
+from redirector.model.content import Content, ContentNotAllowedError, UnknownContentError
 from redirector.model.content_links import ContentLink, known_content
 from redirector.model.nodes import Failure
 from redirector.node_client.blobs import Filling
@@ -16,6 +19,9 @@ from redirector.store.contents import Contents
 
 log = logging.getLogger("content")
 
+AGAIN_SECONDS = 0.1
+"""What is not known is looked for in the database at most this often."""
+
 FILL_SECONDS = 1.0
 """So long a visitor's request waits for their files; then they get a page that waits."""
 
@@ -23,7 +29,20 @@ FILL_SECONDS = 1.0
 class ContentLinks:
     """Safe to use from several threads. Named contents are served without the database."""
 
-    def __init__(self, *, fleet_state: FleetState, contents: Contents, rows: BlobRows, client: AgentClient) -> None:
+    def __init__(
+        self,
+        *,
+        fleet_state: FleetState,
+        contents: Contents,
+        rows: BlobRows,
+        client: AgentClient,
+        refresh: Callable[[], None],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`refresh` reads what others have written since this process read it last."""
+        self._refresh = refresh
+        self._monotonic = monotonic
+        self._refreshed_at = -math.inf
         self._fleet_state = fleet_state
         self._contents = contents
         self._rows = rows
@@ -38,7 +57,13 @@ class ContentLinks:
             TooManyContentsError: links have asked for too many others.
             DatabaseAwayError: it would have to be made, and cannot be now.
         """
-        content, pool = known_content(link, self._fleet_state.contents, self._fleet_state.patterns)
+        try:
+            content, pool = self._known(link)
+        except (UnknownContentError, ContentNotAllowedError):
+            # Another process may have been told of it a moment ago.
+            if not self._look_again():
+                raise
+            content, pool = self._known(link)
         if content is None:
             assert link.source is not None, "a link that names a content is answered already"
             return self._contents.want_link(link.source, pool)
@@ -48,6 +73,21 @@ class ContentLinks:
             except DatabaseAwayError as error:
                 log.debug("%s is not noted as used: %s", content.name, error)
         return content
+
+    def _known(self, link: ContentLink) -> tuple[Content | None, str]:
+        return known_content(link, self._fleet_state.contents, self._fleet_state.patterns)
+
+    def _look_again(self) -> bool:
+        """Read what is new, but not for every address that somebody makes up; whether that was done."""
+        now = self._monotonic()
+        if now - self._refreshed_at < AGAIN_SECONDS:
+            return False
+        self._refreshed_at = now
+        try:
+            self._refresh()
+        except DatabaseAwayError as error:
+            log.debug("contents are as they were: %s", error)
+        return True
 
     def served_in(self, pool: str) -> bool:
         """Whether any node that has a pool takes contents."""

@@ -57,11 +57,12 @@ class Screen:
         first = announcement.nodes[0][0]
         lines = [
             "",
-            "The fleet is up. Open the entry URL in a browser; Ctrl-C here ends everything.",
+            "The fleet is up. Open the first of these in a browser; Ctrl-C here ends everything.",
             "Each notebook is a container without a network."
             if announcement.isolated
             else "Its notebooks are plain processes of this machine, which isolate nothing: let no strangers in.",
             "",
+            *([f"  {'open':{width}}  {announcement.demo_url}"] if announcement.demo_url else []),
             f"  {'entry':{width}}  {announcement.entry_url}",
             *(f"  {name:{width}}  {url}" for name, url in announcement.nodes),
             "",
