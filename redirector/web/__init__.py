@@ -48,7 +48,7 @@ def create_app(parts: Collaborators) -> Flask:
     app.register_blueprint(admin_contents.webhook(parts.contents, admins))
     app.register_blueprint(admin_fleet.blueprint(parts.snapshots, parts.journal, parts.settings, admins, parts.rng))
     steps = Steps(parts.control, parts.upkeep, parts.live, parts.journal, parts.clock)
-    actions = Actions(parts.control, parts.upkeep, parts.sessions, steps)
+    actions = Actions(parts.control, parts.upkeep, parts.sessions, steps, parts.contents)
     app.register_blueprint(
         dashboard.blueprint(parts.snapshots, actions, parts.journal, parts.settings, admins, parts.clock)
     )

@@ -33,13 +33,7 @@ def blueprint(control: ContentControl, settings: RedirectorSettings, admins: Key
 
     @admin.get("/content")
     def list_contents() -> Response:
-        return answer(
-            ContentsView(
-                [_view(state) for state in control.all()],
-                [PatternView.of(each) for each in control.patterns()],
-                [WorkerView.of(each) for each in control.workers()],
-            )
-        )
+        return answer(view_of_contents(control, settings.entry_url or request.url_root))
 
     @admin.post("/content")
     def add_content() -> Response:
@@ -74,6 +68,15 @@ def blueprint(control: ContentControl, settings: RedirectorSettings, admins: Key
         return ContentView.of(state.content, state.nodes, settings.entry_url or request.url_root)
 
     return admin
+
+
+def view_of_contents(control: ContentControl, entry_url: str) -> ContentsView:
+    """Every content, what links may ask for beside them, and the workers."""
+    return ContentsView(
+        [ContentView.of(state.content, state.nodes, entry_url) for state in control.all()],
+        [PatternView.of(each) for each in control.patterns()],
+        [WorkerView.of(each) for each in control.workers()],
+    )
 
 
 def webhook(control: ContentControl, admins: Keyholders) -> Blueprint:

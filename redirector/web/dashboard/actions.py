@@ -9,6 +9,7 @@ from flask import abort
 
 from redirector.admin_api.requests import NoticeSeconds
 from redirector.errors import BadRequestError
+from redirector.operations.contents import ContentAddition, ContentControl
 from redirector.operations.images import Upkeep
 from redirector.operations.node_changes import Addition, Control, OperatorDecision
 from redirector.operations.sessions import SessionControl
@@ -42,6 +43,11 @@ class ButtonRequest:
     image: Line = ""
     pool: Line = DEFAULT_POOL
     tested: bool = False
+    source: Line = ""
+    open: Line = ""
+    whole_pool: Line = ""
+    """Not empty: a content for every sandbox of its pool."""
+    pattern: Line = ""
     agreed: bool = False
     """That a node which is in the fleet already takes the other one's place."""
 
@@ -54,6 +60,7 @@ class Actions:
     upkeep: Upkeep
     sessions: SessionControl
     steps: Steps
+    contents: ContentControl
 
     def on_node(self, name: str, verb: str, body: ButtonRequest, by: str) -> Answer:
         """One node's buttons."""
@@ -72,6 +79,36 @@ class Actions:
     def add(self, body: ButtonRequest, by: str) -> Answer:
         node, new = self.control.add(_addition(body), _decision(body, by))
         return {"name": node.name, "changed": new}
+
+    def add_content(self, body: ButtonRequest, by: str) -> Answer:
+        addition = ContentAddition(
+            body.name, body.source, body.pool or DEFAULT_POOL, body.open, bool(body.whole_pool), body.token
+        )
+        content = self.contents.add(addition, _decision(body, by))
+        return {"name": content.name, "webhook_secret": content.webhook_secret}
+
+    def on_content(self, name: str, verb: str, body: ButtonRequest, by: str) -> Answer:
+        """One content's buttons."""
+        decision = _decision(body, by)
+        match verb:
+            case "refresh":
+                self.contents.refresh(name, decision)
+            case "remove":
+                self.contents.remove(name, decision)
+            case _:
+                abort(404)
+        return {"name": name}
+
+    def on_pattern(self, verb: str, body: ButtonRequest, by: str) -> Answer:
+        """Lets links ask for more, or for less."""
+        decision = _decision(body, by)
+        match verb:
+            case "allow":
+                pattern, changed = self.contents.allow(body.pattern, body.pool or DEFAULT_POOL, decision)
+                return {"pattern": pattern.pattern, "changed": changed}
+            case "deny":
+                return {"pattern": self.contents.deny(body.pattern, decision), "changed": True}
+        return abort(404)
 
     def end_session(self, name: str, body: ButtonRequest, by: str) -> Answer:
         node, changed = self.sessions.end(name, body.node, _decision(body, by))

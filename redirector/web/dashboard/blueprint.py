@@ -24,6 +24,7 @@ from redirector.operations.snapshots import SnapshotReader
 from redirector.settings.table import RedirectorSettings
 from redirector.store.journal import Journal
 from redirector.web.admin.auth import Keyholders, too_many
+from redirector.web.admin.contents import view_of_contents
 from redirector.web.bodies import answer, read_body
 from redirector.web.dashboard.actions import Actions, ButtonRequest
 from redirector.web.dashboard.cards import cards, charts
@@ -72,6 +73,10 @@ def blueprint(  # noqa: PLR0917 - collaborators
     routes.post("/nodes/<name>/<verb>")(seat.act_on_node)
     routes.post("/sessions/<name>/end")(seat.end_session)
     routes.post("/say")(seat.say)
+    routes.get("/contents.json")(seat.list_contents)
+    routes.post("/contents")(seat.add_content)
+    routes.post("/contents/<name>/<verb>")(seat.act_on_content)
+    routes.post("/patterns/<verb>")(seat.act_on_pattern)
     return routes
 
 
@@ -156,6 +161,20 @@ class _Seat:
 
     def say(self) -> Response:
         return self._change(self.actions.say)
+
+    def list_contents(self) -> Response:
+        if self._session() is None:
+            return _logged_out()
+        return answer(view_of_contents(self.actions.contents, self.settings.entry_url or request.url_root))
+
+    def add_content(self) -> Response:
+        return self._change(self.actions.add_content)
+
+    def act_on_content(self, name: str, verb: str) -> Response:
+        return self._change(lambda body, by: self.actions.on_content(name, verb, body, by))
+
+    def act_on_pattern(self, verb: str) -> Response:
+        return self._change(lambda body, by: self.actions.on_pattern(verb, body, by))
 
     def _change(self, act: Callable[[ButtonRequest, str], object]) -> Response:
         """Do what changes something, if whoever asks may."""

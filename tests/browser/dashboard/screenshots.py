@@ -16,9 +16,14 @@ from random import Random
 from playwright.sync_api import BrowserContext, Page
 from sqlalchemy import select
 
+from redirector.model.content import Content, ContentPattern, FetchedBlob
+from redirector.model.events import Event
 from redirector.model.nodes import Health
 from redirector.operations.node_changes import OperatorDecision
 from redirector.store import tables
+from redirector.store.blob_rows import BlobRows
+from redirector.store.content_patterns import ContentPatterns
+from redirector.store.contents import Contents
 from tests.support.chromium import chromium
 from tests.support.fleet_nodes import FakeNodes, fake_nodes
 from tests.support.seat import ADMIN_TOKEN, Seat, seat
@@ -66,6 +71,11 @@ def lists_and_dialogs(target: Path) -> None:
                 page.locator("#sessions").scroll_into_view_if_needed()
                 page.screenshot(path=target / f"sessions-{look}.png")
                 page.click("#close-sessions")
+                page.click("#open-contents")
+                page.wait_for_selector("#contents tbody tr")
+                page.locator("#contents").scroll_into_view_if_needed()
+                page.screenshot(path=target / f"contents-{look}.png")
+                page.click("#close-contents")
                 page.locator("#history").screenshot(path=target / f"events-{look}.png")
                 for verb in ("rotate", "roll", "selftest"):
                     page.click("[data-node=node1] .more summary")
@@ -107,8 +117,22 @@ def _populate(fleet: Seat, nodes: FakeNodes, rng: Random) -> None:
         fleet.add(node)
     _an_hour(fleet, rng)
     wait_until(lambda: fleet.worker.fleet_state.board.of(node.name).health is Health.UP, 20, "the last node")
+    _name_contents(fleet)
     fleet.worker.control.intend("node3", "draining", OperatorDecision(by="ann", reason="kernel update"))
     nodes.die(node)
+
+
+def _name_contents(fleet: Seat) -> None:
+    """Two contents, one of which is served though its forge is away, and what links may ask for."""
+    contents, rows = Contents(fleet.worker.database), BlobRows(fleet.worker.database)
+    added = Event(0.0, "content_added", by="ann")
+    for name, source in (("spring", "gh:org/course@main"), ("autumn", "git+https://git.example.org/stats@v2")):
+        contents.add(Content(name, source, whole_pool=name == "spring"), added)
+        contents.fetched(contents.all()[name], FetchedBlob("d" * 64, "5f1c9e0b7a21", 3_400_000, 48))
+    contents.failed(contents.all()["autumn"], "git.example.org does not answer")
+    for number in range(1, 5):
+        rows.pushed(f"node{number}", "d" * 64)
+    ContentPatterns(fleet.worker.database).allow(ContentPattern("gh:org/*"), added)
 
 
 def _an_hour(fleet: Seat, rng: Random) -> None:

@@ -381,3 +381,47 @@ def test_a_screen_that_only_reads_has_no_button_that_changes_anything(
         page.click(f"{card('n1')} summary")
         expect(page.locator(f"{card('n1')} [data-verb=sessions]")).to_be_visible()
         page.close()
+
+
+def test_a_content_is_added_copied_refreshed_and_removed(
+    page: Page, fleet: Seat, browser: BrowserContext, tmp_path: Path
+) -> None:
+    browser.grant_permissions(["clipboard-read", "clipboard-write"], origin=fleet.url)
+    page.click("#open-contents")
+    expect(page.locator("#contents .quiet")).to_have_text("0 contents")
+    page.click("#add-content")
+    page.fill("dialog [name=name]", "Spring")
+    page.fill("dialog [name=source]", f"dir:{tmp_path}")
+    page.click("dialog .primary")
+    expect(page.locator("dialog .trouble")).to_contain_text("lower-case")
+    page.fill("dialog [name=name]", "spring")
+    page.fill("dialog [name=open]", "lesson 1.ipynb")
+    page.fill("dialog [name=reason]", "term begins")
+    page.click("dialog .primary")
+    expect(page.locator("dialog .steps")).to_contain_text("shown only here")
+    page.click("dialog .plain")
+    row = page.locator("[data-content=spring]")
+    expect(row).to_contain_text("being fetched")
+    expect(page.locator("#events")).to_contain_text("term begins", timeout=SOON)
+    row.get_by_text("Copy link").click()
+    assert page.evaluate("navigator.clipboard.readText()") == f"{fleet.url}/c/spring"
+    row.get_by_text("Refresh").click()
+    page.click("dialog .primary")
+    row.get_by_text("Remove").click()
+    page.click("dialog .primary")
+    expect(row).to_have_count(0)
+
+
+def test_links_are_allowed_and_denied(page: Page) -> None:
+    page.click("#open-contents")
+    page.click("#allow-content")
+    page.fill("dialog [name=pattern]", "dir:/etc")
+    page.click("dialog .primary")
+    expect(page.locator("dialog .trouble")).to_contain_text("directory")
+    page.fill("dialog [name=pattern]", "gh:org/*")
+    page.click("dialog .primary")
+    patterns = page.locator("#contents .patterns li")
+    expect(patterns).to_contain_text("gh:org/* in pool default")
+    patterns.get_by_text("Deny").click()
+    page.click("dialog .primary")
+    expect(patterns).to_have_count(0)

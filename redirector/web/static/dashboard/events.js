@@ -7,6 +7,8 @@ const WORDS = {
   node_added: "added", node_changed: "changed", node_moved: "moved", node_removed: "removed", node_up: "is up", node_down: "is down",
   node_suspect: "is suspect", node_joining: "is joining", drain: "draining", drain_with_end: "draining, with an end",
   resume: "resumed", roll: "new image", resize: "resized", sessions_ended: "sessions ended", end_dropped: "sessions live on", session_ended: "session ended", say: "says", say_no_more: "says no more",
+  content_added: "content added", content_removed: "content removed", content_refresh: "content asked for", content_fetched: "content is new",
+  content_failed: "content not fetched", content_allowed: "links allowed", content_denied: "links denied",
 };
 
 // What the server is to filter by; times as the reader's clock has them.

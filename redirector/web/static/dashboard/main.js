@@ -2,6 +2,7 @@
 
 import { keep, put } from "./address.js";
 import { drawNodes } from "./cards.js";
+import { prepareContents } from "./contents.js";
 import { ask } from "./dialog.js";
 import { by, moment, say } from "./dom.js";
 import { drawEvents, eventQuery, showEventsOf } from "./events.js";
@@ -99,5 +100,6 @@ by("all-events").addEventListener("click", () => {
 by("add").addEventListener("click", () => ask({ ...VERBS.add, heading: "Add a node", button: "Add", path: "nodes", body: {}, after: look }));
 by("say").addEventListener("click", () => speak(""));
 prepareSessions();
+prepareContents();
 document.addEventListener("visibilitychange", () => document.hidden || look());
 beat();
