@@ -16,7 +16,7 @@ from tmpnb_common.lazy_group import LazyGroup
 COMMANDS = {
     "up": ("up:up", "Run a fleet on this machine."),
     "serve": ("serve:serve", "Run the redirector."),
-    "worker": ("worker:worker", "Run what fetches contents and sends them to the nodes."),
+    "worker": ("worker:worker", "Run the worker: it fetches contents, keeps them, and sends them to the nodes."),
     "status": ("status:status", "Show visitors, free slots, who waits, nodes by state and alarms."),
     "node": ("node:node", "List, show, add, drain, resume, resize, rotate and remove nodes."),
     "content": ("content:content", "List, show, add, refresh and remove contents, and what links may ask for."),

@@ -37,7 +37,7 @@ def client(bench: Bench, tmp_path: Path) -> FlaskClient:
 def test_a_pool_is_resized_and_the_answer_says_how_it_is_wanted_now(client: FlaskClient, bench: Bench) -> None:
     answer = client.put("/api/pools/r", json={"capacity": 2}, headers=AUTH)
     assert answer.status_code == 200
-    assert answer.json == {"name": "r", "image": "r:1", "warm": 2, "capacity": 2}
+    assert answer.json == {"name": "r", "image": "r:1", "warm": 2, "capacity": 2, "content": ""}
     bench.settle(lambda: bench.pools.stats()["r"].available == 2, "the pool to grow")
 
 
