@@ -129,6 +129,21 @@ def test_the_redirector_starts_as_a_nobody_and_knows_the_admin_token(host: Host)
     assert '"available"' in host.run("curl -s --unix-socket /run/tmpnb-redirector/http.sock http://entry/stats")
 
 
+def test_the_worker_fetches_contents_as_the_same_nobody_and_comes_back_when_it_is_killed(host: Host) -> None:
+    host.run("systemctl start tmpnb-redirector.socket tmpnb-redirector")
+    host.run("mkdir -p /srv/course && echo hello > /srv/course/hello.txt && chmod -R a+rX /srv/course")
+    tmpnb = "TMPNB_URL=http://127.0.0.1:8000 TMPNB_TOKEN_FILE=/etc/tmpnb/admin-token tmpnb"
+    host.run(f"{tmpnb} content add first dir:/srv/course")
+    host.wait_for(f'{tmpnb} content show first --json | grep -E \'"digest": ?"[0-9a-f]{{64}}\'')
+
+    host.run("systemctl kill --signal=KILL tmpnb-worker")
+    host.run(f"echo again > /srv/course/again.txt && {tmpnb} content add second dir:/srv/course")
+
+    host.wait_for(f'{tmpnb} content show second --json | grep -E \'"digest": ?"[0-9a-f]{{64}}\'')
+    users = "stat -c %u /proc/$(systemctl show --property MainPID --value tmpnb-{})"
+    assert host.run(users.format("worker")) == host.run(users.format("redirector"))
+
+
 def test_a_restart_of_the_redirector_refuses_nobody(host: Host) -> None:
     host.run("systemctl start tmpnb-redirector.socket tmpnb-redirector")
 

@@ -32,6 +32,7 @@ from tests.support.fleet_node import FakeNode
 from tests.support.fleet_nodes import FakeNodes, fake_nodes
 from tests.support.fleet_values import a_node
 from tests.support.forge import Forge, failing, garbled, serving_forge
+from tests.support.postgres import PostgresCluster, need_postgres
 from tests.support.waiting import wait_until
 from tests.support.wire_bytes import packed
 from tmpnb_common.wire import parse_stats
@@ -351,17 +352,27 @@ def test_a_content_that_fills_homes_is_told_about(bench: Bench, forge: Forge, no
 # Several workers
 
 
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def shared_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of an empty database that several hosts may use."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path}/fleet.db"
+        return
+    cluster = PostgresCluster(need_postgres())
+    yield cluster.create("fleet")
+    cluster.remove()
+
+
 def test_of_two_hosts_one_fetches_and_one_pushes_and_another_takes_over(
-    tmp_path: Path, forge: Forge, nodes: FakeNodes
+    tmp_path: Path, forge: Forge, nodes: FakeNodes, shared_database: str
 ) -> None:
     forge.repository("course").commit({"a": "1"})
     node = nodes.add("n1")
-    url = f"sqlite:///{tmp_path}/fleet.db"
     with ExitStack() as stack:
         shared = f"file://{tmp_path}/blobs"
         (tmp_path / "blobs").mkdir()
-        one = stack.enter_context(bench_at(tmp_path / "one", url, TMPNB_BLOBS=shared))
-        two = stack.enter_context(bench_at(tmp_path / "two", url, TMPNB_BLOBS=shared))
+        one = stack.enter_context(bench_at(tmp_path / "one", shared_database, TMPNB_BLOBS=shared))
+        two = stack.enter_context(bench_at(tmp_path / "two", shared_database, TMPNB_BLOBS=shared))
         one.know(node)
         two.nodes = one.nodes
         one.add("spring", git(forge))
