@@ -47,7 +47,7 @@ PLAIN = JUPYTER_LAB.replace("{server}", "python3 -m jupyterlab", 1)
 
 
 def run(rounds: int = ROUNDS) -> Table:
-    """All ways take turns on a fleet of real Jupyter servers, with a git server on loopback; some more in containers."""
+    """All ways take turns on a fleet of Jupyter servers, with a git server on loopback; two more in containers."""
     with _course_fleet(
         NODES,
         CAPACITY,
@@ -82,7 +82,7 @@ def run(rounds: int = ROUNDS) -> Table:
         ["", "median", "slowest"],
         rows,
         "Until the redirect into the sandbox has come and its files are there; in brackets beside the empty one. "
-        "Cold: fetched from a git server on loopback while the visitor waits. The plain server has not our launcher, so "
+        "Cold: fetched from a git server on loopback while the visitor waits. The plain server lacks our launcher, so "
         "it gets its files through Jupyter's API. While a new commit comes, its pool has eight sandboxes.",
     )
 
