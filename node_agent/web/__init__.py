@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Flask
 
-from node_agent.web import answers, contents, control, entry, info, public, upkeep
+from node_agent.web import answers, contents, control, entry, info, openapi, public, upkeep
 from node_agent.web import time_left as left
 from node_agent.web.node import NodeContext
 
@@ -27,4 +27,5 @@ def create_app(node: NodeContext) -> Flask:
     app.register_blueprint(control.blueprint(node))
     app.register_blueprint(upkeep.blueprint(node))
     app.register_blueprint(contents.blueprint(node))
+    app.register_blueprint(openapi.blueprint())
     return app

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import msgspec
 from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException
 
@@ -69,6 +70,11 @@ def register(app: Flask, pages: Pages) -> None:
     app.register_error_handler(AgentError, lambda error: answer(503, "unhealthy", str(error)))
     app.register_error_handler(HTTPException, lambda error: _http(error, pages))
     app.after_request(_no_store)
+
+
+def view(shown: object, code: int = 200) -> Response:
+    """A view as the JSON that answers the request."""
+    return Response(msgspec.json.encode(shown) + b"\n", code, content_type="application/json")
 
 
 def answer(code: int, status: str, message: str, **more: object) -> Response:

@@ -7,14 +7,15 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from flask import Blueprint, Response, jsonify, request
+from flask import Blueprint, Response, request
 
-from node_agent.content.blob import DIGEST, Blob
+from node_agent.content.blob import DIGEST
 from node_agent.errors import ContentError, UnknownSandbox
-from node_agent.web import incoming
+from node_agent.web import answers, incoming
 from node_agent.web.answers import BadRequest
 from node_agent.web.node import NodeContext
 from node_agent.web.requests import FillRequest
+from node_agent.web.views import BlobsView, BlobView
 
 AT_ONCE = 4
 """Blobs that may come at the same time. The agent has 16 threads, and claims come first."""
@@ -31,16 +32,12 @@ def blueprint(node: NodeContext) -> Blueprint:
     @routes.get("/blobs")
     def list_blobs() -> Response:
         incoming.require_token(node.identity)
-        return jsonify(
-            works=node.blobs.works,
-            problem=node.blobs.problem,
-            limit_bytes=node.blobs.limit_bytes,
-            homes=dict(node.homes),
-            blobs=[shown(node, blob) for blob in node.blobs.blobs()],
-        )
+        store = node.blobs
+        held = [BlobView.of(blob, store.uses(blob.digest)) for blob in store.blobs()]
+        return answers.view(BlobsView(store.works, store.problem, store.limit_bytes, dict(node.homes), held))
 
     @routes.put("/blobs/<digest>")
-    def put_blob(digest: str) -> tuple[Response, int]:
+    def put_blob(digest: str) -> Response:
         incoming.require_token(node.identity)
         length = request.content_length
         if length is None:
@@ -57,7 +54,7 @@ def blueprint(node: NodeContext) -> Blueprint:
             raise BadRequest("the body ended early or came too slowly") from error
         finally:
             places.release()
-        return jsonify(shown(node, blob)), 200 if there else 201
+        return answers.view(BlobView.of(blob, node.blobs.uses(digest)), 200 if there else 201)
 
     @routes.delete("/blobs/<digest>")
     def delete_blob(digest: str) -> tuple[str, int]:
@@ -72,8 +69,7 @@ def blueprint(node: NodeContext) -> Blueprint:
         sandbox = node.table.held_by(body.ticket) if body.ticket else node.table.find(name, "claimed")
         if sandbox is None or sandbox.name != name:
             raise UnknownSandbox(name)
-        state = node.filler.ask(sandbox, body.wait_seconds)
-        return jsonify(state=state.state, message=state.message)
+        return answers.view(node.filler.ask(sandbox, body.wait_seconds))
 
     return routes
 
@@ -82,17 +78,6 @@ def checked(digest: str) -> str:
     if not DIGEST.fullmatch(digest):
         raise BadRequest("a blob is named by its SHA-256 in 64 characters of 0-9 a-f")
     return digest
-
-
-def shown(node: NodeContext, blob: Blob) -> dict[str, object]:
-    return {
-        "digest": blob.digest,
-        "bytes": blob.bytes,
-        "files": blob.files,
-        "copied_bytes": blob.copied_bytes,
-        "linked_bytes": blob.linked_bytes,
-        "uses": node.blobs.uses(blob.digest),
-    }
 
 
 @contextmanager

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+from dataclasses import replace
 
-from flask import Blueprint, Response, jsonify
+from flask import Blueprint, Response
 
 from node_agent.membership.announcement import LONGEST_SECONDS, Announcement
 from node_agent.membership.intent import Intent
 from node_agent.pools.culling import last_activity, next_end
 from node_agent.sandboxes import Sandbox
-from node_agent.web import incoming
+from node_agent.web import answers, incoming
 from node_agent.web.answers import BadRequest
 from node_agent.web.node import NodeContext
 from node_agent.web.requests import AbandonRequest, AnnouncementRequest, StateRequest
+from node_agent.web.views import (
+    DrainedView,
+    IntentView,
+    NodeSandboxesView,
+    NodeSandboxView,
+    ReleasedView,
+    SandboxEndView,
+)
 from tmpnb_common.keys import redact
 from tmpnb_common.log_lines import fields
 
@@ -33,7 +41,7 @@ def blueprint(node: NodeContext) -> Blueprint:
         intent = decide(node, incoming.read_body(StateRequest))
         # A node that takes visitors again refills at once.
         node.table.changed.set()
-        return jsonify(state=intent.state, generation=intent.generation)
+        return answers.view(IntentView(intent.state, intent.generation))
 
     @routes.post("/abandon")
     def abandon() -> Response:
@@ -41,34 +49,33 @@ def blueprint(node: NodeContext) -> Blueprint:
         released = node.claims.abandon(incoming.read_body(AbandonRequest).attempts)
         if released:
             log.info("claims abandoned", extra=fields(released=released))
-        return jsonify(released=released)
+        return answers.view(ReleasedView(released))
 
     @routes.put("/say")
     def put_announcement() -> Response:
         incoming.require_token(node.identity)
-        announcement = announce(node, incoming.read_body(AnnouncementRequest))
-        return jsonify(text=announcement.text, until=announcement.until)
+        return answers.view(announce(node, incoming.read_body(AnnouncementRequest)))
 
     @routes.get("/sandboxes")
     def list_sandboxes() -> Response:
         incoming.require_token(node.identity)
-        return jsonify(sandboxes=[shown(node, each) for each in node.table.all() if is_shown(each)])
+        return answers.view(NodeSandboxesView([shown(node, each) for each in node.table.all() if is_shown(each)]))
 
     @routes.get("/sandboxes/<name>")
     def get_sandbox(name: str) -> Response:
         incoming.require_token(node.identity)
-        return jsonify(shown(node, node.table.get(name)))
+        return answers.view(shown(node, node.table.get(name)))
 
     @routes.delete("/sandboxes/<name>")
     def end_sandbox(name: str) -> Response:
         incoming.require_token(node.identity)
         changed = node.table.end(name, "operator")
-        return jsonify(ended=name, changed=changed)
+        return answers.view(SandboxEndView(name, changed))
 
     @routes.delete("/pool")
     def drain_pool() -> Response:
         incoming.require_token(node.identity)
-        return jsonify(drained=node.pools.drain_ready())
+        return answers.view(DrainedView(node.pools.drain_ready()))
 
     return routes
 
@@ -94,34 +101,28 @@ def is_shown(sandbox: Sandbox) -> bool:
     return sandbox.state in SHOWN or (sandbox.state == "ending" and sandbox.claimed_at is not None)
 
 
-def shown(node: NodeContext, sandbox: Sandbox) -> dict[str, Any]:
-    """What operators see of a sandbox. Never its key.
-
-    Spans of time beside the times, so that nobody needs this host's clock to read them.
-    """
-    return {
-        "name": sandbox.name,
-        "pool": sandbox.pool,
-        "state": sandbox.state,
-        "created_at": sandbox.created_at,
-        "claimed_at": sandbox.claimed_at,
-        "last_activity": sandbox.last_activity,
-        "busy": sandbox.busy,
-        "memory_bytes": sandbox.memory,
-        **session_spans(node, sandbox),
-    }
-
-
-def session_spans(node: NodeContext, sandbox: Sandbox) -> dict[str, Any]:
-    """How long a session has lasted and rested, and in how many seconds it ends for what reason."""
+def shown(node: NodeContext, sandbox: Sandbox) -> NodeSandboxView:
+    """What operators see of a sandbox."""
+    view = NodeSandboxView(
+        sandbox.name,
+        sandbox.pool,
+        sandbox.state,
+        sandbox.created_at,
+        sandbox.claimed_at,
+        sandbox.last_activity,
+        sandbox.busy,
+        sandbox.memory,
+    )
     if sandbox.claimed_at is None:
-        return {}
+        return view
     now = node.clock()
-    spans = {
-        "age_seconds": max(0.0, now - sandbox.claimed_at),
-        "idle_seconds": 0.0 if sandbox.busy else max(0.0, now - last_activity(sandbox)),
-    }
-    if sandbox.state == "ending":
-        return {**spans, "ends_in_seconds": 0.0, "ends_reason": "ending"}
-    ends_at, reason = next_end(sandbox, node.limits(sandbox.pool), now)
-    return {**spans, "ends_in_seconds": max(0.0, ends_at - now), "ends_reason": reason}
+    ends_at, reason = now, "ending"
+    if sandbox.state != "ending":
+        ends_at, reason = next_end(sandbox, node.limits(sandbox.pool), now)
+    return replace(
+        view,
+        age_seconds=max(0.0, now - sandbox.claimed_at),
+        idle_seconds=0.0 if sandbox.busy else max(0.0, now - last_activity(sandbox)),
+        ends_in_seconds=max(0.0, ends_at - now),
+        ends_reason=reason,
+    )

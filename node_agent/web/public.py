@@ -11,6 +11,7 @@ from node_agent.web import answers, incoming
 from node_agent.web.answers import BadRequest
 from node_agent.web.node import NodeContext
 from node_agent.web.requests import NodeSpawnRequest
+from node_agent.web.views import NodeHealthView
 from tmpnb_common.log_lines import fields
 from tmpnb_common.wire import Claim, Refusal, ticket_mark
 
@@ -27,7 +28,7 @@ def blueprint(node: NodeContext) -> Blueprint:
     @routes.get("/stats")
     @routes.get("/api/stats")
     def stats() -> Response:
-        return jsonify(node.stats().dump())
+        return answers.view(node.stats())
 
     @routes.post("/api/spawn")
     def spawn() -> Response:
@@ -55,7 +56,7 @@ def blueprint(node: NodeContext) -> Blueprint:
     @routes.get("/healthz")
     def healthz() -> Response:
         problem = node.problem()
-        return answers.answer(503, "unhealthy", problem) if problem else jsonify(status="ok")
+        return answers.answer(503, "unhealthy", problem) if problem else answers.view(NodeHealthView())
 
     return routes
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, jsonify
+from flask import Blueprint, Response
 
 from node_agent.errors import ContentError, UnknownPool
 from node_agent.lifecycle.filling import check_home
@@ -13,6 +13,8 @@ from node_agent.web.answers import BadRequest
 from node_agent.web.metrics import CONTENT_TYPE, NodeSample, exposition
 from node_agent.web.node import NodeContext
 from node_agent.web.requests import FetchRequest, PoolRequest, SelftestRequest
+from node_agent.web.views import NodePoolView, PassedView
+from tmpnb_common.json_object import convert
 
 
 def blueprint(node: NodeContext) -> Blueprint:
@@ -31,7 +33,7 @@ def blueprint(node: NodeContext) -> Blueprint:
             )
         except ValueError as error:
             raise BadRequest(str(error)) from error
-        return jsonify(name=spec.name, image=spec.image, warm=spec.warm, capacity=spec.capacity, content=spec.content)
+        return answers.view(NodePoolView.of(spec))
 
     @routes.post("/api/pools/<name>/fetch")
     def fetch(name: str) -> Response:
@@ -42,15 +44,14 @@ def blueprint(node: NodeContext) -> Blueprint:
         image = image_of(incoming.read_body(FetchRequest).image)
         if image is None:
             raise BadRequest("image is missing: what is to be fetched")
-        state = node.image_state(image)
-        return jsonify(there=state.there, progress=state.progress, problem=state.problem)
+        return answers.view(node.image_state(image))
 
     @routes.post("/api/selftest")
     def selftest() -> Response:
         incoming.require_token(node.identity)
         outcome = node.selftest.run(incoming.read_body(SelftestRequest).pool, patience=QUEUE_SECONDS)
         if outcome.passed:
-            return jsonify(status="passed", message=outcome.message, **outcome.measured)
+            return answers.view(convert(PassedView, {"message": outcome.message, **outcome.measured}))
         return answers.answer(503, "selftest_failed", outcome.message, **outcome.measured)
 
     @routes.get("/metrics")

@@ -17,7 +17,6 @@ from redirector.admin_api.views import FleetView, NodeView
 from redirector.model.images import Fetch, Selftest
 from redirector.operations.membership import Leaving
 from redirector.web.bodies import answer
-from redirector.web.openapi_document import TEXT, Call, Parameter, document
 from redirector.web.visitors.spawn import SpawnRequest
 from redirector.web.visitors.views import (
     FleetNumbersView,
@@ -25,6 +24,7 @@ from redirector.web.visitors.views import (
     SandboxView,
     WaitingView,
 )
+from tmpnb_common.openapi import TEXT, Call, Parameter, document
 from tmpnb_common.version import VERSION
 
 TOKENS = {

@@ -10,25 +10,17 @@ from typing import Any, cast
 
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, Phase, given, seed, settings
-from schemathesis import GenerationMode
-from schemathesis.specs.openapi.checks import (
-    content_type_conformance,
-    response_schema_conformance,
-    status_code_conformance,
-)
 
 from redirector.web import openapi
 from tests.support.fleet_nodes import FakeNodes
 from tests.support.fleet_worker import ADMIN_TOKEN, SteppedWorker, stepped_worker
-from tests.support.openapi_calls import served
+from tests.support.openapi_calls import auth_of, exercise, served
 
 SHIPPED = Path(__file__).parents[3] / "docs" / "openapi-redirector.json"
 JOIN_TOKEN = "a-join-token-for-tests"
 PEOPLE = {"entry", "dashboard", "status"}
 """Blueprints whose answers are pages."""
 NAMES: Mapping[str, Mapping[str, str]] = {"real": {"name": "n1", "pool": "default"}, "any": {}}
-CHECKS = [status_code_conformance, content_type_conformance, response_schema_conformance]
 
 
 def test_every_call_that_is_served_is_in_the_document_and_every_other_one_is_not(fleet: SteppedWorker) -> None:
@@ -64,37 +56,3 @@ def test_calls_of_every_kind_are_answered_as_documented(token: str, nodes: FakeN
         assert statuses[500] == 0
         handed_out = statuses[-200]
         assert sum(len(node.claims) for node in members) == handed_out, "nobody else got a sandbox"
-
-
-def exercise(
-    operation: Any, headers: Mapping[str, str], names: Mapping[str, str] | None, statuses: Counter[int], examples: int
-) -> None:
-    """Call one operation a few times, always in the same way, with bodies that fit and bodies that do not.
-
-    `statuses` counts the answers, and under -200 the sandboxes that were handed out.
-    """
-    right = operation.as_strategy(path_parameters=names)
-    wrong = operation.as_strategy(GenerationMode.NEGATIVE, path_parameters=names)
-
-    @seed(7)
-    @settings(
-        max_examples=examples,
-        deadline=None,
-        database=None,
-        phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(case=right | wrong if operation.body else right)
-    def call(case: Any) -> None:
-        response = case.call(headers=dict(headers))
-        statuses[response.status_code] += 1
-        if (operation.path, response.status_code) == ("/api/spawn", 200):
-            statuses[-200] += 1
-        case.validate_response(response, checks=CHECKS)
-
-    call()
-
-
-def auth_of(definition: Mapping[str, Any]) -> str:
-    """The name of the token that an operation needs; empty for none."""
-    return next((name for each in definition.get("security", []) for name in each), "")

@@ -13,6 +13,12 @@ import msgspec
 TEXT = "text/plain"
 """Stands for an answer that is text and no JSON."""
 
+BYTES = "application/octet-stream"
+"""Stands for a body that is bytes and no JSON."""
+
+NOTHING = None
+"""Stands for an answer without a body."""
+
 _SCHEMAS = "#/components/schemas/{name}"
 
 
@@ -39,8 +45,9 @@ class Parameter:
 class Call:
     """One method of one path.
 
-    `answers` maps each status of success to the type of its JSON (or `TEXT`), `errors` each other status to the codes
-    that its JSON may have. `auth` names the token that the call needs; empty: none.
+    `answers` maps each status of success to the type of its JSON, to several types in a tuple, to `TEXT` or to
+    `NOTHING`; `errors` maps each other status to the codes that its JSON may have. `body` is the type of the request's
+    JSON, or `BYTES`. `auth` names the token that the call needs; empty: none.
     """
 
     method: str
@@ -84,8 +91,13 @@ def document(title: str, version: str, description: str, calls: Sequence[Call], 
 
 
 def _shapes(calls: Sequence[Call]) -> list[Any]:
-    answers = [shape for call in calls for shape in call.answers.values() if shape != TEXT]
-    return [Problem, *answers, *(call.body for call in calls if call.body is not None)]
+    answers = [shape for call in calls for answer in call.answers.values() for shape in _alternatives(answer)]
+    bodies = [call.body for call in calls if call.body is not None]
+    return [shape for shape in (Problem, *answers, *bodies) if shape not in (TEXT, BYTES, NOTHING)]
+
+
+def _alternatives(answer: Any) -> tuple[Any, ...]:
+    return answer if isinstance(answer, tuple) else (answer,)
 
 
 def _operation(call: Call, known: Mapping[Any, Any]) -> dict[str, Any]:
@@ -101,7 +113,9 @@ def _operation(call: Call, known: Mapping[Any, Any]) -> dict[str, Any]:
             **{str(status): _error(status, codes) for status, codes in sorted(call.errors.items())},
         },
     }
-    if call.body is not None:
+    if call.body == BYTES:
+        operation["requestBody"] = {"content": {BYTES: {"schema": {"type": "string", "format": "binary"}}}}
+    elif call.body is not None:
         operation["requestBody"] = {"content": {"application/json": {"schema": known[call.body]}}}
     if call.auth:
         operation["security"] = [{call.auth: []}, *([{}] if call.auth_optional else [])]
@@ -120,11 +134,14 @@ def _parameter(parameter: Parameter) -> dict[str, Any]:
     }
 
 
-def _answer(status: int, shape: Any, known: Mapping[Any, Any]) -> dict[str, Any]:
-    content = (
-        {TEXT: {"schema": {"type": "string"}}} if shape == TEXT else {"application/json": {"schema": known[shape]}}
-    )
-    return {"description": HTTPStatus(status).phrase, "content": content}
+def _answer(status: int, answer: Any, known: Mapping[Any, Any]) -> dict[str, Any]:
+    described: dict[str, Any] = {"description": HTTPStatus(status).phrase}
+    if answer == TEXT:
+        described["content"] = {TEXT: {"schema": {"type": "string"}}}
+    elif answer is not NOTHING:
+        schemas = [known[shape] for shape in _alternatives(answer)]
+        described["content"] = {"application/json": {"schema": schemas[0] if len(schemas) == 1 else {"anyOf": schemas}}}
+    return described
 
 
 def _error(status: int, codes: Sequence[str]) -> dict[str, Any]:
