@@ -1,5 +1,7 @@
 # Every target does its own set-up. ARGS are passed on: make up ARGS="--nodes 3"
 VENV := .venv
+# Tests start programs a thousand times: they are compiled once, whatever the environment says.
+export PYTHONDONTWRITEBYTECODE :=
 PYTHON ?= python3
 ARGS ?=
 # Files of tests run three at a time, those that take longest first: they stand first.
@@ -25,9 +27,9 @@ test: nginx $(VENV)/.test
 	$(VENV)/bin/python -m pytest $(MEASURED) --cov-append -m "docker and not deploy" $(ARGS) || [ $$? = 5 ]
 	$(VENV)/bin/coverage report
 
-# For the one who changes a line: what starts no program, no engine and no browser.
+# For the one who changes a line: what starts no program, no engine and no browser, and waits for nothing.
 test-fast: $(VENV)/.test
-	$(VENV)/bin/python -m pytest -q $(SIDE_BY_SIDE) -m "not (live or docker or browser or e2e or deploy or postgres)" $(ARGS)
+	$(VENV)/bin/python -m pytest -q $(SIDE_BY_SIDE) -m "not (live or docker or browser or e2e or deploy or postgres or silence or slow)" $(ARGS)
 
 # What is shipped in deploy/, as it is meant to be used: images, compose files, units, TLS. Needs a Docker Engine.
 test-deploy: $(VENV)/.test

@@ -13,7 +13,16 @@ settings.load_profile("unhurried")
 
 STARTERS = frozenset(
     f"tests.support.{name}"
-    for name in ("live_entry", "live_fleet", "live_node", "node_nginx", "postgres", "redirector_front", "served")
+    for name in (
+        "forge",
+        "live_entry",
+        "live_fleet",
+        "live_node",
+        "node_nginx",
+        "postgres",
+        "redirector_front",
+        "served",
+    )
 )
 """Modules that start programs. Tests in whose module a name of theirs stands are marked `live`."""
 

@@ -6,6 +6,7 @@ A test compares this table with what is served.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from flask import Blueprint, Response
@@ -140,6 +141,7 @@ def _call(  # noqa: PLR0917 - one row of a table
     )
 
 
+@cache
 def description() -> Any:
     """The whole document, ready for JSON."""
     text = "Hands out the sandboxes of one Docker host. See docs/http-api.md for what the fields mean."
@@ -149,10 +151,9 @@ def description() -> Any:
 def blueprint() -> Blueprint:
     """`GET /api/openapi.json`, for everybody."""
     routes = Blueprint("openapi", __name__)
-    whole = description()
 
     @routes.get("/api/openapi.json")
     def openapi_document() -> Response:
-        return answers.view(whole)
+        return answers.view(description())
 
     return routes

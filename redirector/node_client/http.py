@@ -12,7 +12,7 @@ import ssl
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import BinaryIO
 
 import urllib3
@@ -78,9 +78,7 @@ class BoundedHttp:
 
     def __init__(self, user_agent: str) -> None:
         self._headers = {"User-Agent": user_agent, "Accept": "application/json"}
-        self._pools = urllib3.PoolManager(
-            num_pools=POOLS, maxsize=POOL_SIZE, block=False, retries=False, ssl_context=ssl.create_default_context()
-        )
+        self._pools = urllib3.PoolManager(num_pools=POOLS, maxsize=POOL_SIZE, block=False, retries=False)
         self._pools.pool_classes_by_scheme = {"http": _PromptPlainPool, "https": _PromptTlsPool}
 
     def send(self, request: Request, seconds: float) -> NodeResponse | Failure:
@@ -92,6 +90,11 @@ class BoundedHttp:
             return self._once(request, left)
         return answer
 
+    @cached_property
+    def _tls_context(self) -> ssl.SSLContext:
+        """Reading the system's authorities takes some 30 ms, so it waits for the first https address."""
+        return ssl.create_default_context()
+
     def _once(self, request: Request, seconds: float) -> NodeResponse | Failure:
         headers = {**self._headers, **request.headers}
         if request.body is not None:
@@ -100,7 +103,8 @@ class BoundedHttp:
         try:
             with within_budget(Budget(seconds, request.limit)):
                 target = _parsed(request.url)
-                pool = self._pools.connection_from_host(target.host, target.port, target.scheme)
+                tls = {"ssl_context": self._tls_context} if target.scheme == "https" else None
+                pool = self._pools.connection_from_host(target.host, target.port, target.scheme, tls)
                 response = pool.urlopen(
                     request.method,
                     target.request_uri,

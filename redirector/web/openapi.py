@@ -6,6 +6,7 @@ A test compares this table with what is served.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from flask import Blueprint, Response
@@ -214,6 +215,7 @@ def _joining(path: str, summary: str, body: Any, answers: Mapping[int, Any]) -> 
     return Call(method="POST", path=path, summary=summary, answers=answers, errors=JOINING, body=body, auth="join")
 
 
+@cache
 def description() -> Any:
     """The whole document, ready for JSON."""
     text = "Places visitors on the nodes of a fleet. See docs/http-api.md for what the fields mean."
@@ -223,10 +225,9 @@ def description() -> Any:
 def blueprint() -> Blueprint:
     """`GET /api/openapi.json`, for everybody."""
     routes = Blueprint("openapi", __name__)
-    whole = description()
 
     @routes.get("/api/openapi.json")
     def openapi_document() -> Response:
-        return answer(whole)
+        return answer(description())
 
     return routes

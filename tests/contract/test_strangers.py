@@ -56,6 +56,8 @@ from tests.support.strangers import (
 from tmpnb_common.bounded_reading import HEAD_BYTES
 from tmpnb_common.wire import ClaimRequest
 
+pytestmark = pytest.mark.slow
+
 BASE = "/user/abc/"
 EACH = 150
 """Mutated answers for every client."""
@@ -399,6 +401,7 @@ def test_no_drip_outlasts_the_deadline(client: Client, strangers: Strangers, mon
         (admin_client, "CONNECT_SECONDS"),
         (admin_client, "SELFTEST_SECONDS"),
         (pools, "SELFTEST_SECONDS"),
+        (check_server, "ANSWER_SECONDS"),
         (jupyter_client, "LANDING_SECONDS"),
         (jupyter_client, "STATUS_SECONDS"),
         (local_client, "SECONDS"),

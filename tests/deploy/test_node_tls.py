@@ -24,6 +24,8 @@ from tests.support.authority import Authority
 from tests.support.base_ports import free_ports
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.live
+
 KEY = "a" * 34
 UPGRADE = (
     f"GET /user/{KEY}/ws HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"

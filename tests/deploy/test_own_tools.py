@@ -17,6 +17,8 @@ from redirector.settings import table as redirector_config
 from tests.support.authority import Authority
 from tests.support.programs import missing, need
 
+pytestmark = pytest.mark.live
+
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 UNITS = sorted(DEPLOY.glob("*/systemd/tmpnb-*"))

@@ -19,6 +19,8 @@ from redirector.store.schema import migrate
 from tests.support.fleet_nodes import FakeNodes
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.live
+
 
 @pytest.fixture
 def worker(tmp_path: Path) -> Iterator[Worker]:

@@ -19,8 +19,7 @@ from redirector.operations.node_changes import Addition, OperatorDecision
 from redirector.placing.outcomes import AdmissionRequest, Result
 from redirector.settings import table as config
 from redirector.store.boards import Boards
-from redirector.store.database import Database
-from redirector.store.schema import migrate
+from tests.support.databases import prepare
 from tests.support.fleet_node import FakeNode
 from tmpnb_common.wire import DEFAULT_POOL
 
@@ -46,9 +45,7 @@ class SteppedWorker:
                 **environ,
             }
         )
-        database = Database(self.settings.database_url)
-        migrate(database)
-        database.close()
+        prepare(self.settings.database_url)
         self.worker: Worker = compose(self.settings, own_clock=own_clock)
         self.executor = executor
         self.web = self.worker.app.test_client()

@@ -8,13 +8,16 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+FIRST_PAUSE, LONGEST_PAUSE = 0.005, 0.05
+
 
 def wait_until(condition: Callable[[], T], within: float, what: str = "the condition") -> T:
     """Return the first true value of `condition`, asked again until `within` seconds have passed."""
-    deadline = time.monotonic() + within
+    deadline, pause = time.monotonic() + within, FIRST_PAUSE
     while True:
         value = condition()
         if value:
             return value
         assert time.monotonic() < deadline, f"{what} did not come about within {within} s"
-        time.sleep(0.05)
+        time.sleep(pause)
+        pause = min(2 * pause, LONGEST_PAUSE)

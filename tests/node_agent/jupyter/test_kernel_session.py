@@ -16,6 +16,8 @@ from node_agent.unix_http import listens, request
 from tests.support.node_fakes import Request, UnixServer
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 BASE = "/user/somebody/"
 
 

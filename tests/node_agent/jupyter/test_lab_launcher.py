@@ -20,6 +20,8 @@ from node_agent.jupyter import lab_launcher
 from tests.support.kernels import Kernel
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.live
+
 LAUNCHER = (sys.executable, "-P", "-m", "node_agent.jupyter.lab_launcher")
 
 

@@ -225,12 +225,16 @@ def looks(bench: Bench, sandbox: Sandbox) -> int:
     return len([path for path in bench.engine.jupyter(sandbox.name).requests if "/api/terminals" in path])
 
 
+def await_look(bench: Bench, sandbox: Sandbox, before: int = 0) -> None:
+    """Wait until there were more looks than before, and what they saw is noted."""
+    bench.settle(lambda: looks(bench, sandbox) > before)
+    bench.settle(lambda: not bench.sessions._checking)
+
+
 def look(bench: Bench, sandbox: Sandbox) -> None:
     """Let a look's time come, and wait until it was taken."""
     bench.clock.advance(30)
-    before = looks(bench, sandbox)
-    bench.settle(lambda: looks(bench, sandbox) > before)
-    bench.settle(lambda: not bench.sessions._checking)
+    await_look(bench, sandbox, looks(bench, sandbox))
 
 
 def test_a_message_of_a_kernel_keeps_a_sandbox_for_its_idle_time(bench: Bench) -> None:
@@ -274,7 +278,7 @@ def test_whoever_comes_back_at_the_last_moment_keeps_their_sandbox(bench: Bench)
     visit(bench, sandbox)
     after_claim(bench, sandbox, 3590)
     look_at = bench.engine.jupyter(sandbox.name)
-    bench.settle(lambda: looks(bench, sandbox) > 0)
+    await_look(bench, sandbox)
     look_at.kernels = ["idle"]
     after_claim(bench, sandbox, 3600)
     bench.settle(lambda: bench.table.get(sandbox.name).last_activity is not None)

@@ -19,6 +19,8 @@ from node_agent.proxy.process import Proxy, find_nginx
 from tests.support.base_ports import free_ports
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.live
+
 
 class Script(threading.Event):
     """A stop event: each wait on it is the next step of the script, and after the last one it is set."""

@@ -17,6 +17,8 @@ from tests.support.node_pools import Bench, one_bench
 from tests.support.node_web import TOKEN, make_node
 from tests.support.openapi_calls import auth_of, exercise, served
 
+pytestmark = pytest.mark.slow
+
 SHIPPED = Path(__file__).parents[3] / "docs" / "openapi-node.json"
 PEOPLE = {"entry", "info", "left"}
 """Blueprints whose answers are pages, or for the scripts of pages."""

@@ -29,6 +29,8 @@ from tests.support.base_ports import base_port
 from tests.support.waiting import wait_until
 from tmpnb_common.processes import start_of
 
+pytestmark = pytest.mark.live
+
 ROOT = Path(__file__).parents[3]
 
 REDIRECTOR = f"""#!{sys.executable}

@@ -16,6 +16,8 @@ from tests.support.fleet_nodes import FakeNodes
 from tests.support.fleet_worker import ADMIN_TOKEN, SteppedWorker, stepped_worker
 from tests.support.openapi_calls import auth_of, exercise, served
 
+pytestmark = pytest.mark.slow
+
 SHIPPED = Path(__file__).parents[3] / "docs" / "openapi-redirector.json"
 JOIN_TOKEN = "a-join-token-for-tests"
 PEOPLE = {"entry", "dashboard", "status"}

@@ -19,6 +19,8 @@ from redirector.worker.tree import Bounds
 from tests.redirector.worker.conftest import BOUNDS, LOOPBACK, Unpacked, limits
 from tests.support.forge import Forge, ForgeHandler, failing, garbled, hanging, redirecting, serving_forge
 
+pytestmark = pytest.mark.slow
+
 FILES = {"a.ipynb": b"{}", "data/b.csv": b"1,2\n"}
 
 
