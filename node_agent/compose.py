@@ -6,8 +6,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -19,7 +18,7 @@ from node_agent.assets.store import AssetStore
 from node_agent.content.store import BlobStore
 from node_agent.jupyter import client as jupyter_client
 from node_agent.jupyter import filling as jupyter_filling
-from node_agent.jupyter import kernel_session, welcome
+from node_agent.jupyter import kernel_session
 from node_agent.lifecycle.filling import HomeFiller
 from node_agent.lifecycle.landings import Landings
 from node_agent.lifecycle.reconciler import Reconciler
@@ -30,9 +29,9 @@ from node_agent.membership import identity
 from node_agent.membership.announcement import AnnouncementStore
 from node_agent.membership.intent import IntentStore
 from node_agent.pages import Pages
+from node_agent.parts import blob_store, home_sizes, limits_by_pool
 from node_agent.pools.claims import SandboxClaims
 from node_agent.pools.counters import Counters
-from node_agent.pools.culling import Limits
 from node_agent.pools.ledger import Ledger
 from node_agent.pools.overrides import PoolOverrides
 from node_agent.pools.pools import Pools
@@ -40,16 +39,11 @@ from node_agent.pools.specs import Memory, PoolSpec
 from node_agent.pools.steady_clock import SteadyClock
 from node_agent.pools.table import SandboxTable
 from node_agent.runtimes.contract import Runtime
-from node_agent.runtimes.docker.engine import DockerEngine
-from node_agent.runtimes.docker.runtime import DockerRuntime
-from node_agent.runtimes.process.runtime import ProcessRuntime
-from node_agent.settings.pools import PoolSettings
 from node_agent.settings.table import NodeSettings
 from node_agent.web import create_app
 from node_agent.web.addresses import Addresses
 from node_agent.web.node import NodeContext
 from tmpnb_common.version import VERSION
-from tmpnb_common.wire import DEFAULT_POOL
 
 log = logging.getLogger("compose")
 
@@ -57,76 +51,7 @@ log = logging.getLogger("compose")
 # The runtimes.
 
 
-def process_runtime(settings: NodeSettings, environment: Mapping[str, str]) -> Runtime:
-    notebooks = {
-        pool.name: {welcome.NAME: welcome.render(**_in_words(pool)), **welcome.SETTINGS} for pool in settings.pools
-    }
-    return ProcessRuntime(
-        settings.state.sandboxes,
-        welcome=notebooks,
-        environment=environment,
-        clock=time.time,
-    )
-
-
-def docker_runtime(settings: NodeSettings, _environment: Mapping[str, str]) -> Runtime:
-    by_pool = {
-        # The entry point of the notebook image tells visitors; what an operator set counts before it.
-        pool.name: replace(
-            pool.limits, environment=((welcome.VARIABLE, welcome.limits(**_in_words(pool))), *pool.limits.environment)
-        )
-        for pool in settings.pools
-    }
-    return DockerRuntime(
-        DockerEngine(settings.engine),
-        node=settings.name,
-        run_dir=settings.run_dir,
-        image=settings.image,
-        clock=time.time,
-        limits=by_pool,
-        pull=settings.pull,
-        unkept=settings.unkept_limits == "accept",
-    )
-
-
-def _in_words(pool: PoolSettings) -> dict[str, int]:
-    return {"idle_seconds": int(pool.life.idle), "max_age_seconds": int(pool.life.max_age)}
-
-
-RUNTIMES: Mapping[str, Callable[[NodeSettings, Mapping[str, str]], Runtime]] = {
-    "docker": docker_runtime,
-    "process": process_runtime,
-}
-
-
-def make_runtime(settings: NodeSettings, environment: Mapping[str, str]) -> Runtime:
-    """The runtime that the settings name."""
-    return RUNTIMES[settings.runtime](settings, environment)
-
-
 # The agent.
-
-
-def home_sizes(settings: NodeSettings) -> Mapping[str, int]:
-    """How many bytes a home holds, by pool; nothing where nothing bounds it."""
-    return {pool.name: pool.limits.home_bytes for pool in settings.pools} if settings.runtime == "docker" else {}
-
-
-def limits_by_pool(settings: NodeSettings) -> Callable[[str], Limits]:
-    """How long sessions of a pool last. Those of a pool that the settings no longer have last as the default one's."""
-    by_pool = {pool.name: pool.life for pool in settings.pools}
-    return lambda pool: by_pool.get(pool, by_pool[DEFAULT_POOL])
-
-
-def blob_store(settings: NodeSettings, uses: Callable[[str], int] = lambda _digest: 0) -> BlobStore:
-    """The node's blobs; `uses` says how many sandboxes and pools need one."""
-    return BlobStore(
-        settings.content_dir,
-        copy_bytes=settings.content_copy,
-        limit_bytes=settings.content_bytes,
-        blob_bytes=settings.content_blob_bytes,
-        uses=uses,
-    )
 
 
 def seen_contents(blobs: BlobStore, runtime: Runtime) -> Path | None:

@@ -11,11 +11,12 @@ from typing import Any
 
 from gunicorn.app.base import BaseApplication
 
-from node_agent.compose import compose, make_runtime
+from node_agent.compose import compose
 from node_agent.lifecycle.reconciler import Reconciler
 from node_agent.logs import formatter
 from node_agent.membership import identity
 from node_agent.membership.joining import Departure, Membership
+from node_agent.parts import make_runtime
 from node_agent.settings.table import NodeSettings
 
 THREADS = 16

@@ -10,7 +10,8 @@ import click
 
 from node_agent.logs import log_to_stderr
 from node_agent.proxy import listeners, nginx, open_files
-from node_agent.proxy.process import Proxy, find_nginx
+from node_agent.proxy.nginx_program import find_nginx
+from node_agent.proxy.process import Proxy
 from node_agent.settings import table as config
 
 

@@ -10,9 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 import click
 
 from node_agent.cli.exits import GUARDED
-from node_agent.compose import blob_store, make_runtime
 from node_agent.directories import RunDirectory
 from node_agent.errors import AgentError
+from node_agent.parts import blob_store, make_runtime
 from node_agent.pools.ledger import Ledger
 from node_agent.proxy import host
 from node_agent.settings import table as config

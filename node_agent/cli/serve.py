@@ -8,10 +8,10 @@ import time
 
 import click
 
-from node_agent.compose import make_runtime
 from node_agent.logs import log_to_stderr
 from node_agent.membership import identity
 from node_agent.membership.intent import IntentStore
+from node_agent.parts import make_runtime
 from node_agent.pools.ledger import Ledger
 from node_agent.proxy import host, open_files
 from node_agent.server import NodeServer

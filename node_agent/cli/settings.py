@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from node_agent.compose import make_runtime
 from node_agent.errors import EngineError
+from node_agent.parts import make_runtime
 from node_agent.proxy import host
 from node_agent.runtimes.docker.engine import DockerEngine
 from node_agent.settings import table as node_settings

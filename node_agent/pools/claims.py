@@ -10,7 +10,7 @@ from node_agent.pools.counters import Counters
 from node_agent.pools.pools import Pools
 from node_agent.pools.table import SandboxTable
 from node_agent.sandboxes import Sandbox
-from tmpnb_common.wire import Refusal
+from tmpnb_common.claims import Refusal
 
 
 class SandboxClaims:

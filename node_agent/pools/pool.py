@@ -11,7 +11,8 @@ from node_agent.pools.planning import Counts, StartHealth
 from node_agent.pools.specs import PoolSpec
 from node_agent.pools.trials import ENDS_KEPT, End, PoolTrial
 from node_agent.runtimes.contract import ImageState
-from tmpnb_common.wire import PoolStats, Refusal
+from tmpnb_common.claims import Refusal
+from tmpnb_common.wire import PoolStats
 
 log = logging.getLogger("pools")
 

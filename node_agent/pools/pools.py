@@ -14,7 +14,8 @@ from node_agent.pools.table import SandboxTable
 from node_agent.pools.trials import End, PoolTrial
 from node_agent.runtimes.contract import ImageState
 from node_agent.sandboxes import Sandbox
-from tmpnb_common.wire import PoolStats, Refusal
+from tmpnb_common.claims import Refusal
+from tmpnb_common.wire import PoolStats
 
 
 class Pools:

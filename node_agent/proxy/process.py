@@ -5,21 +5,18 @@ Agent and proxy share only the run directory: either can be restarted or upgrade
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import logging
-import os
 import signal
 import subprocess
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
 from node_agent.directories import RunDirectory
 from node_agent.errors import HostError
 from node_agent.proxy.listeners import NO_LISTENERS, Listeners
+from node_agent.proxy.nginx_program import assert_runs, die_with_parent, end_process, mark_of, pipe_to_stdout
 from node_agent.settings.table import environment
 from tmpnb_common import host
 
@@ -28,18 +25,8 @@ log = logging.getLogger("proxy")
 LOOK_SECONDS = 0.5
 """How often to look for a new configuration, and whether nginx still runs."""
 
-QUIT_SECONDS = 1.0
-"""How long open requests may go on after TERM: enough for what a page asks, and the node is away as long. Websockets
-never end by themselves; browsers open them again."""
-
-END_SECONDS = 5.0
-"""How long an nginx that was told to end at once may take, and its log's reader after it."""
-
 PORT_SECONDS = 3.0
 """How long to wait for a port that the last proxy may just be leaving."""
-
-_LIBC = ctypes.CDLL(None, use_errno=True)
-_PR_SET_PDEATHSIG = 1
 
 
 class Proxy:
@@ -91,12 +78,12 @@ class Proxy:
             return
         self._current = self._inputs()
         self._await_port()
-        with _pipe_to_stdout() as access_log:
+        with pipe_to_stdout() as access_log:
             master = self._start(self._config, access_log)
             try:
                 self._watch(master)
             finally:
-                _end(master)
+                end_process(master)
 
     def _start(self, config: Path, access_log: IO[bytes] | None = None) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
@@ -106,7 +93,7 @@ class Proxy:
             pass_fds=self._listeners.descriptors,
             # A group of its own, by which workers are found whose master was killed.
             process_group=0,
-            preexec_fn=_die_with_parent,  # noqa: PLW1509 - no threads yet
+            preexec_fn=die_with_parent,  # noqa: PLW1509 - no threads yet
         )
 
     def _argv(self, config: Path, *more: str) -> list[str]:
@@ -118,11 +105,11 @@ class Proxy:
 
         A renewed certificate is another file, or the same with another time.
         """
-        return (self._config.read_text(encoding="utf-8"), *(_mark(path) for path in self._certificate))
+        return (self._config.read_text(encoding="utf-8"), *(mark_of(path) for path in self._certificate))
 
     def _await_certificate(self) -> None:
         """Serve what a certificate authority asks for until there is a certificate."""
-        if all(_mark(path) for path in self._certificate):
+        if all(mark_of(path) for path in self._certificate):
             return
         log.info("waiting for the certificate %s", self._certificate[0])
         master = None
@@ -131,12 +118,12 @@ class Proxy:
             config.write_text(self._until_certified, encoding="utf-8")
             master = self._start(config)
         try:
-            while not all(_mark(path) for path in self._certificate) and not self._stop.wait(LOOK_SECONDS):
+            while not all(mark_of(path) for path in self._certificate) and not self._stop.wait(LOOK_SECONDS):
                 if master is not None:
-                    _assert_runs(master)
+                    assert_runs(master)
         finally:
             if master is not None:
-                _end(master)
+                end_process(master)
 
     def _await_config(self) -> bool:
         said = False
@@ -172,7 +159,7 @@ class Proxy:
 
     def _watch(self, master: subprocess.Popen[bytes]) -> None:
         while not self._stop.wait(LOOK_SECONDS):
-            _assert_runs(master)
+            assert_runs(master)
             self._follow(master)
 
     def _follow(self, master: subprocess.Popen[bytes]) -> None:
@@ -190,71 +177,3 @@ class Proxy:
             return
         master.send_signal(signal.SIGHUP)
         log.info("configuration or certificate changed, nginx reloads it")
-
-
-def find_nginx() -> str:
-    """Where nginx is.
-
-    Raises:
-        HostError: nowhere.
-    """
-    nginx = host.find_nginx()
-    if nginx is None:
-        raise HostError("nginx is not installed. On Debian and Ubuntu: apt-get install nginx-light")
-    return nginx
-
-
-@contextmanager
-def _pipe_to_stdout() -> Iterator[IO[bytes]]:
-    """Something that nginx can open as /dev/stdout: a pipe can be, journald's socket and another user's file cannot."""
-    with subprocess.Popen(["cat"], stdin=subprocess.PIPE, process_group=0) as cat:
-        assert cat.stdin is not None
-        try:
-            with cat.stdin as pipe:
-                yield pipe
-            cat.wait(END_SECONDS)
-        except subprocess.TimeoutExpired:
-            log.warning("the access log's reader does not end, its last lines are lost")
-        finally:
-            # Whatever else still holds the other end must not keep this process.
-            cat.kill()
-
-
-def _mark(path: Path) -> tuple[int, int, int] | None:
-    """What changes when a file does; None while it is not there.
-
-    Raises:
-        HostError: it may not be looked at.
-    """
-    try:
-        status = path.stat()
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise HostError(f"the certificate's file {path} cannot be used: {error.strerror}") from error
-    return status.st_ino, status.st_mtime_ns, status.st_size
-
-
-def _assert_runs(master: subprocess.Popen[bytes]) -> None:
-    if (status := master.poll()) is not None:
-        raise HostError(f"nginx ended by itself with status {status}; what it said stands above")
-
-
-def _end(master: subprocess.Popen[bytes]) -> None:
-    """Ask the master politely, then less so, and end what it leaves: workers live on when their master is killed."""
-    for ask, patience in ((signal.SIGQUIT, QUIT_SECONDS), (signal.SIGTERM, END_SECONDS)):
-        if master.poll() is not None:
-            break
-        master.send_signal(ask)
-        try:
-            master.wait(patience)
-        except subprocess.TimeoutExpired:
-            continue
-    with suppress(ProcessLookupError):
-        os.killpg(master.pid, signal.SIGKILL)
-    master.wait()
-
-
-def _die_with_parent() -> None:
-    """A killed proxy takes its nginx along, or that would hold the port against the next one."""
-    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

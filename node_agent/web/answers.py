@@ -10,7 +10,7 @@ from werkzeug.exceptions import HTTPException
 
 from node_agent.errors import AgentError, ContentError, ContentWord, StaleGeneration, UnknownPool, UnknownSandbox
 from node_agent.pages import Pages
-from tmpnb_common.wire import Refusal
+from tmpnb_common.claims import Refusal
 
 STATUS = {
     "full": 429,

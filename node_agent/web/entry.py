@@ -11,10 +11,11 @@ from werkzeug.exceptions import NotFound
 from node_agent.lifecycle.landings import Landing
 from node_agent.web import answers, incoming
 from node_agent.web.node import NodeContext
+from tmpnb_common.claims import Refusal
 from tmpnb_common.fetch_metadata import is_phone, purpose
 from tmpnb_common.landing import path_inside
 from tmpnb_common.paths import as_written
-from tmpnb_common.wire import DEFAULT_POOL, Refusal
+from tmpnb_common.wire import DEFAULT_POOL
 
 EMPTY_PART = re.compile(r"(?:/[^/]*)?/(?:/|%2[fF])")
 """Begins a path that makes no sense in a sandbox: Jupyter would take it for a file outside the visitor's directory."""

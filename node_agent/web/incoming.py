@@ -8,9 +8,9 @@ from flask import request
 
 from node_agent.membership.identity import Identity
 from node_agent.web.answers import BadRequest, Forbidden
+from tmpnb_common.claims import ClaimRequest
 from tmpnb_common.json_object import JsonError, convert, decode_request, without_nulls
 from tmpnb_common.paths import path_problem
-from tmpnb_common.wire import ClaimRequest
 
 Shape = TypeVar("Shape")
 

@@ -15,9 +15,10 @@ from node_agent.lifecycle.filling import FillState
 from node_agent.membership.announcement import Announcement
 from node_agent.runtimes.contract import ImageState
 from node_agent.web import answers, requests, views
+from tmpnb_common.claims import Claim, ClaimOutcomes
 from tmpnb_common.openapi import BYTES, NOTHING, TEXT, Call, document
 from tmpnb_common.version import VERSION
-from tmpnb_common.wire import Claim, ClaimOutcomes, NodeStats
+from tmpnb_common.wire import NodeStats
 
 TOKENS = {"node": "One of the tokens in the node's token file."}
 

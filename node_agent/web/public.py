@@ -12,8 +12,8 @@ from node_agent.web.answers import BadRequest
 from node_agent.web.node import NodeContext
 from node_agent.web.requests import NodeSpawnRequest
 from node_agent.web.views import NodeHealthView
+from tmpnb_common.claims import Claim, Refusal, ticket_mark
 from tmpnb_common.log_lines import fields
-from tmpnb_common.wire import Claim, Refusal, ticket_mark
 
 log = logging.getLogger("web")
 

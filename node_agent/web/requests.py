@@ -8,8 +8,9 @@ from typing import Annotated, Any
 from msgspec import Meta
 
 from node_agent.membership.announcement import TEXT_LIMIT
+from tmpnb_common.claims import ATTEMPTS_AT_ONCE, TICKETS_AT_ONCE
 from tmpnb_common.json_object import Count, InnerPath, MaybeDigest, MaybeTicket, Ticket
-from tmpnb_common.wire import ATTEMPTS_AT_ONCE, DEFAULT_POOL, TICKETS_AT_ONCE, NodeState
+from tmpnb_common.wire import DEFAULT_POOL, NodeState
 
 MOST_SANDBOXES = 10_000
 """Sandboxes in a pool, as for the settings."""

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import click
 
 from redirector.admin_api.client import AdminClient
-from redirector.admin_api.content_views import ContentsView, ContentView
 from redirector.admin_api.errors import AdminError
 from redirector.cli.fleet.access import locate, read_secret
 from redirector.cli.fleet.options import json_option, on_a_fleet, reason_option
+from redirector.cli.terminal.contents import print_content, print_contents, progress_words
 from redirector.cli.terminal.exits import Exit, Stop
 from redirector.cli.terminal.results import Outcome, leave, on_each, say_line, say_nothing
-from redirector.cli.terminal.tables import print_json, print_table
-from redirector.cli.terminal.texts import ago, examples, plain
-from redirector.model.content_alarms import ALIVE_SECONDS
+from redirector.cli.terminal.tables import print_json
+from redirector.cli.terminal.texts import examples, plain
 from redirector.model.content_links import link_forms
 
 LOOK_SECONDS = 0.5
@@ -58,7 +56,7 @@ def list_contents(client: AdminClient, as_json: bool) -> None:
     if as_json:
         print_json(found)
         return
-    _print(found)
+    print_contents(found)
 
 
 @content.command(epilog=examples("tmpnb content show spring"))
@@ -71,7 +69,7 @@ def show(client: AdminClient, name: str, as_json: bool) -> None:
     if as_json:
         print_json(found)
         return
-    _print_one(found)
+    print_content(found)
 
 
 @content.command(
@@ -221,7 +219,7 @@ def _wait(client: AdminClient, name: str, *, as_json: bool, sleep: Callable[[flo
     deadline, fetched_at, said = time.monotonic() + WAIT_SECONDS, 0.0, ""
     while True:
         found = client.content(name)
-        state, done = _progress(found)
+        state, done = progress_words(found)
         if state != said and not as_json:
             click.echo(f"{plain(name)}: {plain(state)}", err=True)
         said = state
@@ -241,80 +239,3 @@ def _wait(client: AdminClient, name: str, *, as_json: bool, sleep: Callable[[flo
         raise Stop(f"{name} was not fetched: {found.problem}", Exit.FAILED)
     if failed := [f"{node}: {held.problem}" for node, held in found.nodes.items() if held.state == "failed"]:
         raise Stop(f"{name} is not on every node: {'; '.join(failed)}", Exit.PARTLY)
-
-
-def _progress(found: ContentView) -> tuple[str, bool]:
-    """How far a content is, in words, and whether that is far enough."""
-    if found.problem and not found.wanted:
-        return f"not fetched: {found.problem}", False
-    if found.wanted or not found.digest:
-        return "is being fetched", False
-    if not found.nodes:
-        return f"fetched, {found.files} files; no node holds it yet", False
-    held = [node for node, each in found.nodes.items() if each.state == "there"]
-    waits = [node for node, each in found.nodes.items() if each.state == "wanted"]
-    return f"fetched, {found.files} files; held by {', '.join(held) or 'no node'}", not waits
-
-
-def _print(found: ContentsView) -> None:
-    if found.contents:
-        now = time.time()
-        print_table(
-            ("NAME", "SOURCE", "POOL", "COMMIT", "FETCHED", "SIZE", "NODES", "PROBLEM"),
-            (
-                (
-                    each.name,
-                    each.source,
-                    each.pool + (" (all of it)" if each.whole_pool else ""),
-                    each.commit[:12] or "-",
-                    ago(each.fetched_at, now) if each.fetched_at else "never",
-                    _size(each.size) if each.digest else "-",
-                    str(sum(held.state == "there" for held in each.nodes.values())),
-                    each.problem or "-",
-                )
-                for each in found.contents
-            ),
-        )
-    else:
-        click.echo("no contents", err=True)
-    for pattern in found.patterns:
-        click.echo(f"links may ask for {plain(pattern.pattern)} in pool {plain(pattern.pool)}")
-    for line in worker_lines(found):
-        click.echo(f"warning: {plain(line)}", err=True)
-
-
-def worker_lines(found: ContentsView) -> Sequence[str]:
-    """What is wrong with the workers, a sentence each."""
-    now = time.time()
-    problems = [f"the worker on {each.host}: {each.problem}" for each in found.workers if each.problem]
-    if not any(now - each.at < ALIVE_SECONDS for each in found.workers):
-        problems.append("no worker runs, so nothing is fetched: see TMPNB_CONTENT_WORKER and `tmpnb worker`")
-    return problems
-
-
-def _print_one(found: ContentView) -> None:
-    now = time.time()
-    rows = [
-        ("source", found.source + (" (private)" if found.private else "")),
-        ("pool", found.pool + (", in every sandbox" if found.whole_pool else "")),
-        ("link", found.url),
-        ("opens", found.open or "where the pool lands"),
-        ("commit", found.commit or "-"),
-        ("fetched", ago(found.fetched_at, now) if found.fetched_at else "never"),
-        ("looked at", ago(found.checked_at, now) if found.checked_at else "never"),
-        ("size", f"{_size(found.size)}, {found.files} files" if found.digest else "-"),
-        *([("needs", found.needs)] if found.needs else []),
-        *([("problem", f"{found.problem} (since {ago(found.problem_since, now)})")] if found.problem else []),
-        *([("added by", f"{found.by}: {found.reason}" if found.reason else found.by)] if found.by else []),
-    ]
-    for head, text in rows:
-        click.echo(f"{head + ':':<11}{plain(text)}")
-    for node, held in found.nodes.items():
-        words = {"there": "holds it", "wanted": "is being sent it", "failed": f"does not hold it: {held.problem}"}
-        click.echo(f"{'node:':<11}{plain(node)} {plain(words.get(held.state, held.state))}")
-    if found.problem:
-        sys.exit(Exit.FAILED if not found.digest else Exit.DONE)
-
-
-def _size(count: int) -> str:
-    return f"{count / 2**20:.1f} MiB" if count >= 2**20 else f"{count / 2**10:.0f} KiB"

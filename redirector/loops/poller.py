@@ -7,33 +7,27 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from random import Random
 from threading import Event as Flag
 
 from redirector.errors import DatabaseAwayError
+from redirector.loops.node_polls import NodePolls, Polled
 from redirector.loops.public_check import PublicCheck, reaches_none
 from redirector.loops.rechecks import Rechecks
-from redirector.loops.session_ends import OLDER_REGISTRY, end_sessions, is_due, watched_since, why_void
+from redirector.loops.session_ends import watched_since
 from redirector.memory.fleet_state import FleetState
 from redirector.memory.lease import Lease
 from redirector.memory.outbox import Outbox
 from redirector.model.board import Board, partition_suspected
-from redirector.model.events import Event, PassiveCheck
-from redirector.model.nodes import (
-    Failure,
-    FailureKind,
-    Health,
-    Node,
-    Seen,
-    after_bad_claim,
+from redirector.model.events import Event
+from redirector.model.health import (
     after_bad_poll,
-    after_good_claim,
     after_good_poll,
+    after_passive_check,
     after_unreached,
-    after_witnessed,
-    pending,
 )
+from redirector.model.nodes import Failure, FailureKind, Health, Node, Seen, pending
 from redirector.node_client.client import AgentClient
 from redirector.store.boards import Boards
 from redirector.store.journal import Journal
@@ -78,17 +72,6 @@ IDLE_SECONDS = 0.2
 """How soon a worker that has just got the lease begins."""
 
 
-@dataclass(frozen=True, slots=True)
-class Polled:
-    """What asking one node brought."""
-
-    asked_at: float
-    answer: NodeStats | Failure
-    intent_error: str = ""
-    unreached: str = ""
-    """Why visitors do not reach it, though the poll did."""
-
-
 class Poller:
     """Keeps the board. Only its own thread calls it."""
 
@@ -113,23 +96,21 @@ class Poller:
         self._fleet_state = fleet_state
         self._anyone_waits = anyone_waits
         self._outbox = outbox
-        self._client = client
-        self._registry = registry
         self._boards = boards
         self._journal = journal
         self._lease = lease
         self._clock = clock
         self._rng = rng
         self._seconds = seconds
-        self._since = math.inf
         self._seen: dict[str, Seen] = {}
         self._ticks = 0
         self._asked: dict[str, Future[Polled]] = {}
         self._asked_at: dict[str, float] = {}
         """When each node was last asked by a tick."""
         self._began = 0.0
-        self._public = PublicCheck(client, clock=time.monotonic, on=checks_public_urls)
-        self._rechecks = Rechecks(self._ask, clock=time.monotonic)
+        public = PublicCheck(client, clock=time.monotonic, on=checks_public_urls)
+        self._polls = NodePolls(client, registry, outbox, public, clock)
+        self._rechecks = Rechecks(self._polls.ask, clock=time.monotonic)
 
     def run(self, stop: Flag) -> None:
         """Tick while this worker holds the lease, until stopped. A late tick is skipped, not replayed."""
@@ -187,7 +168,7 @@ class Poller:
         while (due or self._asked) and time.monotonic() < ends_at and self._lease.held:
             now, due = due[:portion], due[portion:]
             for node in now:
-                self._asked[node.name] = executor.submit(self._ask, node)
+                self._asked[node.name] = executor.submit(self._polls.ask, node)
                 self._asked_at[node.name] = time.monotonic()
             began = time.monotonic()
             wait(self._asked.values(), timeout=PUBLISH_SECONDS)
@@ -208,7 +189,7 @@ class Poller:
         except DatabaseAwayError:
             board = self._fleet_state.board
         self._seen = dict(board.seen)
-        self._since = watched_since(board, self._clock())
+        self._polls.since = watched_since(board, self._clock())
 
     def _forget(self) -> None:
         try:
@@ -230,47 +211,6 @@ class Poller:
             elif self._seen[name].health is not Health.DOWN or self._ticks % DOWN_TICKS == 0:
                 due.append(node)
         return due
-
-    def _ask(self, node: Node) -> Polled:
-        """Ask one node, and put the fleet's intent to it if it has not got that yet. Runs in a thread of its own."""
-        asked_at = self._clock()
-        answer = self._client.stats(node.address)
-        intent_error = ""
-        if isinstance(answer, NodeStats) and answer.protocol and answer.generation < node.generation:
-            failed = self._client.put_state(node)
-            intent_error = failed.reason if failed is not None else ""
-        if isinstance(answer, NodeStats) and self._ends_now(node, answer, asked_at):
-            ended = end_sessions(self._client, node)
-            reason = f"{len(ended)} of {answer.claimed} sessions, as its drain was told to"
-            self._outbox.event(Event(self._clock(), "sessions_ended", node.name, node.intent_by, reason))
-        unreached = self._public.problem(node, answer) if isinstance(answer, NodeStats) else ""
-        return Polled(asked_at, answer, intent_error, unreached)
-
-    def _ends_now(self, node: Node, stats: NodeStats, now: float) -> bool:
-        """Whether the node's sessions have to end. What is ended does not come back, so the registry is asked again: a
-        worker that is cut off from it, or has just lost the lease, may not know that an operator thought better of it.
-        """
-        if not is_due(node, stats.claimed, now):
-            return False
-        try:
-            current = self._registry.all().get(node.name)
-            if current is None or not is_due(current, stats.claimed, now):
-                return False
-            reason = why_void(current, stats, since=self._since)
-            if reason:
-                self._drop_end(current, reason)
-        except DatabaseAwayError:
-            return False
-        return not reason
-
-    def _drop_end(self, node: Node, reason: str) -> None:
-        """Let the sessions of a drain live on, and say so: an operator may set another hour."""
-        with self._registry.changing() as change:
-            current = change.all().get(node.name)
-            if current is not None and current.version == node.version:
-                change.put(replace(current, end_sessions_at=0.0))
-                change.note(Event(self._clock(), "end_dropped", node.name, "poller", reason))
-        log.warning("sessions live on", extra=fields(node=node.name, reason=reason))
 
     def _learn_answers(self) -> bool:
         answered = {name: future for name, future in self._asked.items() if future.done()}
@@ -304,7 +244,7 @@ class Poller:
                 after = replace(after, unreached="", presumed=False)
             after = replace(after, intent_error=polled.intent_error)
             if pending(node, after) and polled.answer.generation > node.generation:
-                self._overtake(node, polled.answer.generation)
+                self._polls.overtake(node, polled.answer.generation)
         self._put(node.name, before, after)
 
     def _put(self, name: str, before: Seen, after: Seen) -> None:
@@ -326,22 +266,6 @@ class Poller:
                 self._put(passive_check.node, before, after_passive_check(before, passive_check, now))
         return bool(passive_checks)
 
-    def _overtake(self, node: Node, generation: int) -> None:
-        """The node holds a newer intent than the registry, as after a backup was restored: number ours above it.
-
-        What can be undone is put to the node again. An hour for the end of its sessions cannot, and is dropped.
-        """
-        try:
-            with self._registry.changing() as change:
-                current = change.all().get(node.name)
-                # Not older where both agree: then it is this worker that has not read the registry since the order.
-                if current is not None and current.generation < generation:
-                    change.put(replace(current, generation=generation + 1, end_sessions_at=0.0))
-                    if current.end_sessions_at:
-                        change.note(Event(self._clock(), "end_dropped", node.name, "poller", OLDER_REGISTRY))
-        except DatabaseAwayError:
-            return  # the sync loop says so; the next poll tries again
-
     def _publish(self) -> None:
         """Let everyone know: this worker at once, the others through the database if it is there."""
         board = Board(self._clock(), self._holder, dict(self._seen))
@@ -351,12 +275,3 @@ class Poller:
                 self._lease.lost()
         except DatabaseAwayError:
             return  # the sync loop says so; this worker goes on by what it knows
-
-
-def after_passive_check(seen: Seen, passive_check: PassiveCheck, now: float) -> Seen:
-    """What is known of a node once others have told what they met there."""
-    if not passive_check.passed:
-        return after_bad_claim(seen, passive_check.reason, now=now)
-    if passive_check.reason:
-        return after_witnessed(seen, passive_check.reason, now=now)
-    return after_good_claim(seen, now=now)

@@ -14,7 +14,8 @@ from typing import Literal
 from redirector.model.board import Board
 from redirector.model.nodes import Health, Node, eligibility, slots
 from redirector.model.outcomes import DenialReason
-from tmpnb_common.wire import DEFAULT_POOL, RefusalStatus
+from tmpnb_common.claims import RefusalStatus
+from tmpnb_common.wire import DEFAULT_POOL
 
 SAMPLE = 48
 """Nodes that are looked at for one visitor. Of more, a random sample of this size is ranked: the decision costs the

@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Protocol
 
-from redirector.model.nodes import DOWN_AFTER, Health, Node, Seen, eligibility
+from redirector.model.health import DOWN_AFTER
+from redirector.model.nodes import Health, Node, Seen, eligibility
 
 
 class Reported(Protocol):

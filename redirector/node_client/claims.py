@@ -13,8 +13,8 @@ from redirector.model.nodes import Failure, FailureKind, Node
 from redirector.node_client.calls import ANSWER_LIMIT, NodeCalls, authorization
 from redirector.node_client.http import NodeResponse, Request
 from redirector.node_client.urls import sandbox_url, with_query
+from tmpnb_common.claims import Claim, ClaimRequest, Refusal, parse_claim, parse_claims, parse_refusal
 from tmpnb_common.json_object import JsonError
-from tmpnb_common.wire import Claim, ClaimRequest, Refusal, parse_claim, parse_claims, parse_refusal
 
 ClaimAnswer = Claim | Refusal | Failure
 """What became of one visitor's claim; the URL of a `Claim` is absolute."""

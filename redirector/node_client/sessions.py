@@ -5,7 +5,8 @@ from __future__ import annotations
 from http import HTTPStatus
 from urllib.parse import quote
 
-from redirector.model.nodes import NAME, Failure, FailureKind, Node
+from redirector.model.node_names import NAME
+from redirector.model.nodes import Failure, FailureKind, Node
 from redirector.model.sessions import VisitorSession, parse_sessions
 from redirector.node_client.calls import NodeCalls, fields_of, refusal_of
 from redirector.node_client.http import NodeResponse

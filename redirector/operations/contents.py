@@ -21,7 +21,7 @@ from redirector.model.content_alarms import WorkerReport
 from redirector.model.content_links import path_inside
 from redirector.model.events import Event
 from redirector.model.sources import parse_pattern, parse_source
-from redirector.operations.node_changes import OperatorDecision
+from redirector.operations.node_rules import OperatorDecision
 from redirector.store.blob_rows import BlobRows
 from redirector.store.content_patterns import ContentPatterns
 from redirector.store.contents import Contents

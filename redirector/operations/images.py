@@ -9,7 +9,7 @@ from redirector.model.events import Event
 from redirector.model.images import Fetch, Selftest
 from redirector.model.nodes import Failure, Node, PoolOrder
 from redirector.node_client.client import AgentClient
-from redirector.operations.node_changes import OperatorDecision
+from redirector.operations.node_rules import OperatorDecision
 from redirector.store.registry import Registry
 from redirector.store.rolls import Rolls
 from tmpnb_common.wire import DEFAULT_POOL, PoolStats

@@ -6,8 +6,10 @@ import hmac
 from dataclasses import dataclass
 
 from redirector.errors import BadRequestError, DuplicateUrlError, NotThatNodeError, UnknownNodeError
-from redirector.model.nodes import Node, normalised_url
-from redirector.operations.node_changes import Addition, Control, OperatorDecision
+from redirector.model.node_names import normalised_url
+from redirector.model.nodes import Node
+from redirector.operations.node_changes import Control
+from redirector.operations.node_rules import Addition, OperatorDecision
 from tmpnb_common.wire import NodeStats
 
 ITSELF = "the node itself"

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from collections.abc import Callable
+from dataclasses import replace
 
 from redirector.errors import (
     BadRequestError,
-    ChangedError,
     CopiedNodeError,
-    DuplicateNameError,
     DuplicateUrlError,
     HasSessionsError,
     ProbeError,
@@ -20,38 +17,26 @@ from redirector.errors import (
 from redirector.model.board import Board
 from redirector.model.events import Event
 from redirector.model.guards import refuse_unless_spared
-from redirector.model.nodes import Failure, FailureKind, Node, checked_name, default_name, normalised_url
+from redirector.model.node_names import checked_name, normalised_url
+from redirector.model.nodes import Failure, FailureKind, Node
 from redirector.node_client.client import AgentClient
 from redirector.operations.live_stats import LiveStats
+from redirector.operations.node_rules import (
+    Addition,
+    OperatorDecision,
+    already_there,
+    found_node,
+    free_name,
+    reason_with_hour,
+    refuse_second_address,
+    refuse_stale,
+)
 from redirector.store.boards import Boards
 from redirector.store.registry import Change, Registry
 from tmpnb_common.wire import NodeState, NodeStats
 
 GRACE_SECONDS = 60
 """The end of a drain may be past by so much: clocks differ, and whoever says the present minute means now."""
-
-
-@dataclass(frozen=True, slots=True)
-class Addition:
-    """A node that is to join, as an operator described it."""
-
-    url: str
-    name: str = ""
-    control_url: str = ""
-    token: str = field(default="", repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class OperatorDecision:
-    """Who decided and why, what they had seen, and whether they insist."""
-
-    by: str = ""
-    reason: str = ""
-    version: int | None = None
-    """Of the row they saw; None if they did not say."""
-    force: bool = False
-    end_sessions_at: float = 0.0
-    """Of a drain: when the sessions that are left then are ended; 0: never."""
 
 
 class Control:
@@ -89,23 +74,23 @@ class Control:
         url = normalised_url(asked.url)
         control_url = normalised_url(asked.control_url) if asked.control_url else ""
         name = checked_name(asked.name) if asked.name else ""
-        known = _already_there(self._registry.all(), url, name)
+        known = already_there(self._registry.all(), url, name)
         if known is not None and asked.token in ("", known.token) and control_url in ("", known.control_url):
             return known, False
         token = asked.token or (known.token if known is not None else "")
         stats = self._prove(control_url or (known.control_url if known is not None else "") or url, token)
         with self._registry.changing() as change:
             nodes = change.all()
-            known = _already_there(nodes, url, name)
+            known = already_there(nodes, url, name)
             if known is not None:
                 node = change.put(
                     replace(known, token=token, control_url=control_url or known.control_url, node_id=stats.node_id)
                 )
             else:
-                _refuse_second_address(nodes, url, stats)
+                refuse_second_address(nodes, url, stats)
                 now = self._clock()
                 node = Node(
-                    name=name or _free_name(nodes, url, stats.name),
+                    name=name or free_name(nodes, url, stats.name),
                     url=url,
                     control_url=control_url,
                     token=token,
@@ -142,7 +127,7 @@ class Control:
         if isinstance(there, NodeStats) and there.node_id == stats.node_id and there.boot_id != stats.boot_id:
             raise CopiedNodeError(name, known.url)
         with self._registry.changing() as change:
-            _refuse_stale(_found(change, name), replace(decision, version=known.version))
+            refuse_stale(found_node(change, name), replace(decision, version=known.version))
             node = change.put(replace(known, url=url, control_url=control_url))
             change.note(Event(self._clock(), "node_moved", name, decision.by, f"from {known.url} to {url}"))
         self._tell(node, stats.protocol)
@@ -160,8 +145,8 @@ class Control:
         # Asked before the transaction: nobody else's change waits for nodes that are slow.
         board = self._board_for(intent == "draining" and not decision.force)
         with self._registry.changing() as change:
-            node = _found(change, name)
-            _refuse_stale(node, decision)
+            node = found_node(change, name)
+            refuse_stale(node, decision)
             ends = decision.end_sessions_at if intent == "draining" else 0.0
             if node.intent == intent and ends in (0.0, node.end_sessions_at):
                 return node, False
@@ -182,7 +167,7 @@ class Control:
                 )
             )
             kind = "resume" if intent == "active" else "drain_with_end" if ends else "drain"
-            change.note(Event(self._clock(), kind, name, decision.by, _reason(decision.reason, ends)))
+            change.note(Event(self._clock(), kind, name, decision.by, reason_with_hour(decision.reason, ends)))
         stats = board.of(name).stats
         self._tell(node, stats.protocol if stats is not None else 0)
         return node, True
@@ -196,7 +181,7 @@ class Control:
             self._refuse_with_sessions(nodes[name], board)
             board = self._live.all(nodes, board)
         with self._registry.changing() as change:
-            _refuse_stale(_found(change, name), decision)
+            refuse_stale(found_node(change, name), decision)
             if not decision.force:
                 self._refuse_unless_spared(name, change, board)
             change.remove(name)
@@ -248,52 +233,3 @@ class Control:
                 raise HasSessionsError(node.name, now.claimed)
         elif seen.stats is not None and seen.stats.claimed:
             raise HasSessionsError(node.name, seen.stats.claimed, max(0.0, self._clock() - seen.asked_at))
-
-
-def _already_there(nodes: Mapping[str, Node], url: str, name: str) -> Node | None:
-    for node in nodes.values():
-        if node.url == url:
-            if name not in ("", node.name):
-                raise DuplicateUrlError(url, node.name)
-            return node
-    if name in nodes:
-        raise DuplicateNameError(name, nodes[name].url)
-    return None
-
-
-def _refuse_second_address(nodes: Mapping[str, Node], url: str, stats: NodeStats) -> None:
-    """The same node under another address would count its slots twice."""
-    for node in nodes.values():
-        if stats.node_id and node.node_id == stats.node_id:
-            raise DuplicateUrlError(url, node.name)
-
-
-def _free_name(nodes: Mapping[str, Node], url: str, own_name: str) -> str:
-    for wished in (default_name(url, own_name), default_name(url, "")):
-        if wished not in nodes:
-            return wished
-    stem = default_name(url, "")[:58]
-    number = 2
-    while f"{stem}-{number}" in nodes:
-        number += 1
-    return f"{stem}-{number}"
-
-
-def _reason(reason: str, ends_at: float) -> str:
-    """A drain's reason for the history, with the hour at which it ends sessions."""
-    if not ends_at:
-        return reason
-    hour = f"sessions end at {datetime.fromtimestamp(ends_at, UTC):%Y-%m-%d %H:%M} UTC"
-    return f"{hour}: {reason}" if reason else hour
-
-
-def _found(change: Change, name: str) -> Node:
-    node = change.all().get(name)
-    if node is None:
-        raise UnknownNodeError(name)
-    return node
-
-
-def _refuse_stale(node: Node, decision: OperatorDecision) -> None:
-    if decision.version not in (None, node.version):
-        raise ChangedError(node.name, node.version)

@@ -10,7 +10,7 @@ from redirector.model.events import Event
 from redirector.model.nodes import Failure, Node
 from redirector.node_client.client import AgentClient
 from redirector.node_client.fan_out import FanOut
-from redirector.operations.node_changes import OperatorDecision
+from redirector.operations.node_rules import OperatorDecision
 from redirector.store.registry import Registry
 
 SECONDS = 4.0

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from redirector.memory.fleet_state import FleetState
 from redirector.model.nodes import Failure, Node
-from tmpnb_common.wire import ATTEMPTS_AT_ONCE
+from tmpnb_common.claims import ATTEMPTS_AT_ONCE
 
 FIRST_RETRY_SECONDS = 0.5
 LONGEST_RETRY_SECONDS = 8.0

@@ -19,7 +19,8 @@ from redirector.model.outcomes import DenialReason
 from redirector.model.waiting_room import FRONT, SLOWEST_SECONDS, Offer, QueuePlace, ask_again_seconds
 from redirector.placing.outcomes import AdmissionRequest, Outcome, Placed, Refused, Waiting
 from redirector.placing.placer import Placer
-from redirector.store.tickets import Ticket, Tickets
+from redirector.store.ticket_rows import Ticket
+from redirector.store.tickets import Tickets
 from tmpnb_common.wire import DEFAULT_POOL
 
 PLENTY = 32

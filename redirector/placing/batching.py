@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from threading import Event, Lock
 from typing import Generic, TypeVar
 
-from tmpnb_common.wire import TICKETS_AT_ONCE
+from tmpnb_common.claims import TICKETS_AT_ONCE
 
 CALLS_AT_ONCE = 1
 """With fewer under way than this for the same thing nobody waits. The fewer, the more share one: with 16 threads, and

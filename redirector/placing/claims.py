@@ -14,7 +14,7 @@ from redirector.model.nodes import Node
 from redirector.model.placement import choose
 from redirector.node_client.claims import ClaimAnswer
 from redirector.placing.batching import Batcher
-from tmpnb_common.wire import Claim, ClaimRequest, Refusal
+from tmpnb_common.claims import Claim, ClaimRequest, Refusal
 
 LATE_SECONDS = 0.4
 """Claims take milliseconds. A node that has not answered by then is late, and another one that has room is asked; the

@@ -16,8 +16,8 @@ from redirector.node_client.claims import ClaimAnswer
 from redirector.placing.abandonment import Abandonment
 from redirector.placing.claims import NodeClaims
 from redirector.placing.outcomes import AdmissionRequest, Placed, Refused, Result
+from tmpnb_common.claims import Claim, ClaimRequest, Refusal, ticket_mark
 from tmpnb_common.log_lines import fields
-from tmpnb_common.wire import Claim, ClaimRequest, Refusal, ticket_mark
 
 log = logging.getLogger("placing")
 

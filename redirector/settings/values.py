@@ -7,7 +7,7 @@ from pathlib import Path
 
 from redirector.errors import BadRequestError
 from redirector.model.clients import NIBBLE, Network, Width
-from redirector.model.nodes import normalised_url
+from redirector.model.node_names import normalised_url
 from redirector.model.operators import TOKEN, tokens_problem
 from tmpnb_common.settings import one_of
 

@@ -18,7 +18,7 @@ from redirector.web.dashboard import blueprint as dashboard
 from redirector.web.dashboard.actions import Actions
 from redirector.web.dashboard.steps import Steps
 from redirector.web.parts import Collaborators
-from redirector.web.visitors import entry, public, status
+from redirector.web.visitors import addresses, entry, public, status
 from redirector.web.visitors.real_address import RealAddress
 
 BODY_LIMIT = 64 * 1024
@@ -34,7 +34,7 @@ def create_app(parts: Collaborators) -> Flask:
     app.url_map.strict_slashes = False
     # Paths go on to the sandbox as they came.
     app.url_map.merge_slashes = False
-    app.url_map.converters["landing"] = entry.LandingConverter
+    app.url_map.converters["landing"] = addresses.LandingConverter
     admins = auth.admins(parts.settings, parts.buckets)
     pages.prepare(app, parts.settings)
     failures.register(app)

@@ -12,7 +12,8 @@ from pathlib import Path
 from redirector.worker.errors import FetchError, TreeError
 from redirector.worker.limits import FetchLimits
 from redirector.worker.sources import FetchedTree
-from redirector.worker.tree import Bounds, Leaf, SourceFile, Tree, checked_path, checked_target
+from redirector.worker.tree import Bounds, Leaf, SourceFile, Tree
+from redirector.worker.tree_paths import checked_path, checked_target
 
 LEFT_OUT = frozenset({".git", ".ipynb_checkpoints", "__pycache__"})
 """Directories that belong to tools."""

@@ -14,14 +14,10 @@ from dataclasses import dataclass, field, replace
 from typing import IO, Protocol, cast
 
 from redirector.worker.errors import TreeError
-
-NAME_BYTES, PATH_BYTES = 255, 1024
-"""The longest name of a file, as file systems have it, and the longest path."""
+from redirector.worker.tree_paths import shown_path
 
 LINK_STEPS = 40
 """The longest chain of links, as Linux has it."""
-
-LINK_BYTES = 1024
 
 
 class SourceFile(Protocol):
@@ -78,11 +74,11 @@ class Tree:
             TreeError: it is one too many, or in the way of another one.
         """
         if leaf.path in self._leaves or leaf.path in self._directories:
-            raise TreeError(f"{_shown(leaf.path)} is there twice")
+            raise TreeError(f"{shown_path(leaf.path)} is there twice")
         parent = posixpath.dirname(leaf.path)
         while parent and parent not in self._directories:
             if parent in self._leaves:
-                raise TreeError(f"{_shown(parent)} is a file and a directory")
+                raise TreeError(f"{shown_path(parent)} is a file and a directory")
             self._directories.add(parent)
             parent = posixpath.dirname(parent)
         self._leaves[leaf.path] = leaf
@@ -92,7 +88,7 @@ class Tree:
         if len(self._leaves) > self.bounds.files:
             raise TreeError(f"it has more than {self.bounds.files} files, the most that TMPNB_CONTENT_FILES allows")
         if leaf.size < 0:
-            raise TreeError(f"{_shown(leaf.path)} has a size below zero")
+            raise TreeError(f"{shown_path(leaf.path)} has a size below zero")
         self._size += leaf.size
         if self._size > self.bounds.size:
             raise TreeError(f"it holds more than {self.bounds.size} bytes, the most that TMPNB_CONTENT_BYTES allows")
@@ -119,7 +115,7 @@ class Tree:
             if leaf.target:
                 for copy in self._followed(path):
                     if copy.path in plain:
-                        raise TreeError(f"{_shown(copy.path)} is there twice")
+                        raise TreeError(f"{shown_path(copy.path)} is there twice")
                     plain[copy.path] = copy
                     self._size += copy.size
                     if len(plain) > self.bounds.files or self._size > self.bounds.size:
@@ -133,11 +129,11 @@ class Tree:
             yield replace(leaf, path=path)
         elif real in self._directories:
             if f"{path}/".startswith(f"{real}/"):
-                raise TreeError(f"the link {_shown(path)} leads to a directory that it lies in")
+                raise TreeError(f"the link {shown_path(path)} leads to a directory that it lies in")
             for inner, leaf in self._leaves.items():
                 if inner.startswith(f"{real}/"):
                     if leaf.target:
-                        raise TreeError(f"the link {_shown(path)} leads to a directory that holds links itself")
+                        raise TreeError(f"the link {shown_path(path)} leads to a directory that holds links itself")
                     yield replace(leaf, path=f"{path}{inner.removeprefix(real)}")
         else:
             self.dangling += 1
@@ -149,7 +145,7 @@ class Tree:
             part = todo.pop(0)
             if part == "..":
                 if not real:
-                    raise TreeError(f"the link {_shown(path)} leads out of the tree")
+                    raise TreeError(f"the link {shown_path(path)} leads out of the tree")
                 real = posixpath.dirname(real)
                 continue
             if part in ("", "."):
@@ -160,53 +156,14 @@ class Tree:
                 continue
             steps += 1
             if steps > LINK_STEPS:
-                raise TreeError(f"the link {_shown(path)} leads in a circle")
+                raise TreeError(f"the link {shown_path(path)} leads in a circle")
             if leaf.target.startswith("/"):
-                raise TreeError(f"the link {_shown(real)} leads out of the tree")
+                raise TreeError(f"the link {shown_path(real)} leads out of the tree")
             todo[:0] = leaf.target.split("/")
             real = posixpath.dirname(real)
         if not real:
-            raise TreeError(f"the link {_shown(path)} leads to a directory that it lies in")
+            raise TreeError(f"the link {shown_path(path)} leads to a directory that it lies in")
         return real
-
-
-def checked_path(raw: bytes | str) -> str:
-    """The path of a file in a tree, as text.
-
-    Raises:
-        TreeError: it is not UTF-8, leads out of the tree, or holds what no file's name should.
-    """
-    try:
-        text = raw.decode() if isinstance(raw, bytes) else raw
-        encoded = text.encode()
-    except UnicodeError:
-        raise TreeError(f"the name {raw!r:.80} is not UTF-8") from None
-    if text.startswith("/"):
-        raise TreeError(f"{_shown(text)} is an absolute path")
-    parts = text.split("/")
-    if ".." in parts:
-        raise TreeError(f"{_shown(text)} leads out of the tree")
-    if "" in parts or "." in parts or "\\" in text or not all(char >= " " and char != "\x7f" for char in text):
-        raise TreeError(f"{_shown(text)} is no name of a file")
-    if len(encoded) > PATH_BYTES or any(len(part.encode()) > NAME_BYTES for part in parts):
-        raise TreeError(f"{_shown(text)} is too long a name")
-    return text
-
-
-def checked_target(raw: bytes | str) -> str:
-    """Where a link leads, as text.
-
-    Raises:
-        TreeError: it is not UTF-8, empty or too long.
-    """
-    try:
-        text = raw.decode() if isinstance(raw, bytes) else raw
-        size = len(text.encode())
-    except UnicodeError:
-        raise TreeError(f"the link to {raw!r:.80} is not UTF-8") from None
-    if not text or "\0" in text or size > LINK_BYTES:
-        raise TreeError(f"the link to {text!r:.80} leads nowhere")
-    return text
 
 
 def pack(tree: Tree, target: IO[bytes], read: Callable[[Leaf], SourceFile]) -> Packed:
@@ -227,7 +184,7 @@ def pack(tree: Tree, target: IO[bytes], read: Callable[[Leaf], SourceFile]) -> P
             except OSError as error:
                 if error.errno is not None:
                     raise
-                raise TreeError(f"{_shown(leaf.path)} is shorter than its source says") from error
+                raise TreeError(f"{shown_path(leaf.path)} is shorter than its source says") from error
             files += 1
     return Packed(hashed.digest, hashed.size, files)
 
@@ -248,7 +205,3 @@ class _Hashed:
     @property
     def digest(self) -> str:
         return self._hash.hexdigest()
-
-
-def _shown(path: str) -> str:
-    return f"{path!r:.80}"

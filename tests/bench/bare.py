@@ -14,7 +14,8 @@ from redirector.model.nodes import Node
 from redirector.node_client.client import AgentClient
 from redirector.node_client.http import BoundedHttp
 from tests.support.fleet_node import FakeNode
-from tmpnb_common.wire import DEFAULT_POOL, Claim, ClaimRequest
+from tmpnb_common.claims import Claim, ClaimRequest
+from tmpnb_common.wire import DEFAULT_POOL
 
 redirect = Flask("redirect")
 claim = Flask("claim")

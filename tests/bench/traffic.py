@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 
 from node_agent.assets.store import AssetStore
-from node_agent.proxy.process import find_nginx
+from node_agent.proxy.nginx_program import find_nginx
 from tests.bench.report import Table
 from tests.support.base_ports import free_ports
 from tests.support.node_nginx import KEY, Front, run_nginx

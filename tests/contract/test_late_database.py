@@ -8,7 +8,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from redirector.operations.node_changes import Addition, OperatorDecision
+from redirector.operations.node_rules import Addition, OperatorDecision
 from tests.support.fleet_nodes import FakeNodes, fake_nodes
 from tests.support.fleet_worker import stepped_worker
 from tests.support.postgres import LOCKED_USER, PostgresCluster

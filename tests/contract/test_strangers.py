@@ -31,6 +31,7 @@ from node_agent.jupyter.client import activity, landing_problem
 from node_agent.lifecycle import check_server
 from node_agent.membership import joining
 from node_agent.runtimes.contract import Launch
+from redirector.admin_api import calls as admin_calls
 from redirector.admin_api import client as admin_client
 from redirector.admin_api.client import AdminClient
 from redirector.admin_api.errors import AdminError
@@ -54,7 +55,7 @@ from tests.support.strangers import (
     whole,
 )
 from tmpnb_common.bounded_reading import HEAD_BYTES
-from tmpnb_common.wire import ClaimRequest
+from tmpnb_common.claims import ClaimRequest
 
 pytestmark = pytest.mark.slow
 
@@ -188,12 +189,12 @@ CLIENTS: dict[str, Client] = {
         asks_node(lambda client, row: client.metrics(row)), ("# TYPE a gauge\na 1\n",), stats.METRICS_LIMIT
     ),
     "an operator's list": Client(
-        asks_redirector(lambda client: client.nodes()), ({"nodes": [admin_node("n1")]},), admin_client.BODY_LIMIT
+        asks_redirector(lambda client: client.nodes()), ({"nodes": [admin_node("n1")]},), admin_calls.BODY_LIMIT
     ),
     "an operator's order": Client(
         asks_redirector(lambda client: client.drain("n1")),
         ({"changed": True, "node": admin_node("n1")}, REFUSED),
-        admin_client.BODY_LIMIT,
+        admin_calls.BODY_LIMIT,
     ),
     "a node that leaves": Client(leaves, ({"left": True}, REFUSED), joining.ANSWER_LIMIT),
     "a node that joins": Client(joins, ({"name": "n1"}, REFUSED), joining.ANSWER_LIMIT),
@@ -246,7 +247,7 @@ CLIENTS["a node: sessions"] = Client(
     asks_node(lambda client, row: client.session_list(row)), ({"sandboxes": [SANDBOX]},), 4 << 20
 )
 CLIENTS |= {
-    f"an operator: {name}": Client(asks_redirector(ask), (body, REFUSED), admin_client.BODY_LIMIT)
+    f"an operator: {name}": Client(asks_redirector(ask), (body, REFUSED), admin_calls.BODY_LIMIT)
     for name, ask, body in (
         ("fleet", lambda client: client.fleet(), {"nodes": [], "alarms": ["a"], "available": 1, "capacity": 2}),
         ("events", lambda client: client.events(), {"events": [{"id": 1, "at": 1.0, "kind": "drain", "node": "a"}]}),
@@ -335,7 +336,7 @@ def test_no_answer_at_all_raises_anything(strangers: Strangers, answer: bytes) -
 def test_no_flood_takes_more_memory_than_its_bound(
     name: str, strangers: Strangers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(admin_client, "BODY_LIMIT", 1 << 20)
+    monkeypatch.setattr(admin_calls, "BODY_LIMIT", 1 << 20)
     client = CLIENTS[name]
     size = min(client.limit, 1 << 20) + HEAD_BYTES
     strangers.hear(client)  # what is loaded at the first use is not the flood's
@@ -398,7 +399,7 @@ DRIPS = {
 def test_no_drip_outlasts_the_deadline(client: Client, strangers: Strangers, monkeypatch: pytest.MonkeyPatch) -> None:
     for place, name in (
         (joining, "CALL_SECONDS"),
-        (admin_client, "CONNECT_SECONDS"),
+        (admin_calls, "CONNECT_SECONDS"),
         (admin_client, "SELFTEST_SECONDS"),
         (pools, "SELFTEST_SECONDS"),
         (check_server, "ANSWER_SECONDS"),

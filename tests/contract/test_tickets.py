@@ -12,7 +12,8 @@ from redirector.model.clients import PlaceBound
 from redirector.model.waiting_room import LATELY_SECONDS, Offer
 from redirector.store.database import Database
 from redirector.store.signing_key import read_signing_key
-from redirector.store.tickets import CLAIM_SECONDS, KEPT_SECONDS, Ticket, Tickets
+from redirector.store.ticket_rows import CLAIM_SECONDS, KEPT_SECONDS, Ticket
+from redirector.store.tickets import Tickets
 
 INTERVAL = 60.0
 """Long, so that nothing lapses while a test runs unless it says so."""

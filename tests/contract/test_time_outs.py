@@ -10,6 +10,7 @@ from node_agent.jupyter import kernel_session
 from node_agent.lifecycle import selftest
 from node_agent.proxy import nginx
 from node_agent.settings import table as config
+from redirector.admin_api import calls as admin_calls
 from redirector.admin_api import client as admin_client
 from redirector.node_client import calls, pools
 from redirector.settings import table as redirector_config
@@ -59,7 +60,7 @@ def test_each_step_of_a_selftest_outwaits_the_one_within() -> None:
 
 
 def test_an_operators_order_is_answered_by_the_redirector_before_anybody_gives_up() -> None:
-    work = (calls.CONTROL_SECONDS, read_timeout(FRONT, "/api/nodes/n1/drain"), admin_client.ANSWER_SECONDS)
+    work = (calls.CONTROL_SECONDS, read_timeout(FRONT, "/api/nodes/n1/drain"), admin_calls.ANSWER_SECONDS)
     assert list(work) == sorted(set(work)), work
 
 

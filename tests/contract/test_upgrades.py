@@ -23,7 +23,8 @@ from redirector.store import tables
 from redirector.store.database import Database
 from redirector.store.registry import Registry
 from redirector.store.schema import VERSIONS, migrate
-from redirector.store.tickets import Ticket, Tickets
+from redirector.store.ticket_rows import Ticket
+from redirector.store.tickets import Tickets
 from tests.support.fleet_nodes import FakeNodes, fake_nodes
 from tests.support.fleet_values import seen, stats
 from tests.support.served import Served

@@ -12,19 +12,10 @@ from hypothesis import strategies as st
 
 from node_agent.web import MAX_BODY
 from tests.support.wire_bytes import packed
+from tmpnb_common.claims import TICKETS_AT_ONCE, Claim, Refusal, parse_claim, parse_claims, parse_refusal
 from tmpnb_common.json_object import JsonError
 from tmpnb_common.paths import PATH_LIMIT, as_written, path_problem
-from tmpnb_common.wire import (
-    TICKETS_AT_ONCE,
-    Claim,
-    NodeStats,
-    PoolStats,
-    Refusal,
-    parse_claim,
-    parse_claims,
-    parse_refusal,
-    parse_stats,
-)
+from tmpnb_common.wire import NodeStats, PoolStats, parse_stats
 
 COUNTS = st.integers(0, 2**40)
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=50)

@@ -13,6 +13,7 @@ import pytest
 
 from node_agent import cli as agent_cli
 from node_agent import compose as node_wsgi
+from node_agent import parts
 from node_agent.settings import table as node_config
 from redirector import cli as redirector_cli
 from redirector import compose as redirector_wsgi
@@ -106,7 +107,7 @@ def node_paths(tmp_path: Path) -> set[str]:
     directories = {"TMPNB_NODE_RUN_DIR": str(tmp_path / "run"), "TMPNB_NODE_STATE_DIR": str(tmp_path / "state")}
     (tmp_path / "run").mkdir()
     settings = node_config.load({"TMPNB_NODE_RUNTIME": "process", **directories})
-    runtime = node_wsgi.make_runtime(settings, {})
+    runtime = parts.make_runtime(settings, {})
     return {rule.rule for rule in node_wsgi.compose(settings, runtime).app.url_map.iter_rules()}
 
 

@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from node_agent import unix_http
-from node_agent.compose import compose, limits_by_pool, make_runtime
+from node_agent.compose import compose
 from node_agent.errors import EngineError
 from node_agent.jupyter import welcome
+from node_agent.parts import limits_by_pool, make_runtime
 from node_agent.runtimes.contract import Instance
 from node_agent.runtimes.docker.connection import CALL_SECONDS
 from node_agent.runtimes.process.runtime import ProcessRuntime

@@ -12,7 +12,7 @@ import pytest
 
 from redirector.compose import Worker, compose
 from redirector.model.nodes import Health
-from redirector.operations.node_changes import Addition, OperatorDecision
+from redirector.operations.node_rules import Addition, OperatorDecision
 from redirector.settings import table as config
 from redirector.store.database import Database
 from redirector.store.schema import migrate

@@ -15,7 +15,7 @@ from werkzeug.test import TestResponse
 from redirector.compose import Worker, compose
 from redirector.model.board import Board
 from redirector.model.nodes import Node, Seen
-from redirector.operations.node_changes import Addition, OperatorDecision
+from redirector.operations.node_rules import Addition, OperatorDecision
 from redirector.placing.outcomes import AdmissionRequest, Result
 from redirector.settings import table as config
 from redirector.store.boards import Boards

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from node_agent.pools.ledger import Ledger
 from node_agent.proxy import host, open_files
-from node_agent.proxy.process import find_nginx
+from node_agent.proxy.nginx_program import find_nginx
 from node_agent.settings import table as config
 from tests.support.base_ports import free_ports
 from tests.support.node_fakes import Respond, UnixServer

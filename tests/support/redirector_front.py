@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from node_agent.proxy.process import find_nginx
+from node_agent.proxy.nginx_program import find_nginx
 from tests.support.authority import Authority
 from tests.support.base_ports import free_ports
 from tests.support.waiting import wait_until

@@ -11,7 +11,7 @@ from pathlib import Path
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from redirector.compose import Worker, compose
-from redirector.operations.node_changes import Addition, OperatorDecision
+from redirector.operations.node_rules import Addition, OperatorDecision
 from redirector.placing.outcomes import AdmissionRequest, Result
 from redirector.settings import table as config
 from redirector.store.database import Database

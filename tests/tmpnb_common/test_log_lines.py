@@ -9,8 +9,8 @@ import sys
 
 import pytest
 
+from tmpnb_common.claims import ticket_mark
 from tmpnb_common.log_lines import LineFormatter, Style, fields
-from tmpnb_common.wire import ticket_mark
 
 
 def line(style: Style, message: str, *, trace: bool = False, **values: object) -> str:

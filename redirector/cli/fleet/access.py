@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from redirector.admin_api.client import AdminClient, checked_url
+from redirector.admin_api.calls import checked_url
+from redirector.admin_api.client import AdminClient
 from redirector.cli.terminal.exits import Exit, Stop
 from redirector.local_fleet.directory import FleetDirectory
 from redirector.model.operators import parse_token

@@ -19,7 +19,7 @@ from redirector.cli.node.names import hint
 from redirector.cli.terminal.exits import Exit, Stop
 from redirector.cli.terminal.texts import examples, plain
 from redirector.errors import BadRequestError
-from redirector.model.nodes import normalised_url
+from redirector.model.node_names import normalised_url
 from redirector.plans.rotation import (
     Situation,
     Step,

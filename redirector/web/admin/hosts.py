@@ -7,8 +7,9 @@ from flask import Blueprint, Response
 from redirector.admin_api.answers import HostView
 from redirector.admin_api.requests import HostRequest
 from redirector.errors import UnknownNodeError
-from redirector.model.nodes import normalised_url
-from redirector.operations.node_changes import Addition, Control, OperatorDecision
+from redirector.model.node_names import normalised_url
+from redirector.operations.node_changes import Control
+from redirector.operations.node_rules import Addition, OperatorDecision
 from redirector.web.admin.auth import Keyholders
 from redirector.web.bodies import answer, read_body
 

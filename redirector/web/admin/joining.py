@@ -7,7 +7,7 @@ from flask import Blueprint, Response
 from redirector.admin_api.answers import JoinedView
 from redirector.admin_api.requests import JoinRequest, LeaveRequest
 from redirector.operations.membership import SelfRegistration
-from redirector.operations.node_changes import Addition
+from redirector.operations.node_rules import Addition
 from redirector.web.admin.auth import Keyholders
 from redirector.web.bodies import answer, read_body
 

@@ -14,7 +14,8 @@ from redirector.admin_api.views import NodeView
 from redirector.errors import BadRequestError, UnknownNodeError
 from redirector.operations.images import Upkeep
 from redirector.operations.live_stats import LiveStats
-from redirector.operations.node_changes import Addition, Control, OperatorDecision
+from redirector.operations.node_changes import Control
+from redirector.operations.node_rules import Addition, OperatorDecision
 from redirector.web.admin.auth import Keyholders
 from redirector.web.bodies import answer, read_body
 

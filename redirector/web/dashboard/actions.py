@@ -11,7 +11,8 @@ from redirector.admin_api.requests import NoticeSeconds
 from redirector.errors import BadRequestError
 from redirector.operations.contents import ContentAddition, ContentControl
 from redirector.operations.images import Upkeep
-from redirector.operations.node_changes import Addition, Control, OperatorDecision
+from redirector.operations.node_changes import Control
+from redirector.operations.node_rules import Addition, OperatorDecision
 from redirector.operations.sessions import SessionControl
 from redirector.web.admin.sessions import announcement_of
 from redirector.web.dashboard.steps import Steps

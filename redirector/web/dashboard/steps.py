@@ -13,10 +13,11 @@ from redirector.admin_api.node_view import view_of_node
 from redirector.admin_api.views import NodeView
 from redirector.errors import AlreadyMemberError, BadRequestError, NodeFailedError, UnknownNodeError, UnknownPoolError
 from redirector.model.events import Event
-from redirector.model.nodes import normalised_url
+from redirector.model.node_names import normalised_url
 from redirector.operations.images import Upkeep
 from redirector.operations.live_stats import LiveStats
-from redirector.operations.node_changes import Addition, Control, OperatorDecision
+from redirector.operations.node_changes import Control
+from redirector.operations.node_rules import Addition, OperatorDecision
 from redirector.plans import rolling
 from redirector.plans.rotation import Situation, addition_reason, next_step, stuck, was_added_for, was_removed
 from redirector.store.journal import Journal

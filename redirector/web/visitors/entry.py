@@ -2,56 +2,31 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Container
 from dataclasses import dataclass
 
 from flask import Blueprint, Response, abort, current_app, request
-from werkzeug.routing import BaseConverter
 
 from redirector.memory.fleet_state import FleetState
 from redirector.memory.outbox import Outbox
 from redirector.model.content_links import PREFIX as CONTENT_PREFIX
-from redirector.model.visitor_cookie import KnownSandbox, Visitor, base_of, sandbox_key
+from redirector.model.visitor_cookie import KnownSandbox, Visitor, base_of
 from redirector.node_client.client import AgentClient
 from redirector.placing.admission import Admission
-from redirector.placing.outcomes import AdmissionRequest, Outcome, Placed, Refused, Waiting
+from redirector.placing.outcomes import Outcome, Placed, Refused, Waiting
 from redirector.placing.returning import own_sandbox
-from redirector.web.failures import SENTENCES, failure, prefers_page
+from redirector.web.failures import SENTENCES, failure
 from redirector.web.pages import ALONE, page, page_with_way_in
 from redirector.web.parts import Collaborators
+from redirector.web.visitors.addresses import RULES, FleetPrefixes, Wanted, is_program, read_address
 from redirector.web.visitors.answers import PLAIN_SECONDS, refused_json, refused_page, waiting_json, waiting_page
 from redirector.web.visitors.bots import PURPOSES, is_bot, prefetches
 from redirector.web.visitors.content_door import ContentDoor, ContentVisit
 from redirector.web.visitors.cookies import Cookies
-from redirector.web.visitors.landing import inner_path
 from redirector.web.visitors.spawn import ready
 from tmpnb_common.fetch_metadata import purpose
 from tmpnb_common.json_object import TICKET
-from tmpnb_common.landing import path_inside
-from tmpnb_common.paths import PATH_LIMIT, as_written, path_problem
-from tmpnb_common.wire import DEFAULT_POOL
-
-RULES = ("/", "/<landing:first>", "/<landing:first>/", "/<landing:first>/<path:rest>")
-
-TAKEN = (
-    "api",
-    "badge_logo.svg",
-    "c",
-    "dashboard",
-    "healthz",
-    "hosts",
-    "metrics",
-    "robots.txt",
-    "static",
-    "stats",
-    "status",
-    "wait",
-)
-"""First parts of paths that are the redirector's own: whatever a node says, nobody comes in there."""
-
-OURS = ("pool", "fresh")
-"""Parts of the query that are meant for the redirector; the pool at the entry itself only."""
+from tmpnb_common.paths import PATH_LIMIT, path_problem
 
 METHODS = ["GET", "POST"]
 FETCH_METADATA = ("HTTP_SEC_FETCH_MODE", "HTTP_SEC_FETCH_DEST", "HTTP_SEC_FETCH_SITE")
@@ -59,34 +34,6 @@ BUTTON = "person"
 """In what the button sends that people have who look like a program."""
 
 ROBOTS = "User-agent: *\nDisallow: /\n"
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What a request to the front door asks for."""
-
-    visit: AdmissionRequest
-    suffix: str
-    """Its path and query as they came, to stand behind `/wait/<ticket>`."""
-    fresh: bool
-    content: ContentVisit | None = None
-    """Of whoever follows a link to a content."""
-
-    @property
-    def key(self) -> str:
-        """What a visitor has one sandbox for."""
-        return sandbox_key(self.visit.pool, self.content.content.name if self.content else "")
-
-
-@dataclass(frozen=True, slots=True)
-class FleetPrefixes:
-    """First parts of paths at which some node lets visitors in, beyond those that everybody knows."""
-
-    fleet_state: FleetState
-
-    def __contains__(self, first: object) -> bool:
-        boards = self.fleet_state.board.seen.values()
-        return any(seen.stats is not None and first in seen.stats.landing_prefixes for seen in boards)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +51,8 @@ class Front:
     def wanted(self, path: str) -> Wanted:
         """Read a path and the request's query; whatever is no visitor's is answered here."""
         if not path.startswith(f"{CONTENT_PREFIX}/"):
-            return _wanted(path, self.prefixes)
-        content = self.door.read(path, interval=0.0 if _is_program() else PLAIN_SECONDS)
+            return read_address(path, self.prefixes)
+        content = self.door.read(path, interval=0.0 if is_program() else PLAIN_SECONDS)
         inner = content.visit.path
         if inner and path_problem(inner):
             abort(414 if len(inner) > PATH_LIMIT else 404)
@@ -186,12 +133,6 @@ class Front:
         return _told(outcome, wanted, keeps=keeps)
 
 
-class LandingConverter(BaseConverter):
-    """The first part of a path, unless it is the redirector's own."""
-
-    regex = rf"(?!(?:{'|'.join(map(re.escape, TAKEN))})$).+"
-
-
 def blueprint(parts: Collaborators) -> Blueprint:
     """The visitor's way in."""
     prefixes = FleetPrefixes(parts.fleet_state)
@@ -238,7 +179,7 @@ def blueprint(parts: Collaborators) -> Blueprint:
 
 
 def _told(outcome: Outcome, wanted: Wanted, *, keeps: bool) -> Response:
-    program = _is_program()
+    program = is_program()
     match outcome:
         case Placed():
             # Whoever polls for a place as a program wants to know where it is, not to be taken there.
@@ -259,30 +200,3 @@ def _is_waiting_pages_own() -> bool:
 def _go(url: str) -> Response:
     headers = {"Location": url, "Referrer-Policy": "no-referrer", **ALONE}
     return Response(status=303 if request.method == "POST" else 302, headers=headers)
-
-
-def _wanted(path: str, prefixes: Container[str]) -> Wanted:
-    """Read a path and the request's query; whatever is no visitor's is answered here."""
-    query = as_written(request.query_string)
-    parts = [part for part in query.split("&") if part]
-    pool = request.args.get("pool") or DEFAULT_POOL if path == "/" else DEFAULT_POOL
-    ours = OURS if path == "/" else OURS[1:]
-    kept = [part for part in parts if part.partition("=")[0] not in ours]
-    inner = inner_path(path, query if len(kept) == len(parts) else "&".join(kept), prefixes)
-    if inner is None:
-        abort(404)
-    if len(inner) > PATH_LIMIT:
-        abort(414)
-    if path_problem(inner if inner.startswith("/") else f"/{inner}"):
-        abort(404)
-    # The query goes along whole: the pool is part of what they wait for.
-    suffix = (inner_path(path, "", prefixes) or "/") + (f"?{query}" if query else "")
-    if path_inside(suffix, prefixes) is None:
-        suffix = f"/fresh{suffix}"  # a place that only the address of a former sandbox could name
-    fresh = any(part.partition("=")[0] == "fresh" for part in parts)
-    interval = 0.0 if _is_program() else PLAIN_SECONDS
-    return Wanted(AdmissionRequest(inner, pool, request.remote_addr or "", interval=interval), suffix, fresh)
-
-
-def _is_program() -> bool:
-    return not prefers_page() and "application/json" in request.accept_mimetypes.values()

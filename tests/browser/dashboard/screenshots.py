@@ -19,7 +19,7 @@ from sqlalchemy import select
 from redirector.model.content import Content, ContentPattern, FetchedBlob
 from redirector.model.events import Event
 from redirector.model.nodes import Health
-from redirector.operations.node_changes import OperatorDecision
+from redirector.operations.node_rules import OperatorDecision
 from redirector.store import tables
 from redirector.store.blob_rows import BlobRows
 from redirector.store.content_patterns import ContentPatterns

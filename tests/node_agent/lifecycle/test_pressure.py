@@ -5,7 +5,8 @@ from __future__ import annotations
 from node_agent.pools.specs import Memory, PoolSpec
 from node_agent.sandboxes import Sandbox
 from tests.support.node_pools import Bench, one_bench
-from tmpnb_common.wire import DEFAULT_POOL, Refusal
+from tmpnb_common.claims import Refusal
+from tmpnb_common.wire import DEFAULT_POOL
 
 MIB = 1 << 20
 MEMORY = Memory(total=500 * MIB, reserve=100 * MIB)

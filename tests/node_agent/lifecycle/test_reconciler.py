@@ -19,7 +19,8 @@ from node_agent.sandboxes import Sandbox
 from tests.support.node_pools import LIMITS, Bench, make_bench, one_bench
 from tests.support.strangers import whole
 from tests.support.waiting import wait_until
-from tmpnb_common.wire import DEFAULT_POOL, Refusal
+from tmpnb_common.claims import Refusal
+from tmpnb_common.wire import DEFAULT_POOL
 
 
 @pytest.fixture

@@ -16,7 +16,8 @@ from node_agent.pools.abandoned import Abandoned
 from node_agent.pools.counters import total
 from node_agent.sandboxes import Sandbox
 from tests.support.node_pools import Bench, make_bench, one_bench
-from tmpnb_common.wire import DEFAULT_POOL, Refusal
+from tmpnb_common.claims import Refusal
+from tmpnb_common.wire import DEFAULT_POOL
 
 TICKET = "a-ticket-0123456789-0123456789"
 

@@ -15,7 +15,8 @@ import pytest
 
 from node_agent.errors import HostError
 from node_agent.proxy.listeners import Listeners
-from node_agent.proxy.process import Proxy, find_nginx
+from node_agent.proxy.nginx_program import find_nginx
+from node_agent.proxy.process import Proxy
 from tests.support.base_ports import free_ports
 from tests.support.waiting import wait_until
 

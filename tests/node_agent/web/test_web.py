@@ -18,17 +18,9 @@ from node_agent.web.node import NodeContext
 from tests.support.node_pools import Bench, one_bench
 from tests.support.node_web import AUTH, TOKEN, make_node
 from tests.support.wire_bytes import packed
+from tmpnb_common.claims import ATTEMPTS_AT_ONCE, Claim, Refusal, parse_claim, parse_claims, parse_refusal
 from tmpnb_common.keys import is_key
-from tmpnb_common.wire import (
-    ATTEMPTS_AT_ONCE,
-    Claim,
-    NodeStats,
-    Refusal,
-    parse_claim,
-    parse_claims,
-    parse_refusal,
-    parse_stats,
-)
+from tmpnb_common.wire import NodeStats, parse_stats
 
 TICKET = "a-ticket-0123456789-0123456789"
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from redirector.admin_api.client import AdminClient, checked_url
+from redirector.admin_api.calls import checked_url
+from redirector.admin_api.client import AdminClient
 from redirector.admin_api.errors import NotARedirectorError, OutcomeUnknownError, RefusedError, UnreachableError
 from redirector.admin_api.views import PollerView
 from tests.redirector.cli.fake_redirector import TOKEN, Answer, FakeRedirector, node

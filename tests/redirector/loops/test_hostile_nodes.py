@@ -14,7 +14,8 @@ from tests.support.fleet_node import FakeNode
 from tests.support.fleet_nodes import FakeNodes
 from tests.support.fleet_values import a_node
 from tests.support.fleet_worker import SteppedWorker
-from tmpnb_common.wire import DEFAULT_POOL, ClaimRequest, NodeStats, Refusal
+from tmpnb_common.claims import ClaimRequest, Refusal
+from tmpnb_common.wire import DEFAULT_POOL, NodeStats
 
 NO_URLS = ["http://[", "http://[::1", "http://]", "http://[v1.x]", "http://n1:port"]
 NO_TEXTS = ["\ud800", "a\0b", "x" * 5000]

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from redirector.loops import poller
-from redirector.model.nodes import DOWN_AFTER, Health
-from redirector.operations.node_changes import OperatorDecision
+from redirector.model.health import DOWN_AFTER
+from redirector.model.nodes import Health
+from redirector.operations.node_rules import OperatorDecision
 from redirector.store.database import Database
 from redirector.store.leases import LEASE_SECONDS
 from tests.support.fleet_node import Mood

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from redirector.model.nodes import Health
-from redirector.operations.node_changes import Addition, OperatorDecision
+from redirector.operations.node_rules import Addition, OperatorDecision
 from tests.support.base_ports import free_ports
 from tests.support.fleet_node import FakeNode
 from tests.support.fleet_nodes import FakeNodes

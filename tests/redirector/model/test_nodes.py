@@ -7,25 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from redirector.errors import BadRequestError
-from redirector.model.nodes import (
+from redirector.model.health import (
     DOWN_AFTER,
     SUCCESSES_AFTER_BAD_CLAIM,
-    Failure,
-    FailureKind,
-    Health,
-    Seen,
     after_bad_claim,
     after_bad_poll,
     after_good_claim,
     after_good_poll,
-    checked_name,
-    default_name,
-    drained,
-    eligibility,
-    normalised_url,
-    pending,
-    slots,
 )
+from redirector.model.node_names import checked_name, default_name, normalised_url
+from redirector.model.nodes import Failure, FailureKind, Health, Seen, drained, eligibility, pending, slots
 from tests.support.fleet_values import a_node, pools, seen, stats
 from tmpnb_common.wire import NodeStats
 

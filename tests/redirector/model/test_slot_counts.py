@@ -12,7 +12,8 @@ from redirector.admin_api.fleet_view import view_of_fleet
 from redirector.admin_api.node_view import view_of_node
 from redirector.counters.prometheus import FleetSample, exposition
 from redirector.model.board import Board
-from redirector.model.nodes import DOWN_AFTER, Health, Node
+from redirector.model.health import DOWN_AFTER
+from redirector.model.nodes import Health, Node
 from redirector.model.slot_counts import counts_now, counts_of, is_current
 from redirector.model.snapshot import FleetSnapshot
 from redirector.settings import table as config

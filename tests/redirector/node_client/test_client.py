@@ -11,8 +11,9 @@ from tests.support.fleet_node import FakeNode, Mood
 from tests.support.fleet_nodes import FakeNodes
 from tests.support.fleet_values import a_node
 from tests.support.wire_bytes import packed
+from tmpnb_common.claims import Claim, ClaimRequest, Refusal, parse_claim
 from tmpnb_common.json_object import JsonError, convert
-from tmpnb_common.wire import DEFAULT_POOL, Claim, ClaimRequest, NodeStats, Refusal, parse_claim
+from tmpnb_common.wire import DEFAULT_POOL, NodeStats
 
 REQUEST = ClaimRequest("t" * 24)
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from werkzeug.test import TestResponse
 
-from redirector.operations.node_changes import OperatorDecision
+from redirector.operations.node_rules import OperatorDecision
 from tests.support.fleet_node import FakeNode
 from tests.support.fleet_nodes import FakeNodes
 from tests.support.fleet_worker import SteppedWorker, stepped_worker

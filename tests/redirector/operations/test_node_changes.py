@@ -18,7 +18,8 @@ from redirector.errors import (
     ProbeError,
     UnknownNodeError,
 )
-from redirector.operations.node_changes import Addition, Control, OperatorDecision
+from redirector.operations.node_changes import Control
+from redirector.operations.node_rules import Addition, OperatorDecision
 from tests.support.fleet_node import FakeNode, Mood
 from tests.support.fleet_nodes import FakeNodes
 from tests.support.fleet_worker import SteppedWorker

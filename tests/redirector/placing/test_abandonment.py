@@ -10,7 +10,7 @@ from redirector.memory.fleet_state import FleetState
 from redirector.model.nodes import Failure, FailureKind, Node
 from redirector.placing.abandonment import KEPT_ATTEMPTS, KEPT_SECONDS, LONGEST_RETRY_SECONDS, Abandonment
 from tests.support.fleet_values import a_node
-from tmpnb_common.wire import ATTEMPTS_AT_ONCE
+from tmpnb_common.claims import ATTEMPTS_AT_ONCE
 
 
 class Ears:

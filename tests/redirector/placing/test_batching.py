@@ -11,7 +11,7 @@ import pytest
 from redirector.placing import batching as gathering
 from redirector.placing.batching import CALLS_AT_ONCE, Batcher
 from tests.support.waiting import wait_until
-from tmpnb_common.wire import TICKETS_AT_ONCE
+from tmpnb_common.claims import TICKETS_AT_ONCE
 
 
 class SlowDeed:

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from redirector.model.nodes import Health
-from redirector.operations.node_changes import OperatorDecision
+from redirector.operations.node_rules import OperatorDecision
 from redirector.placing.outcomes import Placed, Refused
 from tests.support.fleet_nodes import FakeNodes
 from tests.support.fleet_worker import SteppedWorker, stepped_worker

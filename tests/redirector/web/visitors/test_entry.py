@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from redirector.web.visitors.entry import TAKEN
+from redirector.web.visitors.addresses import TAKEN
 from tests.support.fleet_nodes import FakeNodes
 from tests.support.fleet_worker import SteppedWorker, stepped_worker
 
