@@ -13,8 +13,9 @@ from gunicorn.app.base import Application
 from gunicorn.glogging import Logger
 from gunicorn.sock import create_sockets
 
-from redirector.compose import Worker, compose
+from redirector.compose import compose
 from redirector.errors import DatabaseAwayError, DatabaseRefusedError
+from redirector.gunicorn_worker import Worker
 from redirector.logs import log_config
 from redirector.memory.bucket_table import BucketTable
 from redirector.settings.table import RedirectorSettings

@@ -59,6 +59,7 @@ FLOORS = {
         ["placing", "operations", "plans"],
         ["loops"],
         ["web", "worker"],
+        ["gunicorn_worker"],
         ["socket_holder", "compose"],
         ["server"],
         ["local_fleet"],
@@ -82,7 +83,7 @@ ROOMS = {
 """The floors inside rooms that have rooms of their own."""
 
 ONLY_IN = {
-    "flask": {"redirector.web", "redirector.compose", "node_agent.web", "node_agent.compose"},
+    "flask": {"redirector.web", "redirector.gunicorn_worker", "node_agent.web", "node_agent.compose"},
     "click": {"redirector.cli", "node_agent.cli", "tmpnb_common.lazy_group"},
     "rich": {"redirector.cli"},
     "prometheus_client": {

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from itertools import accumulate, chain
+from itertools import accumulate
 
 from redirector.counters.histograms import QUEUE, observed
 from redirector.errors import DatabaseAwayError
@@ -19,6 +19,7 @@ from redirector.model.outcomes import DenialReason
 from redirector.model.waiting_room import FRONT, SLOWEST_SECONDS, Offer, QueuePlace, ask_again_seconds
 from redirector.placing.outcomes import AdmissionRequest, Outcome, Placed, Refused, Waiting
 from redirector.placing.placer import Placer
+from redirector.placing.wait_reasons import _slots, wait_reason
 from redirector.store.ticket_rows import Ticket
 from redirector.store.tickets import Tickets
 from tmpnb_common.wire import DEFAULT_POOL
@@ -246,19 +247,5 @@ class Admission:
     ) -> Waiting:
         """What to tell somebody who has to ask again `within` so many seconds: their place lives for two of these."""
         seconds = min(self._interval(request, place, throttled=throttled), within)
-        reason = DenialReason.THROTTLED if throttled else _wait_reason(pool, place, refused)
+        reason = DenialReason.THROTTLED if throttled else wait_reason(pool, place, refused)
         return Waiting(ticket, place, seconds, reason)
-
-
-def _wait_reason(pool: PoolState, place: QueuePlace, refused: Refused | None) -> DenialReason:
-    """Why somebody at that place waits whose turn by their client's limits it is."""
-    ranking = pool.ranking
-    if (refused is not None and refused.reason is DenialReason.TROUBLE) or not (ranking.first or ranking.last):
-        return DenialReason.TROUBLE
-    soon = place.ahead < sum(ranking.coming.values()) + sum(_slots(pool))
-    return DenialReason.STARTING if soon else DenialReason.FULL
-
-
-def _slots(pool: PoolState) -> Iterator[int]:
-    """Free slots, node by node."""
-    return (pool.free_slots.free.get(name, 0) for name in chain(pool.ranking.first, pool.ranking.last))

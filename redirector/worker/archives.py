@@ -21,8 +21,8 @@ from redirector.worker.downloads import ArchiveSource, download
 from redirector.worker.errors import TreeError
 from redirector.worker.limits import FetchLimits
 from redirector.worker.sources import FetchedTree
-from redirector.worker.tree import LINK_BYTES, Bounds, Leaf, SourceFile, Tree
-from redirector.worker.tree_paths import checked_path, checked_target
+from redirector.worker.tree import Bounds, Leaf, SourceFile, Tree
+from redirector.worker.tree_paths import LINK_BYTES, checked_path, checked_target
 
 ZIP, GZIP = b"PK", b"\x1f\x8b"
 """How these files begin."""

@@ -14,8 +14,8 @@ from redirector.worker.errors import FetchError
 from redirector.worker.git_program import GitProgram
 from redirector.worker.limits import FetchLimits
 from redirector.worker.sources import FetchedTree
-from redirector.worker.tree import LINK_BYTES, Bounds, Leaf, SourceFile, Tree
-from redirector.worker.tree_paths import checked_path, checked_target
+from redirector.worker.tree import Bounds, Leaf, SourceFile, Tree
+from redirector.worker.tree_paths import LINK_BYTES, checked_path, checked_target
 
 COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 

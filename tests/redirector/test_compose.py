@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from redirector.compose import Worker, compose
+from redirector.compose import compose
+from redirector.gunicorn_worker import Worker
 from redirector.model.nodes import Health
 from redirector.operations.node_rules import Addition, OperatorDecision
 from redirector.settings import table as config

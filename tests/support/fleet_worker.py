@@ -12,7 +12,8 @@ from typing import Any
 
 from werkzeug.test import TestResponse
 
-from redirector.compose import Worker, compose
+from redirector.compose import compose
+from redirector.gunicorn_worker import Worker
 from redirector.model.board import Board
 from redirector.model.nodes import Node, Seen
 from redirector.operations.node_rules import Addition, OperatorDecision

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from redirector.compose import Worker, compose
+from redirector.compose import compose
+from redirector.gunicorn_worker import Worker
 from redirector.operations.node_rules import Addition, OperatorDecision
 from redirector.placing.outcomes import AdmissionRequest, Result
 from redirector.settings import table as config

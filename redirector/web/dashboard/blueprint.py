@@ -7,7 +7,7 @@ a token that only this page knows, and must not come from another site.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypedDict
 from urllib.parse import urlsplit
@@ -15,11 +15,9 @@ from urllib.parse import urlsplit
 from flask import Blueprint, Response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from redirector.admin_api.answers import EventView
 from redirector.admin_api.fleet_view import view_of_fleet
-from redirector.errors import BadRequestError, DatabaseAwayError
+from redirector.errors import BadRequestError
 from redirector.model.operators import NAME_LIMIT
-from redirector.model.snapshot import FleetSnapshot
 from redirector.operations.snapshots import SnapshotReader
 from redirector.settings.table import RedirectorSettings
 from redirector.store.journal import Journal
@@ -27,13 +25,10 @@ from redirector.web.admin.auth import Keyholders, too_many
 from redirector.web.admin.contents import view_of_contents
 from redirector.web.bodies import answer, read_body
 from redirector.web.dashboard.actions import Actions, ButtonRequest
-from redirector.web.dashboard.cards import cards, charts
+from redirector.web.dashboard.cards import cards
+from redirector.web.dashboard.history import event_filter, history
 from redirector.web.dashboard.session import Session, opened, same_secret, session_of
 from redirector.web.failures import failure
-
-MOMENT_DIGITS = 10
-EVENTS_SHOWN = 60
-"""The newest so many that match."""
 
 
 class CookieBounds(TypedDict):
@@ -141,7 +136,7 @@ class _Seat:
                 "at": snapshot.at,
                 "fleet": view_of_fleet(snapshot, self.settings, request.url_root),
                 "nodes": cards(snapshot),
-                **_history(self.journal, snapshot, *event_filter(request.args)),
+                **history(self.journal, snapshot, *event_filter(request.args)),
             }
         )
 
@@ -199,30 +194,6 @@ def _protect(response: Response) -> Response:
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Content-Security-Policy"] = POLICY
     return response
-
-
-def event_filter(query: Mapping[str, str]) -> tuple[str, float, float]:
-    """Which events the page shows: of a node, from and until a time; what makes no sense there filters nothing."""
-
-    def moment(name: str) -> float:
-        given = query.get(name, "")
-        return float(given) if given.isascii() and given.isdigit() and len(given) <= MOMENT_DIGITS else 0.0
-
-    return query.get("node", ""), moment("from"), moment("until")
-
-
-def _history(journal: Journal, snapshot: FleetSnapshot, node: str, start: float, end: float) -> dict[str, Any]:
-    """Charts and events; empty while the database, which alone has them, is away."""
-    if snapshot.database_problem:
-        return {"charts": charts({}), "events": []}
-    try:
-        events = journal.events(limit=EVENTS_SHOWN, not_before=start, not_after=end, node=node)
-        return {
-            "charts": charts(snapshot.minutes),
-            "events": [EventView.of(event) for event in reversed(events)],
-        }
-    except DatabaseAwayError:
-        return {"charts": charts({}), "events": []}
 
 
 def _from_elsewhere() -> bool:
