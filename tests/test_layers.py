@@ -227,3 +227,19 @@ def test_a_class_name_means_one_thing() -> None:
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 places.setdefault(node.name, []).append(name)
     assert not {name: modules for name, modules in places.items() if len(modules) > 1}
+
+
+MOST_LINES = 250
+"""A module that is longer has become two things, unless there is a reason."""
+
+LONGER = {
+    "node_agent.settings.table": "a row for each setting, in the order of docs/settings.md",
+    "redirector.settings.table": "a row for each setting, in the order of docs/settings.md",
+    "node_agent.pools.table": "one lock around one table, and what may be done to it under the lock, a few lines each",
+    "redirector.errors": "every error with its code and its sentence, in one list",
+}
+
+
+def test_no_module_is_longer_than_a_reader_takes_in_but_for_a_reason() -> None:
+    longer = {name for name, path in MODULES.items() if len(path.read_text().splitlines()) > MOST_LINES}
+    assert longer == set(LONGER)

@@ -10,9 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 import click
 
 from node_agent.cli.exits import GUARDED
+from node_agent.content.blob import clear_blobs
 from node_agent.directories import RunDirectory
 from node_agent.errors import AgentError
-from node_agent.parts import blob_store, make_runtime
+from node_agent.parts import make_runtime
 from node_agent.pools.ledger import Ledger
 from node_agent.proxy import host
 from node_agent.settings import table as config
@@ -76,5 +77,5 @@ def _purge(settings: NodeSettings) -> int:
     with ThreadPoolExecutor(PURGE_THREADS) as threads:
         list(threads.map(lambda instance: runtime.end(instance.name), instances))
     runtime.tidy()
-    blob_store(settings).clear()
+    clear_blobs(settings.content_dir)
     return len(instances)

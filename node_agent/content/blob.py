@@ -17,7 +17,7 @@ from pathlib import Path
 from node_agent import files
 from node_agent.content.unpacking import UNTOUCHED, Readable, Unpacked
 from node_agent.errors import ContentError, HostError
-from tmpnb_common.json_object import Count, Digest, Text
+from tmpnb_common.json_object import Count, Digest, JsonError, Text, convert
 
 DIGEST = re.compile(r"[0-9a-f]{64}")
 
@@ -27,6 +27,9 @@ PIECE = 256 * 1024
 KEPT_FREE = 1 << 30
 KEPT_PART = 20
 """A blob is refused that would leave less than 1 GiB or a twentieth of the disk free, whichever is less."""
+
+WORK = ".work"
+"""The name of the directory beside the blobs in which they are unpacked and removed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,24 @@ def describe(place: Path, digest: str, unpacked: Unpacked) -> Blob:
     blob = Blob(digest, size, unpacked.files, unpacked.copied_bytes, unpacked.linked_bytes, unpacked.linked)
     files.write_json(place / "blob.json", asdict(blob))
     return blob
+
+
+def read_whole(place: Path) -> Blob | None:
+    """The blob that lies in a directory; None if none does, or not as it came."""
+    try:
+        described = files.read_json(place / "blob.json")
+        blob = None if described is None else convert(Blob, described)
+        return blob if blob is not None and blob.digest == place.name and is_whole(place, blob) else None
+    except (HostError, JsonError, OSError):
+        return None
+
+
+def used_at(place: Path) -> float:
+    """When the blob in a directory was last used, in seconds since 1970; 0 if it is gone."""
+    try:
+        return place.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def is_whole(place: Path, blob: Blob) -> bool:
@@ -156,3 +177,30 @@ def workplace(work: Path) -> Iterator[Path]:
         raise HostError(f"a blob cannot be unpacked: {error.strerror or type(error).__name__}") from error
     finally:
         remove(place)
+
+
+def clear_blobs(root: Path) -> None:
+    """Remove every blob below a directory, for a node that runs nothing any more.
+
+    Raises:
+        HostError: the disk refuses.
+    """
+    for place in root.iterdir() if root.is_dir() else ():
+        if DIGEST.fullmatch(place.name) or place.name == WORK:
+            remove(place)
+
+
+def set_aside(place: Path, work: Path) -> Path:
+    """Move what lies in a directory to where it is removed; it may be gone already.
+
+    Raises:
+        HostError: the disk refuses.
+    """
+    doomed = work / secrets.token_hex(8)
+    try:
+        place.rename(doomed)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise HostError(f"a blob cannot be removed: {error.strerror}") from error
+    return doomed

@@ -13,17 +13,27 @@ from __future__ import annotations
 
 import logging
 import os
-import secrets
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from node_agent import files
-from node_agent.content.blob import DIGEST, Blob, HashingReader, describe, disk_has, is_whole, remove, workplace
+from node_agent.content.blob import (
+    DIGEST,
+    WORK,
+    Blob,
+    HashingReader,
+    describe,
+    disk_has,
+    is_whole,
+    read_whole,
+    remove,
+    set_aside,
+    used_at,
+    workplace,
+)
 from node_agent.content.unpacking import Readable, unpack
 from node_agent.errors import ContentError, HostError
-from tmpnb_common.json_object import JsonError, convert
 
 log = logging.getLogger("content")
 
@@ -92,22 +102,12 @@ class BlobStore:
         """Have `call` told each digest that has come, in the thread that took the blob."""
         self._arrived.append(call)
 
-    def clear(self) -> None:
-        """Remove everything, for a node that runs nothing any more.
-
-        Raises:
-            HostError: the disk refuses.
-        """
-        for place in self.root.iterdir() if self.root.is_dir() else ():
-            if DIGEST.fullmatch(place.name) or place == self._work:
-                remove(place)
-
     # Reading
 
     def blobs(self) -> list[Blob]:
         """Every blob, the least recently used first."""
         with self._lock:
-            return sorted(self._blobs.values(), key=lambda blob: self._used_at(blob.digest))
+            return sorted(self._blobs.values(), key=lambda blob: used_at(self.root / blob.digest))
 
     def find(self, digest: str) -> Blob | None:
         """What is known of a blob; None: it is not there.
@@ -193,22 +193,11 @@ class BlobStore:
 
     @property
     def _work(self) -> Path:
-        return self.root / ".work"
-
-    def _used_at(self, digest: str) -> float:
-        try:
-            return (self.root / digest).stat().st_mtime
-        except OSError:
-            return 0.0
+        return self.root / WORK
 
     def _adopt(self, place: Path) -> None:
-        try:
-            described = files.read_json(place / "blob.json")
-            blob = None if described is None else convert(Blob, described)
-            whole = blob is not None and blob.digest == place.name and is_whole(place, blob)
-        except (HostError, JsonError, OSError):
-            blob, whole = None, False
-        if blob is not None and whole:
+        blob = read_whole(place)
+        if blob is not None:
             self._blobs[blob.digest] = blob
         elif not self._uses(place.name):
             log.warning("removing what is no whole blob, %s", place.name[:12])
@@ -255,12 +244,6 @@ class BlobStore:
 
     def _take_away(self, digest: str) -> Path:
         """Move a blob to where it is removed; called with the lock held."""
-        doomed = self._work / secrets.token_hex(8)
-        try:
-            (self.root / digest).rename(doomed)
-        except FileNotFoundError:
-            pass
-        except OSError as error:
-            raise HostError(f"a blob cannot be removed: {error.strerror}") from error
+        doomed = set_aside(self.root / digest, self._work)
         self._blobs.pop(digest, None)
         return doomed

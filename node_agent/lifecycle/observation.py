@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from node_agent.pools.culling import Limits
-from node_agent.pools.ledger import DirectoryState
+from node_agent.pools.directory_state import DirectoryState
 from node_agent.runtimes.contract import Instance
 from node_agent.sandboxes import Sandbox, State
 

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from node_agent.errors import EngineError, HostError
+from node_agent.lifecycle.endings import Endings
 from node_agent.lifecycle.observation import Observation, adopted
-from node_agent.lifecycle.removals import Removals
 from node_agent.lifecycle.sessions import SessionWatch
 from node_agent.lifecycle.starter import Starter
 from node_agent.lifecycle.tasks import settle
@@ -27,9 +27,6 @@ TICK_SECONDS = 2.0
 
 STALLED_SECONDS = 60.0
 """A loop that has not turned for so long is not well: no step of it takes half of that."""
-
-ENDS = 4
-"""Threads that end sandboxes."""
 
 
 class Reconciler:
@@ -78,10 +75,8 @@ class Reconciler:
         self._adopted = adopted
         self._trial: threading.Thread | None = None
         self._starts = ThreadPoolExecutor(workers, "start")
-        self._ends = ThreadPoolExecutor(ENDS, "end")
         self._starting: dict[str, Future[None]] = {}
-        self._ending: dict[str, Future[None]] = {}
-        self._removals = Removals()
+        self._endings = Endings(runtime, table, monotonic)
         self._engine_problem = "the engine has not been asked yet"
         self._acted_at = monotonic()
 
@@ -107,7 +102,7 @@ class Reconciler:
         finally:
             self._starts.shutdown(cancel_futures=True)
             self._sessions.close()
-            self._ends.shutdown(cancel_futures=True)
+            self._endings.close()
 
     def stop(self) -> None:
         self._stop.set()
@@ -122,7 +117,7 @@ class Reconciler:
 
     def removal_problem(self) -> str:
         """What has been in the way of removals for minutes; empty while nothing has."""
-        return self._removals.problem(self._monotonic())
+        return self._endings.problem()
 
     def tick(self, now: float) -> None:
         """Look at everything once, and judge it."""
@@ -143,7 +138,7 @@ class Reconciler:
         """End what is to end and start what is missing."""
         self._look_for_new_images()
         self._pools.scale_down()
-        self._finish_ending()
+        self._endings.turn(halted=bool(self._engine_problem))
         self._refill(now)
         self._begin_trial()
         self._acted_at = self._monotonic()
@@ -213,33 +208,11 @@ class Reconciler:
                 log.info("removing the directory of a sandbox that is gone, sandbox=%s", name_of(key))
                 self._table.discard(key)
         for name in seen.instances:
-            if name not in known and name not in self._ending and self._removals.due(name, self._monotonic()):
+            if name not in known and self._endings.begin(name):
                 log.info("ending a leftover, sandbox=%s", name)
-                self._ending[name] = self._ends.submit(self._end_instance, name)
         self._tidy(known)
 
     # Act
-
-    def _finish_ending(self) -> None:
-        settle(self._ending)
-        if self._engine_problem:
-            return
-        now = self._monotonic()
-        if line := self._removals.line(now):
-            log.warning("%s", line)
-        for sandbox in self._table.all():
-            name = sandbox.name
-            if sandbox.state == "ending" and name not in self._ending and self._removals.due(name, now):
-                self._ending[name] = self._ends.submit(self._end_instance, name)
-
-    def _end_instance(self, name: str) -> None:
-        try:
-            self._runtime.end(name)
-            self._table.release(name)
-        except (EngineError, HostError) as error:
-            self._removals.failed(name, str(error), self._monotonic())
-        else:
-            self._removals.done(name)
 
     def _refill(self, now: float) -> None:
         for name in settle(self._starting):

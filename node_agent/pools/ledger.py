@@ -27,12 +27,12 @@ import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from node_agent.content.blob import DIGEST
 from node_agent.directories import SOCKET_NAME, RunDirectory
 from node_agent.errors import HostError
+from node_agent.pools.directory_state import DirectoryState
 from node_agent.pools.steady_clock import SteadyClock
 from tmpnb_common.keys import is_key, name_of
 
@@ -44,18 +44,6 @@ FILLED = "filled"
 """Beside it: that blob's files are in the home."""
 SEALED_MODE = 0o755
 """From then on: the sandbox's code can neither replace the socket nor fill the directory."""
-
-
-@dataclass(frozen=True, slots=True)
-class DirectoryState:
-    """One sandbox's directory, as found."""
-
-    sealed: bool
-    claimed_at: float | None
-    visited: bool = False
-    wanted: str = ""
-    """The digest of the blob that its visitor came for."""
-    filled: bool = False
 
 
 class Ledger:

@@ -12,7 +12,8 @@ from typing import Any
 
 from node_agent.errors import HostError, UnknownSandbox
 from node_agent.pools.counters import Counters
-from node_agent.pools.ledger import DirectoryState, Ledger
+from node_agent.pools.directory_state import DirectoryState
+from node_agent.pools.ledger import Ledger
 from node_agent.pools.planning import Counts
 from node_agent.sandboxes import Sandbox, State
 from tmpnb_common.keys import name_of

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 import time
 from collections.abc import Callable, Sequence
 
 from redirector.admin_api.client import AdminClient
 from redirector.admin_api.errors import AdminError, OutcomeUnknownError, RefusedError, UnreachableError
 from redirector.local_fleet import demo
-from redirector.local_fleet.child import Child, begin_log, bound_log, launch
+from redirector.local_fleet.child import Child, begin_log, bound_log
 from redirector.local_fleet.directory import FleetDirectory
 from redirector.local_fleet.enrolment import Register, Remove, Step, Warmth, steps, warmth
 from redirector.local_fleet.errors import NotStartedError, StartFailedError
 from redirector.local_fleet.machine import check_engine, check_ports, make_run_root
 from redirector.local_fleet.plan import FleetPlan, NodePlan
-from redirector.local_fleet.processes import ProcessFinder, kill, read_records, write_records
+from redirector.local_fleet.processes import write_records
 from redirector.local_fleet.reporter import FleetReady, Reporter
 from redirector.local_fleet.stop_request import StopRequest
+from redirector.local_fleet.traces import Traces
 
 BEAT_SECONDS = 0.2
 ANSWER_SECONDS = 10.0
@@ -29,8 +29,6 @@ STANDSTILL_SECONDS = 120.0
 """Without one more sandbox being ready."""
 DEATHS_WHILE_WARMING = 3
 GRACE_SECONDS = 8.0
-PURGE_SECONDS = 30.0
-SWEEP_SECONDS = 10.0
 LOG_CHECK_SECONDS = 60.0
 NOT_YET = frozenset({"unreachable", "not_a_node", "bad_token"})
 """What the redirector says of a node that is only just starting."""
@@ -60,7 +58,7 @@ class LocalFleet:
         self._clock = clock
         self._started_at = clock()
         self._demo_url = ""
-        self._finder = ProcessFinder(directory.root, plan.run_root)
+        self._traces = Traces(directory, plan.run_root, reporter, stop, clock)
         self._children = [Child(child, clock) for child in plan.children]
         self._client = AdminClient(
             plan.url, directory.ensure_admin_token(), by="tmpnb up", answer_seconds=ANSWER_SECONDS
@@ -68,12 +66,7 @@ class LocalFleet:
 
     def clear_leftovers(self) -> None:
         """End what a run that was killed has left: processes, sandboxes, sockets."""
-        records = read_records(self._directory.children)
-        left = self._finder.living(records)
-        if left:
-            self._reporter.note(f"ending {len(left)} processes that an earlier run left behind")
-        if left or self._directory.children.exists() or self._plan.run_root.exists():
-            self._clear(self._leftovers)
+        self._traces.clear_leftovers(self._leftovers)
 
     def check(self) -> None:
         """Prove that this machine has room for the fleet, once nothing of an earlier run is in the way."""
@@ -226,41 +219,8 @@ class LocalFleet:
             self._stop.wait(BEAT_SECONDS / 4)
         for child in self._children:
             child.kill()
-        self._clear(self._plan.nodes)
+        self._traces.clear(self._plan.nodes)
         self._reporter.note("stopped; nothing is left running")
-
-    def _clear(self, nodes: Sequence[NodePlan]) -> None:
-        """End whatever still runs, let the nodes forget it, and remove every trace of the run."""
-        self._sweep()
-        self._purge(nodes)
-        self._sweep()
-        shutil.rmtree(self._plan.run_root, ignore_errors=True)
-        self._directory.children.unlink(missing_ok=True)
-
-    def _purge(self, nodes: Sequence[NodePlan]) -> None:
-        """Let each node's own program clear away its sandboxes, all nodes at once."""
-        purges = [(node.purge, launch(node.purge)) for node in nodes]
-        deadline = self._clock() + PURGE_SECONDS
-        for plan, process in purges:
-            try:
-                returncode = process.wait(max(0.1, deadline - self._clock()))
-            except subprocess.TimeoutExpired:
-                process.kill()
-                returncode = process.wait()
-            if returncode != 0:
-                self._reporter.warn(f"{plan.name} failed (see {plan.log}); ending its processes by force")
-
-    def _sweep(self) -> None:
-        """Kill until nothing is left: what is being killed may have started something meanwhile."""
-        records = read_records(self._directory.children)
-        deadline = self._clock() + SWEEP_SECONDS
-        while left := self._finder.living(records):
-            kill(left)
-            if self._clock() > deadline:
-                pids = ", ".join(str(process.pid) for process in left)
-                self._reporter.warn(f"these processes cannot be ended: {pids}")
-                return
-            self._stop.wait(BEAT_SECONDS / 4)
 
 
 def _crash_report(child: Child, how: str) -> str:

@@ -12,7 +12,8 @@ from redirector.loops.public_check import PublicCheck
 from redirector.loops.session_ends import OLDER_REGISTRY, end_sessions, is_due, why_void
 from redirector.memory.outbox import Outbox
 from redirector.model.events import Event
-from redirector.model.nodes import Failure, Node
+from redirector.model.health import after_bad_poll, after_good_poll, after_unreached
+from redirector.model.nodes import Failure, Node, Seen
 from redirector.node_client.client import AgentClient
 from redirector.store.registry import Registry
 from tmpnb_common.log_lines import fields
@@ -107,3 +108,25 @@ class NodePolls:
                         change.note(Event(self._clock(), "end_dropped", node.name, "poller", OLDER_REGISTRY))
         except DatabaseAwayError:
             return  # the sync loop says so; the next poll tries again
+
+
+def after_poll(node: Node, before: Seen, polled: Polled, *, now: float, blind: bool, partition_suspected: bool) -> Seen:
+    """What is known of a node after a poll.
+
+    Args:
+        node: who it is.
+        before: what was known.
+        polled: what the poll brought.
+        now: seconds since 1970.
+        blind: this redirector reaches no node's public URL.
+        partition_suspected: most of the fleet is silent.
+    """
+    if isinstance(polled.answer, Failure):
+        return after_bad_poll(before, polled.answer, now=now, partition_suspected=partition_suspected)
+    at = polled.asked_at
+    if polled.unreached:
+        after = after_unreached(node, before, polled.answer, polled.unreached, blind=blind, at=at, now=now)
+    else:
+        after = after_good_poll(node, before, polled.answer, asked_at=at, now=now)
+        after = replace(after, unreached="", presumed=False)
+    return replace(after, intent_error=polled.intent_error)

@@ -7,12 +7,13 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
-from dataclasses import replace
+from contextlib import suppress
 from random import Random
 from threading import Event as Flag
 
 from redirector.errors import DatabaseAwayError
-from redirector.loops.node_polls import NodePolls, Polled
+from redirector.loops.node_polls import NodePolls, Polled, after_poll
+from redirector.loops.pace import interval_of, portion_of
 from redirector.loops.public_check import PublicCheck, reaches_none
 from redirector.loops.rechecks import Rechecks
 from redirector.loops.session_ends import watched_since
@@ -22,10 +23,7 @@ from redirector.memory.outbox import Outbox
 from redirector.model.board import Board, partition_suspected
 from redirector.model.events import Event
 from redirector.model.health import (
-    after_bad_poll,
-    after_good_poll,
     after_passive_check,
-    after_unreached,
 )
 from redirector.model.nodes import Failure, FailureKind, Health, Node, Seen, pending
 from redirector.node_client.client import AgentClient
@@ -43,24 +41,11 @@ PARALLEL = 32
 PUBLISH_SECONDS = 0.25
 """What has been answered is published after this, without waiting for nodes that are slow."""
 
-AT_ONCE = 64
-"""So many nodes are asked in one go. A larger fleet is spread over the tick, so that the worker that asks has its hands
-free for visitors in between."""
-
-SPREAD = 0.7
-"""The part of a tick over which a large fleet is spread; the rest is for those that answer late."""
-
 DOWN_TICKS = 2
 """A node that is down is asked at every second tick: seldom enough to cost little, often enough to be back in 5 s."""
 
 FORGET_TICKS = 1000
 """So often old events are deleted: about twice an hour."""
-
-HURRIED_SECONDS = 0.3
-HURRIED_POLLS = 200
-"""While somebody waits, a freed slot should not be idle for long: ticks come as soon as this, at so many polls a second
-at most.
-"""
 
 LISTEN_SECONDS = 0.2
 """How soon is heard, between ticks, what visitors met, and that a node is back."""
@@ -94,7 +79,6 @@ class Poller:
     ) -> None:
         self._holder = holder
         self._fleet_state = fleet_state
-        self._anyone_waits = anyone_waits
         self._outbox = outbox
         self._boards = boards
         self._journal = journal
@@ -102,6 +86,7 @@ class Poller:
         self._clock = clock
         self._rng = rng
         self._seconds = seconds
+        self._anyone_waits = anyone_waits
         self._seen: dict[str, Seen] = {}
         self._ticks = 0
         self._asked: dict[str, Future[Polled]] = {}
@@ -128,9 +113,8 @@ class Poller:
                     self.listen(executor)
 
     def interval(self) -> float:
-        """Seconds from one tick to the next: fewer while somebody waits for what the next one may find."""
-        hurried = max(HURRIED_SECONDS, len(self._fleet_state.nodes) / HURRIED_POLLS)
-        return min(self._seconds, hurried) if self._anyone_waits() else self._seconds
+        """Seconds from one tick to the next."""
+        return interval_of(self._seconds, len(self._fleet_state.nodes), hurried=self._anyone_waits())
 
     def listen(self, executor: Executor) -> None:
         """Take in what visitors met, and who is back, and let everyone know at once if that changes anything."""
@@ -155,15 +139,19 @@ class Poller:
         if self._ticks == 0:
             self._continue_board()
         if self._ticks % FORGET_TICKS == 0:
-            self._forget()
+            with suppress(DatabaseAwayError):  # the sync loop says so; there is time
+                self._journal.forget()
         self._ticks += 1
         nodes = self._fleet_state.nodes  # one registry for the whole tick, whatever is read meanwhile
         self._seen = {name: self._seen.get(name, Seen()) for name in nodes}
         self._asked_at = {name: at for name, at in self._asked_at.items() if name in nodes}
         self._hear_passive_checks()
-        self._began, interval = self._clock(), self.interval()
+        self._began, interval = (
+            self._clock(),
+            self.interval(),
+        )
         due = self._due(nodes, hurried=interval < self._seconds)
-        portion = max(AT_ONCE, math.ceil(len(due) * PUBLISH_SECONDS / (interval * SPREAD)))
+        portion = portion_of(len(due), PUBLISH_SECONDS / interval)
         ends_at, published = time.monotonic() + interval, False
         while (due or self._asked) and time.monotonic() < ends_at and self._lease.held:
             now, due = due[:portion], due[portion:]
@@ -190,12 +178,6 @@ class Poller:
             board = self._fleet_state.board
         self._seen = dict(board.seen)
         self._polls.since = watched_since(board, self._clock())
-
-    def _forget(self) -> None:
-        try:
-            self._journal.forget()
-        except DatabaseAwayError:
-            return  # the sync loop says so; there is time
 
     def _due(self, nodes: Mapping[str, Node], *, hurried: bool) -> list[Node]:
         due = []
@@ -230,21 +212,12 @@ class Poller:
         return Polled(self._clock(), Failure(FailureKind.PROTOCOL_ERROR, "its answer was too much for this redirector"))
 
     def _learn(self, node: Node, polled: Polled) -> None:
-        before, now = self._seen[node.name], self._clock()
-        if isinstance(polled.answer, Failure):
-            after = after_bad_poll(before, polled.answer, now=now, partition_suspected=partition_suspected(self._seen))
-        else:
-            at = polled.asked_at
-            if polled.unreached:
-                blind = reaches_none(self._fleet_state.nodes, self._seen)
-                reason = polled.unreached
-                after = after_unreached(node, before, polled.answer, reason, blind=blind, at=at, now=now)
-            else:
-                after = after_good_poll(node, before, polled.answer, asked_at=at, now=now)
-                after = replace(after, unreached="", presumed=False)
-            after = replace(after, intent_error=polled.intent_error)
-            if pending(node, after) and polled.answer.generation > node.generation:
-                self._polls.overtake(node, polled.answer.generation)
+        before = self._seen[node.name]
+        blind, suspected = reaches_none(self._fleet_state.nodes, self._seen), partition_suspected(self._seen)
+        after = after_poll(node, before, polled, now=self._clock(), blind=blind, partition_suspected=suspected)
+        newer = polled.answer.generation if isinstance(polled.answer, NodeStats) else 0
+        if newer > node.generation and pending(node, after):
+            self._polls.overtake(node, newer)
         self._put(node.name, before, after)
 
     def _put(self, name: str, before: Seen, after: Seen) -> None:

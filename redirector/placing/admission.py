@@ -16,10 +16,10 @@ from redirector.memory.outbox import Outbox
 from redirector.memory.rate_limits import RateLimits
 from redirector.memory.waiting_queue import WaitingQueue
 from redirector.model.outcomes import DenialReason
-from redirector.model.waiting_room import FRONT, SLOWEST_SECONDS, Offer, QueuePlace, ask_again_seconds
+from redirector.model.waiting_room import FRONT, SLOWEST_SECONDS, Offer, QueuePlace
 from redirector.placing.outcomes import AdmissionRequest, Outcome, Placed, Refused, Waiting
 from redirector.placing.placer import Placer
-from redirector.placing.wait_reasons import _slots, wait_reason
+from redirector.placing.wait_reasons import ask_seconds, slots_in_order, wait_reason
 from redirector.store.ticket_rows import Ticket
 from redirector.store.tickets import Tickets
 from tmpnb_common.wire import DEFAULT_POOL
@@ -77,11 +77,11 @@ class Admission:
         if self._database.away:
             return self._off_the_list(request, pool, ticket)
         place = self._waiting_queue.queue.place(ticket, pool.name)
-        if place is not None and place.ahead >= sum(_slots(pool)) + FRONT:
+        if place is not None and place.ahead >= sum(slots_in_order(pool)) + FRONT:
             waiting = self._waiting(ticket, request, pool, place)
             self._waiting_queue.saw(ticket, waiting.ask_seconds)
             return waiting
-        return self._at_the_front(ticket, request, pool, self._interval(request, place))
+        return self._at_the_front(ticket, request, pool, ask_seconds(request, place))
 
     def again(self, node: str, ticket: str, request: AdmissionRequest) -> Placed | None:
         """The sandbox that a ticket got at a node; None if it has ended, or the node does not soon say so."""
@@ -109,7 +109,7 @@ class Admission:
 
     def _anyone_waits(self, pool: PoolState) -> bool:
         waiting = self._waiting_queue.queue.waiting(pool.name)
-        if self._database.away or any(free > waiting + PLENTY for free in accumulate(_slots(pool))):
+        if self._database.away or any(free > waiting + PLENTY for free in accumulate(slots_in_order(pool))):
             return False
         if waiting:
             return True
@@ -126,7 +126,7 @@ class Admission:
         """Put somebody at the end of the queue: one whom all nodes have refused just now, or who was not tried yet."""
         ticket, queue = self._new_ticket(), self._waiting_queue.queue
         throttled = turn > 0
-        interval = self._interval(request, queue.place_at(pool.name, queue.waiting(pool.name)), throttled=throttled)
+        interval = ask_seconds(request, queue.place_at(pool.name, queue.waiting(pool.name)), throttled=throttled)
         try:
             ahead = self._tickets.join(
                 Ticket(ticket, pool.name, ""),
@@ -229,11 +229,6 @@ class Admission:
         board, ranking = self._fleet_state.board, pool.ranking
         return [Offer(name, ranking.free[name], board.of(name).asked_at) for name in (*ranking.first, *ranking.last)]
 
-    def _interval(self, request: AdmissionRequest, place: QueuePlace | None, *, throttled: bool = False) -> float:
-        """When somebody is to ask again, in seconds. Of whom nothing was read yet that may be long."""
-        seconds = SLOWEST_SECONDS if place is None or throttled else ask_again_seconds(place.ahead)
-        return max(seconds, request.interval)
-
     def _waiting(
         self,
         ticket: str,
@@ -246,6 +241,6 @@ class Admission:
         within: float = math.inf,
     ) -> Waiting:
         """What to tell somebody who has to ask again `within` so many seconds: their place lives for two of these."""
-        seconds = min(self._interval(request, place, throttled=throttled), within)
+        seconds = min(ask_seconds(request, place, throttled=throttled), within)
         reason = DenialReason.THROTTLED if throttled else wait_reason(pool, place, refused)
         return Waiting(ticket, place, seconds, reason)

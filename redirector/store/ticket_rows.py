@@ -5,6 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from sqlalchemy import ColumnElement, Connection, and_, func, not_, select
+
+from redirector.model.waiting_room import Facts
+from redirector.store import tables
+
 LOCK = 0x746D706E64
 """The advisory lock of PostgreSQL under which somebody joins or goes in, one at a time."""
 
@@ -44,3 +49,31 @@ class TicketAnswer:
 
     state: TicketState
     ahead: int = 0
+
+
+def still(until: ColumnElement[float], clock: ColumnElement[float]) -> ColumnElement[bool]:
+    """Whether a time of a ticket lies ahead; `clock` is the database's."""
+    return and_(until > clock, until <= clock + LONGEST_SECONDS)
+
+
+def is_live(clock: ColumnElement[float]) -> ColumnElement[bool]:
+    """Whether a ticket waits, and its visitor has asked lately."""
+    tickets = tables.tickets
+    return and_(tickets.c.let_in_at == 0, still(tickets.c.live_until, clock), not_(still(tickets.c.held_until, clock)))
+
+
+def facts_of(connection: Connection, clock: ColumnElement[float], ticket_id: int, pool: str) -> Facts:
+    """What decides whether a ticket may go in."""
+    tickets = tables.tickets
+    in_pool, claiming = tickets.c.pool == pool, still(tickets.c.claiming_until, clock)
+    counts = connection.execute(
+        select(
+            func.count().filter(tickets.c.id < ticket_id, is_live(clock) | claiming).label("ahead"),
+            func.count().filter(tickets.c.id > ticket_id, claiming).label("behind"),
+            func.coalesce(func.max(tickets.c.refused_at), 0.0).label("refused_at"),
+        ).where(in_pool)
+    ).one()
+    let_in = connection.execute(
+        select(tickets.c.node, tickets.c.let_in_at).where(in_pool, tickets.c.let_in_at > clock - BOARD_SECONDS)
+    )
+    return Facts(counts.ahead, counts.behind, counts.refused_at, [(row.node, row.let_in_at) for row in let_in])

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, func, insert, not_, select, text, update
+from sqlalchemy import Connection, and_, bindparam, delete, func, insert, select, text, update
 
 from redirector.model.clients import PlaceBound
 from redirector.model.outcomes import DenialReason
 from redirector.model.waiting_room import (
     LATELY_SECONDS,
-    Facts,
     LetIn,
     Line,
     Offer,
@@ -23,13 +22,14 @@ from redirector.model.waiting_room import (
 from redirector.store import tables
 from redirector.store.database import Database
 from redirector.store.ticket_rows import (
-    BOARD_SECONDS,
     CLAIM_SECONDS,
     KEPT_SECONDS,
     LOCK,
-    LONGEST_SECONDS,
     Ticket,
     TicketAnswer,
+    facts_of,
+    is_live,
+    still,
 )
 
 
@@ -42,7 +42,7 @@ class Tickets:
     def queue(self) -> Queue:
         """Everyone who waits, in order, and who went in lately."""
         tickets, clock = tables.tickets, self._database.clock
-        waiting = select(tickets.c.pool, tickets.c.ticket).where(self._live()).order_by(tickets.c.id)
+        waiting = select(tickets.c.pool, tickets.c.ticket).where(is_live(self._database.clock)).order_by(tickets.c.id)
         lately = (
             select(
                 tickets.c.pool, func.count().label("count"), (clock - func.min(tickets.c.let_in_at)).label("seconds")
@@ -60,7 +60,7 @@ class Tickets:
     def lines(self) -> dict[str, Line]:
         """The same in numbers, by pool."""
         tickets, clock = tables.tickets, self._database.clock
-        live, let_in = self._live(), tickets.c.let_in_at > clock - LATELY_SECONDS
+        live, let_in = is_live(self._database.clock), tickets.c.let_in_at > clock - LATELY_SECONDS
         query = select(
             tickets.c.pool,
             func.count().filter(live).label("waiting"),
@@ -78,7 +78,9 @@ class Tickets:
     def anyone(self, pool: str) -> bool:
         """Whether anybody waits for that pool at this moment."""
         with self._database.reading() as connection:
-            query = select(tables.tickets.c.id).where(self._live(), tables.tickets.c.pool == pool).limit(1)
+            query = (
+                select(tables.tickets.c.id).where(is_live(self._database.clock), tables.tickets.c.pool == pool).limit(1)
+            )
             return connection.execute(query).first() is not None
 
     def find(self, ticket: str) -> Ticket | None:
@@ -111,8 +113,8 @@ class Tickets:
         """
         tickets, clock = tables.tickets, self._database.clock
         with self._changing() as connection:
-            waiting = and_(tickets.c.let_in_at == 0, self._still(tickets.c.live_until))
-            ahead = func.count().filter(self._live(), tickets.c.pool == ticket.pool)
+            waiting = and_(tickets.c.let_in_at == 0, still(tickets.c.live_until, self._database.clock))
+            ahead = func.count().filter(is_live(self._database.clock), tickets.c.pool == ticket.pool)
             held = [func.count().filter(tickets.c.client.startswith(bound.client)) for bound in bounds]
             everyone, before, *places = connection.execute(
                 select(func.count(), ahead, *held).select_from(tickets).where(waiting)
@@ -148,15 +150,15 @@ class Tickets:
                 select(
                     tickets.c.id,
                     tickets.c.node,
-                    self._still(tickets.c.held_until).label("held"),
-                    self._still(tickets.c.claiming_until).label("claiming"),
+                    still(tickets.c.held_until, self._database.clock).label("held"),
+                    still(tickets.c.claiming_until, self._database.clock).label("claiming"),
                 ).where(tickets.c.ticket == ticket, tickets.c.pool == pool)
             ).one_or_none()
             if row is None:
                 return TicketAnswer("unknown")
             if row.node:
                 return TicketAnswer("done")
-            facts = self._facts(connection, row.id, pool)
+            facts = facts_of(connection, self._database.clock, row.id, pool)
             enters = not (row.held or row.claiming) and may_enter(facts, offers)
             connection.execute(
                 update(tickets)
@@ -222,31 +224,6 @@ class Tickets:
     def _put(self, ticket: str, **values: object) -> None:
         with self._database.writing() as connection:
             connection.execute(update(tables.tickets).where(tables.tickets.c.ticket == ticket).values(**values))
-
-    def _live(self) -> ColumnElement[bool]:
-        tickets = tables.tickets
-        return and_(
-            tickets.c.let_in_at == 0, self._still(tickets.c.live_until), not_(self._still(tickets.c.held_until))
-        )
-
-    def _still(self, until: ColumnElement[float]) -> ColumnElement[bool]:
-        clock = self._database.clock
-        return and_(until > clock, until <= clock + LONGEST_SECONDS)
-
-    def _facts(self, connection: Connection, ticket_id: int, pool: str) -> Facts:
-        tickets, clock = tables.tickets, self._database.clock
-        in_pool, claiming = tickets.c.pool == pool, self._still(tickets.c.claiming_until)
-        counts = connection.execute(
-            select(
-                func.count().filter(tickets.c.id < ticket_id, self._live() | claiming).label("ahead"),
-                func.count().filter(tickets.c.id > ticket_id, claiming).label("behind"),
-                func.coalesce(func.max(tickets.c.refused_at), 0.0).label("refused_at"),
-            ).where(in_pool)
-        ).one()
-        let_in = connection.execute(
-            select(tickets.c.node, tickets.c.let_in_at).where(in_pool, tickets.c.let_in_at > clock - BOARD_SECONDS)
-        )
-        return Facts(counts.ahead, counts.behind, counts.refused_at, [(row.node, row.let_in_at) for row in let_in])
 
     @contextmanager
     def _changing(self) -> Iterator[Connection]:

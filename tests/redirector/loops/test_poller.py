@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from redirector.loops import poller
+from redirector.loops import pace, poller
 from redirector.model.health import DOWN_AFTER
 from redirector.model.nodes import Health
 from redirector.operations.node_rules import OperatorDecision
@@ -262,7 +262,7 @@ def test_the_beat_is_quicker_while_somebody_waits(nodes: FakeNodes, tmp_path: Pa
         assert fleet.worker.poller.interval() == 5
         fleet.visit()
         fleet.worker.waiting_queue.sync()
-        assert fleet.worker.poller.interval() == poller.HURRIED_SECONDS
+        assert fleet.worker.poller.interval() == pace.HURRIED_SECONDS
 
 
 def test_while_somebody_waits_nobody_is_judged_sooner_for_not_answering(nodes: FakeNodes, tmp_path: Path) -> None:
