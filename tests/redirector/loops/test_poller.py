@@ -246,7 +246,7 @@ def _expire(fleet: SteppedWorker) -> None:
 def test_a_large_fleet_is_asked_bit_by_bit_over_the_beat(
     nodes: FakeNodes, fleet: SteppedWorker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(poller, "AT_ONCE", 2)
+    monkeypatch.setattr(pace, "AT_ONCE", 2)
     monkeypatch.setattr(poller, "PUBLISH_SECONDS", 0.05)
     many = [nodes.add(f"n{number}") for number in range(8)]
     fleet.add(*many)
