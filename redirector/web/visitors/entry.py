@@ -84,7 +84,7 @@ class Front:
             return self.door.filling(filling, content, f"{request.script_root}/wait/{sealed}{wanted.suffix}")
         placed = self.admission.again(filled.node, filled.ticket, wanted.visit)
         # It has ended meanwhile: the link leads to another one.
-        return _go(f"{request.script_root}{wanted.suffix}") if placed is None else self.told(placed, wanted)
+        return _go(f"{request.script_root}{wanted.suffix}") if placed is None else _told(placed, wanted, keeps=False)
 
     def only_looking(self) -> Response | None:
         """What those get who would not use a notebook if they were given one."""

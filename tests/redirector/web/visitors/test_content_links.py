@@ -179,7 +179,7 @@ def test_a_page_that_was_made_up_leads_to_the_link(node: FakeNode, links: Links)
 
 def test_files_that_do_not_come_are_said_and_the_notebook_opens_without_them(node: FakeNode, links: Links) -> None:
     links.add()
-    node.fill_states = [{"state": "failed", "message": "the home is full"}] * 2
+    node.fill_states = [{"state": "failed", "message": "the home is full"}] * 9
     answer = links.get("/c/spring")
     assert (answer.status_code, "the home is full" in answer.text) == (502, True)
     onward = re.search(r'class="button" href="([^"]+)"', answer.text)
