@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from redirector.errors import DatabaseAwayError
-from redirector.loops.public_check import PublicCheck
+from redirector.loops.public_check import PublicCheck, reaches_none
 from redirector.loops.session_ends import OLDER_REGISTRY, end_sessions, is_due, why_void
 from redirector.memory.outbox import Outbox
+from redirector.model.board import partition_suspected
 from redirector.model.events import Event
 from redirector.model.health import after_bad_poll, after_good_poll, after_unreached
 from redirector.model.nodes import Failure, Node, Seen
@@ -110,21 +111,19 @@ class NodePolls:
             return  # the sync loop says so; the next poll tries again
 
 
-def after_poll(node: Node, before: Seen, polled: Polled, *, now: float, blind: bool, partition_suspected: bool) -> Seen:
+def after_poll(
+    node: Node, before: Seen, polled: Polled, nodes: Mapping[str, Node], seen: Mapping[str, Seen], *, now: float
+) -> Seen:
     """What is known of a node after a poll.
 
-    Args:
-        node: who it is.
-        before: what was known.
-        polled: what the poll brought.
-        now: seconds since 1970.
-        blind: this redirector reaches no node's public URL.
-        partition_suspected: most of the fleet is silent.
+    The whole fleet, `nodes` and what was `seen` of them, is looked at only where the poll failed: a fleet mostly
+    silent says more of this redirector than of its nodes. `now` is in seconds since 1970.
     """
     if isinstance(polled.answer, Failure):
-        return after_bad_poll(before, polled.answer, now=now, partition_suspected=partition_suspected)
+        return after_bad_poll(before, polled.answer, now=now, partition_suspected=partition_suspected(seen))
     at = polled.asked_at
     if polled.unreached:
+        blind = reaches_none(nodes, seen)
         after = after_unreached(node, before, polled.answer, polled.unreached, blind=blind, at=at, now=now)
     else:
         after = after_good_poll(node, before, polled.answer, asked_at=at, now=now)

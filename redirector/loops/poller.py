@@ -14,13 +14,13 @@ from threading import Event as Flag
 from redirector.errors import DatabaseAwayError
 from redirector.loops.node_polls import NodePolls, Polled, after_poll
 from redirector.loops.pace import interval_of, portion_of
-from redirector.loops.public_check import PublicCheck, reaches_none
+from redirector.loops.public_check import PublicCheck
 from redirector.loops.rechecks import Rechecks
 from redirector.loops.session_ends import watched_since
 from redirector.memory.fleet_state import FleetState
 from redirector.memory.lease import Lease
 from redirector.memory.outbox import Outbox
-from redirector.model.board import Board, partition_suspected
+from redirector.model.board import Board
 from redirector.model.events import Event
 from redirector.model.health import (
     after_passive_check,
@@ -213,8 +213,7 @@ class Poller:
 
     def _learn(self, node: Node, polled: Polled) -> None:
         before = self._seen[node.name]
-        blind, suspected = reaches_none(self._fleet_state.nodes, self._seen), partition_suspected(self._seen)
-        after = after_poll(node, before, polled, now=self._clock(), blind=blind, partition_suspected=suspected)
+        after = after_poll(node, before, polled, self._fleet_state.nodes, self._seen, now=self._clock())
         newer = polled.answer.generation if isinstance(polled.answer, NodeStats) else 0
         if newer > node.generation and pending(node, after):
             self._polls.overtake(node, newer)
