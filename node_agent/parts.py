@@ -19,6 +19,7 @@ from tmpnb_common.wire import DEFAULT_POOL
 
 
 def process_runtime(settings: NodeSettings, environment: Mapping[str, str]) -> Runtime:
+    """Sandboxes as processes of this host, each pool with a welcome of its own limits."""
     notebooks = {
         pool.name: {welcome.NAME: welcome.render(**_in_words(pool)), **welcome.SETTINGS} for pool in settings.pools
     }
@@ -31,6 +32,7 @@ def process_runtime(settings: NodeSettings, environment: Mapping[str, str]) -> R
 
 
 def docker_runtime(settings: NodeSettings, _environment: Mapping[str, str]) -> Runtime:
+    """Sandboxes as containers, each pool with its own limits."""
     by_pool = {
         # The entry point of the notebook image tells visitors; what an operator set counts before it.
         pool.name: replace(

@@ -72,6 +72,11 @@ def mark_of(path: Path) -> tuple[int, int, int] | None:
 
 
 def assert_runs(master: subprocess.Popen[bytes]) -> None:
+    """See that nginx still runs.
+
+    Raises:
+        HostError: it has ended.
+    """
     if (status := master.poll()) is not None:
         raise HostError(f"nginx ended by itself with status {status}; what it said stands above")
 

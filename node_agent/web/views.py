@@ -95,6 +95,7 @@ class NodePoolView:
 
     @classmethod
     def of(cls, spec: PoolSpec) -> Self:
+        """The view of a pool as it is wanted."""
         return cls(spec.name, spec.image, spec.warm, spec.capacity, spec.content)
 
 
@@ -129,6 +130,7 @@ class BlobView:
 
     @classmethod
     def of(cls, blob: Blob, uses: int) -> Self:
+        """The view of a blob that so many sandboxes and pools need."""
         return cls(blob.digest, blob.bytes, blob.files, blob.copied_bytes, blob.linked_bytes, uses)
 
 

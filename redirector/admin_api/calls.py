@@ -68,6 +68,7 @@ class AdminCalls:
             raise UnreachableError(str(problem)) from problem
 
     def change(self, view: type[View], method: str, path: str, body: Mapping[str, object]) -> tuple[int, View]:
+        """Make a change in the operator's name, and return the status and the answer."""
         try:
             return self.call(view, method, path, {**body, "by": self._by} if self._by else body)
         except NotARedirectorError as problem:

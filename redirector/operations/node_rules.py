@@ -42,6 +42,12 @@ class OperatorDecision:
 
 
 def already_there(nodes: Mapping[str, Node], url: str, name: str) -> Node | None:
+    """The node that has this address already; None: neither address nor name is taken.
+
+    Raises:
+        DuplicateUrlError: it has the address under another name.
+        DuplicateNameError: another node has the name.
+    """
     for node in nodes.values():
         if node.url == url:
             if name not in ("", node.name):
@@ -53,13 +59,18 @@ def already_there(nodes: Mapping[str, Node], url: str, name: str) -> Node | None
 
 
 def refuse_second_address(nodes: Mapping[str, Node], url: str, stats: NodeStats) -> None:
-    """The same node under another address would count its slots twice."""
+    """Refuse the same node under another address: its slots would count twice.
+
+    Raises:
+        DuplicateUrlError: it is in the fleet already.
+    """
     for node in nodes.values():
         if stats.node_id and node.node_id == stats.node_id:
             raise DuplicateUrlError(url, node.name)
 
 
 def free_name(nodes: Mapping[str, Node], url: str, own_name: str) -> str:
+    """A name that no node has: the node's own, one made from its address, or that with a number."""
     for wished in (default_name(url, own_name), default_name(url, "")):
         if wished not in nodes:
             return wished
@@ -79,6 +90,11 @@ def reason_with_hour(reason: str, ends_at: float) -> str:
 
 
 def found_node(change: Change, name: str) -> Node:
+    """The node of this name.
+
+    Raises:
+        UnknownNodeError: there is none.
+    """
     node = change.all().get(name)
     if node is None:
         raise UnknownNodeError(name)
@@ -86,5 +102,10 @@ def found_node(change: Change, name: str) -> Node:
 
 
 def refuse_stale(node: Node, decision: OperatorDecision) -> None:
+    """Refuse to act on what an operator saw before somebody else changed it.
+
+    Raises:
+        ChangedError: the node's row has another version now.
+    """
     if decision.version not in (None, node.version):
         raise ChangedError(node.name, node.version)

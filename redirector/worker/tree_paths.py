@@ -51,4 +51,5 @@ def checked_target(raw: bytes | str) -> str:
 
 
 def shown_path(path: str) -> str:
+    """A path as messages show it: quoted, and cut off where it is long."""
     return f"{path!r:.80}"

@@ -29,6 +29,7 @@ def progress_words(found: ContentView) -> tuple[str, bool]:
 
 
 def print_contents(found: ContentsView) -> None:
+    """Print all contents as a table, and what links may ask for; what is wrong with the workers goes to stderr."""
     if found.contents:
         now = time.time()
         print_table(
@@ -65,6 +66,7 @@ def worker_lines(found: ContentsView) -> Sequence[str]:
 
 
 def print_content(found: ContentView) -> None:
+    """Print one content, and end with a status of failure where it was never fetched."""
     now = time.time()
     rows = [
         ("source", found.source + (" (private)" if found.private else "")),

@@ -100,4 +100,5 @@ def read_address(path: str, prefixes: Container[str]) -> Wanted:
 
 
 def is_program() -> bool:
+    """Whether the request comes from a program that wants JSON rather than from a person's browser."""
     return not prefers_page() and "application/json" in request.accept_mimetypes.values()
