@@ -169,6 +169,7 @@ def compose(
         Collaborators(
             settings=settings,
             fleet_state=fleet_state,
+            database_state=database_state,
             admission=admission,
             client=client,
             outbox=outbox,

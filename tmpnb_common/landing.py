@@ -13,9 +13,8 @@ PREFIXES = frozenset(
     (
         # Jupyter's own pages.
         *("lab", "tree", "notebooks", "files", "edit", "consoles", "terminals", "doc", "nbclassic", "retro"),
-        # nbgitpuller's, and those of applications that Jupyter serves or stands before as a proxy.
+        # Those of applications that Jupyter serves or stands before as a proxy.
         *(
-            "git-pull",
             "voila",
             "panel",
             "proxy",

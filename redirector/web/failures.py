@@ -37,6 +37,7 @@ from redirector.model.content import (
     TooManyContentsError,
     UnknownContentError,
 )
+from redirector.model.foreign_links import UnreadableLinkError
 from redirector.model.sources import SourceError
 from redirector.operations.contents import UnknownPatternError
 from redirector.web.pages import page
@@ -61,6 +62,7 @@ STATUS: dict[type[FleetError], int] = {
     DuplicateContentError: 409,
     PoolHasContentError: 409,
     TooManyContentsError: 503,
+    UnreadableLinkError: 400,
     SourceError: 400,
     UnknownPatternError: 404,
     AmbiguousSessionError: 409,
@@ -113,13 +115,14 @@ def prefers_page() -> bool:
     return "text/html" in accepted.values() and accepted.best_match(["text/html", "application/json"]) == "text/html"
 
 
-FOR_PEOPLE = (UnknownContentError, ContentNotAllowedError, TooManyContentsError, DatabaseAwayError)
+FOR_PEOPLE = (UnknownContentError, ContentNotAllowedError, UnreadableLinkError, TooManyContentsError, DatabaseAwayError)
+LINKS = ("/c/", "/wait/", "/v2/", "/github/", "/git-pull", "/hub/user-redirect/git-pull")
 """What visitors meet at a link. Everything else is the operators' API's alone."""
 
 
 def _refused(error: FleetError) -> Response:
     status = STATUS.get(type(error), 500)
-    if isinstance(error, FOR_PEOPLE) and prefers_page() and request.path.startswith(("/c/", "/wait/")):
+    if isinstance(error, FOR_PEOPLE) and prefers_page() and request.path.startswith(LINKS):
         return page("error.html", status, message=sentence(error))
     response = failure(status, error.code, str(error), **error.fields())
     if isinstance(error, DatabaseAwayError):

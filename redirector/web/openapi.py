@@ -18,6 +18,7 @@ from redirector.admin_api.views import FleetView, NodeView
 from redirector.model.images import Fetch, Selftest
 from redirector.operations.membership import Leaving
 from redirector.web.bodies import answer
+from redirector.web.visitors.foreign_doors import HubView, LaunchHealthView, VersionsView
 from redirector.web.visitors.spawn import SpawnRequest
 from redirector.web.visitors.views import (
     FleetNumbersView,
@@ -71,10 +72,14 @@ def _public() -> list[Call]:
         429: ("full", "starting", "limited"),
         503: ("trouble", "content_failed", "no_content_nodes", "too_many_contents", *DATABASE),
     }
+    launch_health = {200: LaunchHealthView, 503: LaunchHealthView}
     return [
         _get("/stats", "The fleet's numbers", FleetNumbersView),
         _get("/api/stats", "The fleet's numbers", FleetNumbersView),
         _get("/healthz", "Whether the redirector is well", HealthView, {503: ("unhealthy",)}),
+        _get("/versions", "Says that links of BinderHub's shape are understood", VersionsView),
+        _get("/health", "Whether a launch could succeed, as BinderHub tells it", launch_health),
+        _get("/hub/api/", "The version, as JupyterHub tells it", HubView),
         _get("/api/openapi.json", "This document", dict[str, Any]),
         Call(
             method="POST",
@@ -184,7 +189,8 @@ def _of_nodes() -> list[Call]:
 
 
 def _get(path: str, summary: str, view: Any, errors: Errors | None = None) -> Call:
-    return Call(method="GET", path=path, summary=summary, answers={200: view}, errors=errors or {})
+    answers = view if isinstance(view, dict) else {200: view}
+    return Call(method="GET", path=path, summary=summary, answers=answers, errors=errors or {})
 
 
 def _admin(  # noqa: PLR0917 - one row of a table

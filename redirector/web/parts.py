@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from random import Random
 
 from redirector.memory.bucket_table import BucketTable
+from redirector.memory.database_state import DatabaseState
 from redirector.memory.fleet_state import FleetState
 from redirector.memory.outbox import Outbox
 from redirector.node_client.client import AgentClient
@@ -30,6 +31,7 @@ class Collaborators:
 
     settings: RedirectorSettings
     fleet_state: FleetState
+    database_state: DatabaseState
     admission: Admission
     client: AgentClient
     outbox: Outbox

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Container
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from flask import abort, request
 from werkzeug.routing import BaseConverter
@@ -27,6 +28,8 @@ TAKEN = (
     "badge_logo.svg",
     "c",
     "dashboard",
+    "github",
+    "health",
     "healthz",
     "hosts",
     "metrics",
@@ -34,6 +37,8 @@ TAKEN = (
     "static",
     "stats",
     "status",
+    "v2",
+    "versions",
     "wait",
 )
 """First parts of paths that are the redirector's own: whatever a node says, nobody comes in there."""
@@ -97,6 +102,14 @@ def read_address(path: str, prefixes: Container[str]) -> Wanted:
     fresh = any(part.partition("=")[0] == "fresh" for part in parts)
     interval = 0.0 if is_program() else PLAIN_SECONDS
     return Wanted(AdmissionRequest(inner, pool, request.remote_addr or "", interval=interval), suffix, fresh)
+
+
+def behind(prefix: str) -> str:
+    """What stands behind the first part of the request's path, as the client sent it."""
+    raw = str(request.environ.get("RAW_URI") or request.environ.get("REQUEST_URI") or "").partition("?")[0]
+    raw = raw.removeprefix(request.script_root)
+    # Whoever sends that part encoded, or a whole URL, gets the path as the server read it.
+    return raw.removeprefix(prefix) if raw.startswith(prefix) else quote(request.path.removeprefix(prefix))
 
 
 def is_program() -> bool:

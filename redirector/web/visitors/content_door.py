@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
-from urllib.parse import quote
 
 from flask import Response, request
 
 from redirector.model.content import Content
-from redirector.model.content_links import SAFE, parse_link, path_inside
+from redirector.model.content_links import parse_link, path_inside
+from redirector.model.foreign_links import OwnLink
 from redirector.node_client.blobs import Filling
 from redirector.operations.content_links import ContentLinks
 from redirector.placing.outcomes import AdmissionRequest, Placed
@@ -44,8 +44,13 @@ class ContentDoor:
         self._links = links
         self._cookies = cookies
 
-    def read(self, path: str, *, interval: float) -> ContentVisit:
+    def read(self, path: str, page: str = "", *, interval: float) -> ContentVisit:
         """What the path of a link, decoded, asks for.
+
+        Args:
+            path: from `PREFIX` on.
+            page: the path and query of a page inside the sandbox, without the first slash; empty: the link's own file.
+            interval: the visitor cannot ask more often than that, in seconds.
 
         Raises:
             UnknownContentError: it names no content.
@@ -54,14 +59,14 @@ class ContentDoor:
         link = parse_link(path)
         content = self._links.find(link)
         visit = AdmissionRequest(
-            path_inside(content, link.file),
+            f"/{page}" if page else path_inside(content, link.file),
             content.pool,
             request.remote_addr or "",
             interval=interval,
             content=content.digest,
             phone=is_phone(request.headers.get("Sec-CH-UA-Mobile", ""), request.headers.get("User-Agent", "")),
         )
-        return ContentVisit(content, visit, quote(path, safe=SAFE))
+        return ContentVisit(content, visit, OwnLink(path, page).address)
 
     def not_yet(self, wanted: ContentVisit) -> Response | None:
         """What those get who cannot come in now, before a sandbox is taken for them; None: they can."""

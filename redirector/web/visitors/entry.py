@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 
 from flask import Blueprint, Response, abort, current_app, request
 
 from redirector.memory.fleet_state import FleetState
 from redirector.memory.outbox import Outbox
+from redirector.model.content import ContentNotAllowedError, UnknownContentError
 from redirector.model.content_links import PREFIX as CONTENT_PREFIX
+from redirector.model.foreign_links import OwnLink, UnreadableLinkError, page_of
 from redirector.model.visitor_cookie import KnownSandbox, Visitor, base_of
 from redirector.node_client.client import AgentClient
 from redirector.placing.admission import Admission
@@ -18,6 +20,7 @@ from redirector.placing.returning import own_sandbox
 from redirector.web.failures import SENTENCES, failure
 from redirector.web.pages import ALONE, page, page_with_way_in
 from redirector.web.parts import Collaborators
+from redirector.web.visitors import foreign_doors
 from redirector.web.visitors.addresses import RULES, FleetPrefixes, Wanted, is_program, read_address
 from redirector.web.visitors.answers import PLAIN_SECONDS, refused_json, refused_page, waiting_json, waiting_page
 from redirector.web.visitors.bots import PURPOSES, is_bot, prefetches
@@ -32,6 +35,9 @@ METHODS = ["GET", "POST"]
 FETCH_METADATA = ("HTTP_SEC_FETCH_MODE", "HTTP_SEC_FETCH_DEST", "HTTP_SEC_FETCH_SITE")
 BUTTON = "person"
 """In what the button sends that people have who look like a program."""
+
+PULL = "git-pull"
+"""What nodes name among their landing paths where sandboxes have nbgitpuller themselves."""
 
 ROBOTS = "User-agent: *\nDisallow: /\n"
 
@@ -52,7 +58,26 @@ class Front:
         """Read a path and the request's query; whatever is no visitor's is answered here."""
         if not path.startswith(f"{CONTENT_PREFIX}/"):
             return read_address(path, self.prefixes)
-        content = self.door.read(path, interval=0.0 if is_program() else PLAIN_SECONDS)
+        return self._with_content(OwnLink(path, page_of(request.args.get("urlpath", ""))))
+
+    def enter_elsewhere(self, read: Callable[[], OwnLink]) -> Response:
+        """Answer somebody who opens an address that was made for another service."""
+        return self.only_looking() or self.enter(self._wanted_elsewhere(read))
+
+    def _wanted_elsewhere(self, read: Callable[[], OwnLink]) -> Wanted:
+        """Read it.
+
+        One of nbgitpuller's that nobody allowed is left to the sandbox on fleets whose nodes say that they have it.
+        """
+        try:
+            return self._with_content(read())
+        except (UnreadableLinkError, UnknownContentError, ContentNotAllowedError):
+            if request.path.endswith(f"/{PULL}") and PULL in self.prefixes:
+                return read_address(request.path, self.prefixes)
+            raise
+
+    def _with_content(self, link: OwnLink) -> Wanted:
+        content = self.door.read(link.path, link.page, interval=0.0 if is_program() else PLAIN_SECONDS)
         inner = content.visit.path
         if inner and path_problem(inner):
             abort(414 if len(inner) > PATH_LIMIT else 404)
@@ -148,6 +173,8 @@ def blueprint(parts: Collaborators) -> Blueprint:
     def follow(_link: str) -> Response:
         # Whoever only looks has nothing fetched.
         return front.only_looking() or front.enter(front.wanted(request.path))
+
+    foreign_doors.add_links(routes, front.enter_elsewhere)
 
     for rule in RULES:
         routes.add_url_rule(rule, view_func=enter, endpoint="enter", methods=METHODS)
