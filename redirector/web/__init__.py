@@ -18,7 +18,7 @@ from redirector.web.dashboard import blueprint as dashboard
 from redirector.web.dashboard.actions import Actions
 from redirector.web.dashboard.steps import Steps
 from redirector.web.parts import Collaborators
-from redirector.web.visitors import addresses, entry, foreign_doors, public, status
+from redirector.web.visitors import addresses, build, entry, foreign_doors, public, status
 from redirector.web.visitors.real_address import RealAddress
 
 BODY_LIMIT = 64 * 1024
@@ -41,6 +41,7 @@ def create_app(parts: Collaborators) -> Flask:
     app.after_request(_keep_nowhere)
     app.register_blueprint(entry.blueprint(parts))
     app.register_blueprint(public.blueprint(parts))
+    app.register_blueprint(build.blueprint(parts.settings))
     app.register_blueprint(foreign_doors.blueprint(parts.fleet_state, parts.database_state))
     app.register_blueprint(admin_nodes.blueprint(parts.control, parts.upkeep, parts.live, admins, parts.clock))
     app.register_blueprint(admin_sessions.blueprint(parts.sessions, admins))

@@ -31,7 +31,8 @@ class Newcomer:
         self.port = base_port()
         self._log = log
         self._environment = {**os.environ, "TMPNB_STATE": str(state)}
-        arguments = f"--port {self.port} --state {state} --capacity 2"
+        # The page's two visitors may come to one node within a moment, each by another worker of the redirector.
+        arguments = f"--port {self.port} --state {state} --capacity 3"
         with log.open("wb") as output:
             self._fleet = subprocess.Popen(
                 ["make", START.split()[1], f"ARGS={arguments}"], cwd=ROOT, stdout=output, stderr=output
@@ -44,7 +45,7 @@ class Newcomer:
             stats = requests.get(f"http://127.0.0.1:{self.port}/stats", timeout=5).json()
         except requests.RequestException:
             return False
-        return bool(stats["available"] == 4)
+        return bool(stats["available"] == 6)
 
     def types(self, line: str) -> str:
         line = line.replace("127.0.0.1:8000", f"127.0.0.1:{self.port}")

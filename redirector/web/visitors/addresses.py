@@ -26,6 +26,7 @@ RULES = ("/", "/<landing:first>", "/<landing:first>/", "/<landing:first>/<path:r
 TAKEN = (
     "api",
     "badge_logo.svg",
+    "build",
     "c",
     "dashboard",
     "github",

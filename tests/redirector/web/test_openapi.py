@@ -20,8 +20,8 @@ pytestmark = pytest.mark.slow
 
 SHIPPED = Path(__file__).parents[3] / "docs" / "openapi-redirector.json"
 JOIN_TOKEN = "a-join-token-for-tests"
-PEOPLE = {"entry", "dashboard", "status"}
-"""Blueprints whose answers are pages."""
+PEOPLE = {"entry", "dashboard", "status", "build"}
+"""Blueprints whose answers are pages, or another service's event stream."""
 NAMES: Mapping[str, Mapping[str, str]] = {"real": {"name": "n1", "pool": "default"}, "any": {}}
 
 

@@ -1,0 +1,76 @@
+"""`GET /build/…`, at which BinderHub's clients listen for a launch: one event that says how a reader comes in.
+
+An event stream lasts as long as a wait, and the threads that serve visitors are not for that. A client's EventSource
+shows no body of any answer but a 200, so what cannot be done is an event as well.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Literal
+
+import msgspec
+from flask import Blueprint, Response, request
+
+from redirector.model.foreign_links import BINDER, UnreadableLinkError, binder_source
+from redirector.settings.table import RedirectorSettings
+from redirector.web.failures import sentence
+from redirector.web.visitors.addresses import behind
+
+BUILD = "/build/"
+
+REQUEST_HEADERS = "Cache-Control, Last-Event-ID, Authorization, X-XSRFToken"
+"""What clients that ask by a script may add to their question."""
+
+RECONNECT_MILLISECONDS = 60_000
+"""A client that connects again by itself hears the same."""
+
+PREFLIGHT_SECONDS = 600
+
+
+@dataclass(frozen=True, slots=True)
+class FailedEvent:
+    """The end of a launch that cannot be. People read the message, which ends with a newline."""
+
+    message: str
+    status_code: int
+    phase: Literal["failed"] = "failed"
+
+
+def blueprint(settings: RedirectorSettings) -> Blueprint:
+    """The one address. Nothing is ever claimed there."""
+    routes = Blueprint("build", __name__)
+
+    @routes.route(f"{BUILD}<path:_spec>", methods=["GET", "OPTIONS"])
+    def build(_spec: str) -> Response:
+        if request.method == "OPTIONS":
+            return Response(status=HTTPStatus.NO_CONTENT)
+        spec = behind(BUILD)
+        try:
+            binder_source(spec)
+        except UnreadableLinkError as error:
+            return _stream(FailedEvent(f"{sentence(error)}\n", HTTPStatus.BAD_REQUEST))
+        entry = (settings.entry_url or request.url_root).rstrip("/")
+        words = "Notebooks cannot be launched from within another page here. In a window of their own they open at "
+        return _stream(FailedEvent(f"{words}{entry}{BINDER}{spec}\n", HTTPStatus.NOT_IMPLEMENTED))
+
+    @routes.after_request
+    def allow_origin(response: Response) -> Response:
+        origin, allowed = request.headers.get("Origin", ""), settings.allow_origin
+        response.headers.add("Vary", "Origin")
+        if origin and ("*" in allowed or origin in allowed):
+            response.headers["Access-Control-Allow-Origin"] = "*" if "*" in allowed else origin
+            response.headers["Access-Control-Allow-Methods"] = "GET, OPTIONS"
+            response.headers["Access-Control-Allow-Headers"] = REQUEST_HEADERS
+            response.headers["Access-Control-Max-Age"] = str(PREFLIGHT_SECONDS)
+        return response
+
+    return routes
+
+
+def _stream(event: FailedEvent) -> Response:
+    """A stream of one event. No proxy keeps it back."""
+    text = f"retry: {RECONNECT_MILLISECONDS}\ndata: {msgspec.json.encode(event).decode()}\n\n"
+    headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+    return Response(text, content_type="text/event-stream", headers=headers)
