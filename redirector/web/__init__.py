@@ -7,7 +7,7 @@ from flask.json.provider import DefaultJSONProvider
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from redirector.operations.membership import SelfRegistration
-from redirector.web import failures, openapi, pages
+from redirector.web import cors, failures, openapi, pages
 from redirector.web.admin import auth, hosts, joining, metrics
 from redirector.web.admin import contents as admin_contents
 from redirector.web.admin import fleet as admin_fleet
@@ -39,6 +39,7 @@ def create_app(parts: Collaborators) -> Flask:
     pages.prepare(app, parts.settings)
     failures.register(app)
     app.after_request(_keep_nowhere)
+    app.after_request(cors.readers(parts.settings.allow_origin))
     app.register_blueprint(entry.blueprint(parts))
     app.register_blueprint(public.blueprint(parts))
     app.register_blueprint(build.blueprint(parts.settings))

@@ -20,13 +20,8 @@ from redirector.web.visitors.addresses import behind
 
 BUILD = "/build/"
 
-REQUEST_HEADERS = "Cache-Control, Last-Event-ID, Authorization, X-XSRFToken"
-"""What clients that ask by a script may add to their question."""
-
 RECONNECT_MILLISECONDS = 60_000
 """A client that connects again by itself hears the same."""
-
-PREFLIGHT_SECONDS = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +49,6 @@ def blueprint(settings: RedirectorSettings) -> Blueprint:
         entry = (settings.entry_url or request.url_root).rstrip("/")
         words = "Notebooks cannot be launched from within another page here. In a window of their own they open at "
         return _stream(FailedEvent(f"{words}{entry}{BINDER}{spec}\n", HTTPStatus.NOT_IMPLEMENTED))
-
-    @routes.after_request
-    def allow_origin(response: Response) -> Response:
-        origin, allowed = request.headers.get("Origin", ""), settings.allow_origin
-        response.headers.add("Vary", "Origin")
-        if origin and ("*" in allowed or origin in allowed):
-            response.headers["Access-Control-Allow-Origin"] = "*" if "*" in allowed else origin
-            response.headers["Access-Control-Allow-Methods"] = "GET, OPTIONS"
-            response.headers["Access-Control-Allow-Headers"] = REQUEST_HEADERS
-            response.headers["Access-Control-Max-Age"] = str(PREFLIGHT_SECONDS)
-        return response
 
     return routes
 

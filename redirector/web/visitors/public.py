@@ -19,12 +19,10 @@ from redirector.web.visitors.spawn import SpawnRequest, spawn
 from redirector.web.visitors.views import FleetNumbersView, HealthView
 from tmpnb_common.version import VERSION
 
-PREFLIGHT_SECONDS = 600
-
 
 def blueprint(parts: Collaborators) -> Blueprint:
     """The public API."""
-    admission, fleet_state, settings = parts.admission, parts.fleet_state, parts.settings
+    admission, fleet_state = parts.admission, parts.fleet_state
     door = ContentDoor(parts.content_links, parts.cookies)
     public = Blueprint("public", __name__)
 
@@ -47,12 +45,6 @@ def blueprint(parts: Collaborators) -> Blueprint:
         if not fleet_state.known:
             return failure(503, "unhealthy", "No node is known yet: the database has not been read. The log says why.")
         return answer(HealthView())
-
-    @public.after_request
-    def allow_origin(response: Response) -> Response:
-        if request.path.rstrip("/") == "/api/spawn":
-            _allow_origin(response, settings.allow_origin)
-        return response
 
     return public
 
@@ -79,16 +71,3 @@ def _host(node: Node, seen: Seen) -> dict[str, Any]:
         "startable": stats.startable,
         "claimed": stats.claimed,
     }
-
-
-def _allow_origin(response: Response, allowed: tuple[str, ...]) -> None:
-    """Let pages of the sites that were named read the answer."""
-    origin = request.headers.get("Origin", "")
-    response.headers.add("Vary", "Origin")
-    if not origin or not ("*" in allowed or origin in allowed):
-        return
-    response.headers["Access-Control-Allow-Origin"] = "*" if "*" in allowed else origin
-    response.headers["Access-Control-Allow-Methods"] = "POST, OPTIONS"
-    response.headers["Access-Control-Allow-Headers"] = "Content-Type"
-    response.headers["Access-Control-Expose-Headers"] = "Retry-After"
-    response.headers["Access-Control-Max-Age"] = str(PREFLIGHT_SECONDS)
