@@ -98,6 +98,7 @@ def common(settings: NodeSettings) -> list[str]:
     """Headers of every answer; a location that adds one of its own has to repeat them."""
     headers = [
         "Access-Control-Allow-Origin $cors_origin",
+        "Access-Control-Allow-Credentials $cors_credentials",
         "Access-Control-Allow-Methods $cors_methods",
         "Access-Control-Allow-Headers $cors_headers",
         "Access-Control-Max-Age $cors_max_age",

@@ -396,8 +396,47 @@ def test_no_opener_keeps_hold_of_a_sandboxs_page(front: Front) -> None:
 def test_a_page_of_a_listed_site_may_read_answers(front: Front) -> None:
     answer = hostile(front, ("Access-Control-Allow-Origin", "*"), Origin=LISTED)
     assert answer.header("Access-Control-Allow-Origin") == LISTED
-    assert answer.header("Access-Control-Allow-Credentials") is None
+    assert answer.header("Access-Control-Allow-Credentials") == "true"
     assert answer.header("Vary") == "Origin"
+
+
+@pytest.mark.parametrize(
+    "status", [200, 201, 206, 302, 304, 400, 401, 403, 404, 405, 409, 416, 429, 500, 502, 503, 504]
+)
+def test_whatever_a_sandbox_answers_can_be_read_by_a_listed_site(front: Front, status: int) -> None:
+    front.sandbox(KEY, lambda request: request.answer(status, b"", [("Access-Control-Allow-Origin", "null")]))
+    answer = front.ask(f"{BASE}/api/kernels", "GET", Origin=LISTED)
+    assert answer.status == status
+    assert [value for name, value in answer.headers if name == "access-control-allow-origin"] == [LISTED]
+    assert [value for name, value in answer.headers if name == "access-control-allow-credentials"] == ["true"]
+
+
+def test_whatever_the_proxy_says_itself_can_be_read_by_a_listed_site(front: Front) -> None:
+    def breaks_off(request: Request) -> None:
+        request.close_connection = True
+
+    front.sandbox(KEY, breaks_off)
+    said = {
+        "a sandbox that is no more": front.ask(f"/user/{OTHER}/api/kernels", "GET", Origin=LISTED),
+        "one that answers nothing": front.ask(f"{BASE}/api/kernels", "GET", Origin=LISTED),
+        "another address": front.ask("/nothing/here", "GET", Origin=LISTED),
+        "another site's word": front.ask(f"{BASE}/api", "POST", body=b"{}", Origin=FOREIGN),
+    }
+    assert {answer.status for answer in said.values()} >= {403, 410}
+    foreign = said.pop("another site's word")
+    assert not [name for name, _ in foreign.headers if name.startswith("access-control")]
+    for what, answer in said.items():
+        assert answer.status >= 400, what
+        assert answer.header("Access-Control-Allow-Origin") == LISTED, (what, answer.status)
+
+
+def test_where_everybody_may_read_nobody_may_with_cookies() -> None:
+    with run_nginx(ALLOW_ORIGIN="*") as front:
+        for method in ("GET", "OPTIONS"):
+            front.sandbox(KEY, lambda request: request.answer(200, b"", [("Access-Control-Allow-Credentials", "true")]))
+            answer = front.ask(f"{BASE}/api/kernels", method, Origin=FOREIGN)
+            assert answer.header("Access-Control-Allow-Origin") == "*"
+            assert answer.header("Access-Control-Allow-Credentials") is None
 
 
 @pytest.mark.parametrize("origin", [FOREIGN, "null", f"{LISTED}.evil.org", "https://journal.example.org:444"])
