@@ -69,6 +69,29 @@ def test_an_address_made_for_another_service_opens_the_same_work(
     assert list(node.wished.values()) == [DIGEST]
 
 
+GENERATED = [
+    ("/v2/gh/org/course/main?urlpath=lab/tree/docs/nb/lesson.ipynb", "/lab/tree/docs/nb/lesson.ipynb"),
+    (
+        (
+            "/hub/user-redirect/git-pull?repo=https%3A//github.com/org/course"
+            "&urlpath=lab/tree/course/docs/nb/lesson.ipynb&branch=main"
+        ),
+        "/lab/tree/docs/nb/lesson.ipynb",
+    ),
+    ("/github/org/course/blob/main/docs/nb/lesson.ipynb", "/lab/tree/docs/nb/lesson.ipynb"),
+    ("/v2/gh/org/course/main?urlpath=lab/tree/notebooks/auto/plot_a.ipynb", "/lab/tree/notebooks/auto/plot_a.ipynb"),
+]
+"""As they stood in pages that sphinx-book-theme 1.4.0 and sphinx-gallery 0.22.1 (the last one) built."""
+
+
+@pytest.mark.parametrize(("address", "inside"), GENERATED)
+def test_links_that_documentation_generates_open_the_page(
+    node: FakeNode, course: Links, address: str, inside: str
+) -> None:
+    assert end(course.get(address)) == inside
+    assert list(node.wished.values()) == [DIGEST]
+
+
 def test_all_ways_to_one_source_lead_back_to_one_sandbox(node: FakeNode, course: Links) -> None:
     ways = [
         "/v2/gh/org/course/main?labpath=a.ipynb",
