@@ -36,6 +36,12 @@ class Sandbox:
     """The digest of the blob that its visitor came for, to be put into the home after the claim; empty: none."""
     filled: bool = False
     """What is wanted is in the home."""
+    embedded: bool = False
+    """Claimed for live code in a page of somebody else's: it ends soon after that page has gone."""
+    page_seen: float | None = None
+    """When a page of it was last seen: connected to a kernel, or asking for the time left; a busy kernel counts, too.
+    None: not since its claim.
+    """
 
     @property
     def name(self) -> str:

@@ -31,6 +31,8 @@ class ClaimRequest:
     """A notebook is opened alone, at Notebook 7's page, where the sandbox has one."""
     content: MaybeDigest = ""
     """The blob that the sandbox will be filled with by a call of its own; empty: none."""
+    embedded: bool = False
+    """It is for live code in a page of somebody else's, and ends soon after that page has gone."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,13 @@ def activity(socket: Path, base_path: str) -> Activity | None:
     times = [each.get("last_activity") for each in (*kernels, *terminals)]
     newest = max((time[:TIME_LIMIT] for time in times if isinstance(time, str)), default="")
     busy = any(kernel.get("execution_state") == "busy" for kernel in kernels)
-    return Activity(newest, busy, terminals=bool(terminals))
+    connected = any(_is_count(kernel.get("connections")) for kernel in kernels)
+    return Activity(newest, busy, terminals=bool(terminals), connected=connected)
+
+
+def _is_count(value: object) -> bool:
+    """Whether it is a number above 0: what a sandbox says may be anything."""
+    return isinstance(value, int) and value > 0
 
 
 def _listed(socket: Path, target: str) -> list[dict[Any, Any]] | None:
@@ -78,3 +84,5 @@ class Activity:
     """A kernel is computing."""
     terminals: bool = False
     """There are any."""
+    connected: bool = False
+    """A page, or another client, has a connection to a kernel."""

@@ -41,4 +41,6 @@ def adopted(key: str, instance: Instance, standing: DirectoryState, limits: Limi
         content=instance.content,
         wanted=standing.wanted,
         filled=standing.filled,
+        embedded=claimed_at is not None and standing.embedded,
+        page_seen=last,
     )

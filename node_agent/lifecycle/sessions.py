@@ -91,6 +91,8 @@ class SessionWatch:
         self._looks[sandbox.name] = look
         if at_work(before, look):
             self._table.record_activity(sandbox.name, look.at)
+        if activity is not None and (activity.busy or activity.connected):
+            self._table.record_page(sandbox.name, look.at)
         self._table.record_busy(sandbox.name, activity is not None and activity.busy)
 
     def _runs_program(self, sandbox: Sandbox) -> bool:

@@ -36,22 +36,30 @@ class SandboxClaims:
         self._random_ticket = random_ticket
         self._abandoned = Abandoned()
 
-    def claim(self, pool: str, ticket: str | None = None, attempt: str = "", wanted: str = "") -> Sandbox | Refusal:
+    def claim(
+        self,
+        pool: str,
+        ticket: str | None = None,
+        attempt: str = "",
+        wanted: str = "",
+        *,
+        embedded: bool = False,
+    ) -> Sandbox | Refusal:
         """Hand a ready sandbox to a visitor, oldest first; the same ticket gets the same one while it lives.
 
         A claim whose attempt was abandoned before it arrived gets nothing: nobody waits for it. `wanted` is the digest
-        of the blob that the home is to be filled with afterwards.
+        of the blob that the home is to be filled with afterwards; `embedded` says that it is for live code in a page.
         """
         with self._table.lock:
             if self._pools.spec(pool) is None:
                 return Refusal("unknown_pool", f"this node has no pool {pool!r:.40}")
-            answer = self._claim(pool, ticket, attempt, wanted)
+            answer = self._claim(pool, ticket, attempt, wanted, embedded=embedded)
             if isinstance(answer, Refusal):
                 self._counters.refusals.labels(pool, answer.status).inc()
                 return answer
             return self._table.record_attempt(answer.name, attempt)
 
-    def _claim(self, pool: str, ticket: str | None, attempt: str, wanted: str) -> Sandbox | Refusal:
+    def _claim(self, pool: str, ticket: str | None, attempt: str, wanted: str, *, embedded: bool) -> Sandbox | Refusal:
         if attempt in self._abandoned:
             return Refusal("abandoned", "nobody waits for this claim any more")
         if ticket is not None and (held := self._table.held_by(ticket)) and self._alive(held):
@@ -60,7 +68,7 @@ class SandboxClaims:
             return Refusal("draining", "this node takes no new visitors")
         for sandbox in self._table.ready(pool):
             if self._alive(sandbox):
-                claimed = self._table.claim(sandbox, ticket or self._random_ticket(), wanted)
+                claimed = self._table.claim(sandbox, ticket or self._random_ticket(), wanted, embedded=embedded)
                 self._counters.claims.labels(pool).inc()
                 return claimed
         return self._pools.refusal(pool)

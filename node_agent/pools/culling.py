@@ -10,10 +10,14 @@ A session lives while somebody or something is at work in it. At work is
 
 Requests by themselves are no work, whoever sends them: pages and their extensions ask many things every few seconds as
 long as a tab is open, and no list of those would ever be complete.
+
+A session for live code in a page of somebody else's also ends when that page has gone for a while: no kernel has a
+connection, none computes, and nobody asked for the time left.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -31,7 +35,7 @@ extensions that ask eight times a second 0.018 (`python -m tests.bench.resting_t
 SHORTEST_MEASURE_SECONDS = 5.0
 """The processor time of less is taken for that of so long: one burst of requests is no work."""
 
-Reason = Literal["idle", "max_age", "unvisited", "dead"]
+Reason = Literal["idle", "max_age", "unvisited", "closed", "dead"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,8 @@ class Limits:
     idle: float
     max_age: float
     unvisited: float
+    closed: float = 0.0
+    """After the page of live code has gone; 0: never."""
 
 
 def at_work(before: Look, look: Look) -> bool:
@@ -86,9 +92,9 @@ def why_cull(sandbox: Sandbox, limits: Limits, now: float) -> Reason | None:
         return None
     if not sandbox.visited and age >= limits.unvisited:
         return "unvisited"
-    if now - last_activity(sandbox) >= limits.idle:
-        return "idle"
-    return None
+    if now >= closed_end(sandbox, limits):
+        return "closed"
+    return "idle" if now - last_activity(sandbox) >= limits.idle else None
 
 
 def last_activity(sandbox: Sandbox) -> float:
@@ -97,12 +103,22 @@ def last_activity(sandbox: Sandbox) -> float:
     return max(sandbox.last_activity or 0.0, sandbox.claimed_at)
 
 
+def closed_end(sandbox: Sandbox, limits: Limits) -> float:
+    """When a claimed sandbox ends unless a page of it is seen until then; infinite: it does not end by that."""
+    if not (sandbox.embedded and limits.closed) or sandbox.busy:
+        return math.inf
+    return max(sandbox.page_seen or 0.0, sandbox.claimed_at or 0.0) + limits.closed
+
+
 def next_end(sandbox: Sandbox, limits: Limits, now: float) -> tuple[float, Reason]:
     """When a claimed sandbox will be culled, and why, if nothing happens in it until then.
 
     `why_cull` gives a reason from this time on and none before.
     """
     end, reason = next_end_for_visitor(sandbox, limits, now)
+    closed = closed_end(sandbox, limits)
+    if closed < end:
+        end, reason = closed, "closed"
     unvisited = (sandbox.claimed_at or 0.0) + limits.unvisited
     if sandbox.visited or sandbox.busy or end <= unvisited:
         return end, reason
@@ -119,9 +135,10 @@ def next_end_for_visitor(sandbox: Sandbox, limits: Limits, now: float) -> tuple[
     return last + limits.idle, "idle"
 
 
-def check_pace(limits: Limits) -> float:
-    """How often to look at a session, in seconds: often enough that none passes for idle unseen."""
-    return min(CHECK_SECONDS, limits.idle / 4)
+def check_pace(limits: Limits, *, embedded: bool = False) -> float:
+    """How often to look at a session, in seconds: often enough that none passes for idle or closed unseen."""
+    closed = limits.closed if embedded and limits.closed else math.inf
+    return min(CHECK_SECONDS, limits.idle / 4, closed / 4)
 
 
 def check_due(sandbox: Sandbox, limits: Limits, checked_at: float, now: float) -> bool:
@@ -129,4 +146,5 @@ def check_due(sandbox: Sandbox, limits: Limits, checked_at: float, now: float) -
     if sandbox.state != "claimed" or sandbox.claimed_at is None:
         return False
     end_due, _ = next_end_for_visitor(sandbox, limits, now)
-    return now - checked_at >= check_pace(limits) or checked_at < end_due <= now
+    end_due = min(end_due, closed_end(sandbox, limits))
+    return now - checked_at >= check_pace(limits, embedded=sandbox.embedded) or checked_at < end_due <= now

@@ -15,3 +15,5 @@ class DirectoryState:
     wanted: str = ""
     """The digest of the blob that its visitor came for."""
     filled: bool = False
+    embedded: bool = False
+    """It was claimed for live code in a page."""

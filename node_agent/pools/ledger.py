@@ -42,6 +42,8 @@ WANTED = "wanted"
 """In a claimed sandbox's directory: a link whose target is the digest of the blob that its visitor came for."""
 FILLED = "filled"
 """Beside it: that blob's files are in the home."""
+EMBEDDED = "embedded"
+"""Likewise: it was claimed for live code in a page."""
 SEALED_MODE = 0o755
 """From then on: the sandbox's code can neither replace the socket nor fill the directory."""
 
@@ -129,18 +131,21 @@ class Ledger:
         mark.unlink()
         return None
 
-    def claim(self, key: str, ticket: str, wanted: str = "") -> float:
+    def claim(self, key: str, ticket: str, wanted: str = "", *, embedded: bool = False) -> float:
         """Make a ready sandbox the visitor's, and return the time of the claim.
 
         The ticket holds nothing that could be handed out again; a mark of it that is left is replaced. What is wanted
         in the home is noted first, so that a crash at any point loses either the whole claim or nothing of it.
         """
-        mark, note = self._mark(ticket), self._ready / key / WANTED
+        mark, note, page = self._mark(ticket), self._ready / key / WANTED, self._ready / key / EMBEDDED
         with _on_disk("hand out a sandbox"):
-            # One of a claim that a crash cut off.
+            # Those of a claim that a crash cut off, or that was taken back.
             note.unlink(missing_ok=True)
+            page.unlink(missing_ok=True)
             if wanted:
                 note.symlink_to(wanted)
+            if embedded:
+                page.touch()
             mark.unlink(missing_ok=True)
             mark.symlink_to(Path("..") / self._claimed.name / key)
             now = self._clock.since_boot()
@@ -184,6 +189,7 @@ class Ledger:
                             self.visited(entry.name),
                             self._wanted(Path(entry.path)) if directory == self._claimed else "",
                             (Path(entry.path) / FILLED).exists(),
+                            (Path(entry.path) / EMBEDDED).exists(),
                         )
         return found
 

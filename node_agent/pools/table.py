@@ -136,7 +136,7 @@ class SandboxTable:
             key = self._ledger.ticket_holder(ticket)
             return self.find(name_of(key), "claimed") if key is not None else None
 
-    def claim(self, sandbox: Sandbox, ticket: str, wanted: str = "") -> Sandbox:
+    def claim(self, sandbox: Sandbox, ticket: str, wanted: str = "", *, embedded: bool = False) -> Sandbox:
         """Make a ready sandbox the visitor's; the blob that is wanted in its home is noted before anything else.
 
         Raises:
@@ -145,8 +145,8 @@ class SandboxTable:
         if wanted == sandbox.content:
             wanted = ""
         with self.lock:
-            claimed_at = self._ledger.claim(sandbox.key, ticket, wanted)
-            claimed = self._put(sandbox, state="claimed", claimed_at=claimed_at, wanted=wanted)
+            claimed_at = self._ledger.claim(sandbox.key, ticket, wanted, embedded=embedded)
+            claimed = self._put(sandbox, state="claimed", claimed_at=claimed_at, wanted=wanted, embedded=embedded)
             self.changed.set()
             return claimed
 
@@ -164,7 +164,8 @@ class SandboxTable:
                     self.end(sandbox.name, "abandoned")
                     continue
                 self._ledger.put_back(sandbox.key)
-                self._put(sandbox, state="ready", claimed_at=None, last_activity=None, attempt="")
+                nobodys: dict[str, Any] = {"claimed_at": None, "last_activity": None, "page_seen": None}
+                self._put(sandbox, state="ready", attempt="", embedded=False, **nobodys)
             self.changed.set()
             return len(unused)
 
@@ -251,6 +252,12 @@ class SandboxTable:
         with self.lock:
             if sandbox := self.find(name, "claimed"):
                 self._put(sandbox, visited=True, last_activity=max(at, sandbox.last_activity or 0.0))
+
+    def record_page(self, name: str, at: float) -> None:
+        """Note that a page of a session was there at `at`, in seconds since 1970."""
+        with self.lock:
+            if sandbox := self.find(name, "claimed"):
+                self._put(sandbox, page_seen=max(at, sandbox.page_seen or 0.0))
 
     def record_busy(self, name: str, busy: bool) -> None:
         """Note whether a kernel of a session computes."""

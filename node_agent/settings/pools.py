@@ -13,7 +13,7 @@ from node_agent.settings.values import PREFIX
 from tmpnb_common.settings import Setting
 from tmpnb_common.wire import DEFAULT_POOL
 
-LIFE = ("cull_idle_seconds", "max_age_seconds", "unvisited_seconds")
+LIFE = ("cull_idle_seconds", "max_age_seconds", "unvisited_seconds", "cull_closed_seconds")
 OWN = frozenset({"image", "command", "landing", "warm", "capacity", "trial_cell", *LIFE}) | docker_settings.FIELDS
 """Fields of the settings table that a pool may have of its own."""
 

@@ -212,6 +212,12 @@ class NodeSettings:
         "seconds",
         "A sandbox that was handed out and then not asked for anything at all ends after this: its visitor went away.",
     )
+    cull_closed_seconds: int = setting(
+        count(0, 10_000_000),
+        "600",
+        "seconds",
+        "Live code in a page ends after so long without a page of it and without a busy kernel. 0: never.",
+    )
     start_seconds: int = setting(
         count(1, 3600), "60", "seconds", "A sandbox that is not ready this long after its start is ended."
     )
@@ -294,7 +300,8 @@ class NodeSettings:
         "",
         "names",
         "Further pools beside `default`, each with an image of its own: TMPNB_NODE_POOL_NAME_IMAGE, likewise …_WARM, "
-        "…_CAPACITY, …_LANDING, …_COMMAND, …_TRIAL_CELL, …_CULL_IDLE_SECONDS, …_MAX_AGE_SECONDS, …_UNVISITED_SECONDS "
+        "…_CAPACITY, …_LANDING, …_COMMAND, …_TRIAL_CELL, …_CULL_IDLE_SECONDS, …_MAX_AGE_SECONDS, …_UNVISITED_SECONDS, "
+        "…_CULL_CLOSED_SECONDS "
         "and each of the limits below. What is not set is as for `default`.",
     )
     """All of them, the default pool first."""

@@ -70,14 +70,29 @@ def hand_out_one(node: NodeContext, pool: str, landing: Landing, raw: object) ->
         return Refusal("bad_request", str(error))
     if request.content and not node.blobs.works:
         return Refusal("bad_request", "this node takes no contents")
-    return hand_out(node, pool, path, ticket=request.ticket, attempt=request.attempt, content=request.content)
+    return hand_out(
+        node,
+        pool,
+        path,
+        ticket=request.ticket,
+        attempt=request.attempt,
+        content=request.content,
+        embedded=request.embedded,
+    )
 
 
 def hand_out(
-    node: NodeContext, pool: str, path: str, *, ticket: str | None = None, attempt: str = "", content: str = ""
+    node: NodeContext,
+    pool: str,
+    path: str,
+    *,
+    ticket: str | None = None,
+    attempt: str = "",
+    content: str = "",
+    embedded: bool = False,
 ) -> Claim | Refusal:
     """A sandbox for one visitor, whose home is to be filled with a blob of this digest afterwards."""
-    claimed = node.claims.claim(pool, ticket, attempt, content)
+    claimed = node.claims.claim(pool, ticket, attempt, content, embedded=embedded)
     mark = {"ticket": ticket_mark(ticket)} if ticket else {}
     if isinstance(claimed, Refusal):
         log.info("claim refused", extra=fields(**mark, pool=pool, status=claimed.status))

@@ -30,6 +30,7 @@ def blueprint(node: NodeContext) -> Blueprint:
         if sandbox is None:
             return gone()
         node.table.record_visit(sandbox.name)
+        node.table.record_page(sandbox.name, node.clock())
         return time_left(node, sandbox)
 
     @routes.post("/-/left/<key>")
@@ -39,6 +40,7 @@ def blueprint(node: NodeContext) -> Blueprint:
         if sandbox is None:
             return gone()
         node.table.record_activity(sandbox.name, node.clock())
+        node.table.record_page(sandbox.name, node.clock())
         return time_left(node, claimed(node, key) or sandbox)
 
     return routes

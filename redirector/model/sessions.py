@@ -33,7 +33,9 @@ class VisitorSession:
     ends_in_seconds: float | None
     """By the node's limits, if nothing happens in it until then."""
     ends_reason: str
-    """`idle`, `max_age`, `unvisited` for one that nobody has opened, or `ending` for one that ends at this moment."""
+    """`idle`, `max_age`, `closed` for live code whose page has gone, `unvisited` for one that nobody has opened, or
+    `ending` for one that ends at this moment.
+    """
 
 
 def parse_sessions(node: str, raw: object) -> list[VisitorSession]:

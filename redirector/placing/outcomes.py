@@ -27,6 +27,8 @@ class AdmissionRequest:
     """The digest of the blob that their home is to be filled with; empty: none."""
     phone: bool = False
     """They have little room: a notebook is better shown alone."""
+    embedded: bool = False
+    """For live code in a page of somebody else's: the sandbox ends soon after that page has gone."""
 
 
 @dataclass(frozen=True, slots=True)

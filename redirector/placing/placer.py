@@ -153,7 +153,14 @@ class Placer:
         }
 
     def _claim_request(self, request: AdmissionRequest, ticket: str) -> ClaimRequest:
-        return ClaimRequest(ticket, request.path, self._new_ticket(), phone=request.phone, content=request.content)
+        return ClaimRequest(
+            ticket,
+            request.path,
+            self._new_ticket(),
+            phone=request.phone,
+            content=request.content,
+            embedded=request.embedded,
+        )
 
     def _learn(self, search: _Search, node: Node, answer: Refusal | Failure) -> None:
         if isinstance(answer, Failure) and self._claims.repeatable(node):

@@ -31,6 +31,8 @@ class SpawnRequest:
     """Of a wait that goes on; empty: a visitor who has just come."""
     content: Line = ""
     """The name of a content, or a source that links may ask for, to be put into the home; `path` is then a file."""
+    embedded: bool = False
+    """For live code in a page: the sandbox ends soon after its page has gone."""
 
 
 def spawn(admission: Admission, door: ContentDoor, body: SpawnRequest) -> Response:
@@ -41,7 +43,8 @@ def spawn(admission: Admission, door: ContentDoor, body: SpawnRequest) -> Respon
     if path and not is_inner_path(path):
         raise BadRequestError("path has to be a path and query inside the sandbox, such as /lab/tree/Welcome.ipynb")
     pool = body.pool or DEFAULT_POOL
-    visit = AdmissionRequest(path, pool, request.remote_addr or "", waits=body.wait or bool(ticket))
+    waits = body.wait or bool(ticket)
+    visit = AdmissionRequest(path, pool, request.remote_addr or "", waits=waits, embedded=body.embedded)
     outcome = admission.poll_ticket(ticket, visit) if ticket else admission.arrive(visit)
     match outcome:
         case None:
@@ -60,7 +63,7 @@ def _spawn_with_content(admission: Admission, door: ContentDoor, body: SpawnRequ
     wanted = door.read(f"{PREFIX}/{body.content}{separator}{body.path.lstrip('/')}".rstrip("/-"), interval=0.0)
     if response := door.not_yet(wanted):
         return response
-    visit = replace(wanted.visit, waits=body.wait or bool(body.ticket))
+    visit = replace(wanted.visit, waits=body.wait or bool(body.ticket), embedded=body.embedded)
     if visit.path and not is_inner_path(visit.path):
         raise BadRequestError("path has to be the path of a file in the content, such as lesson1.ipynb")
     outcome = admission.poll_ticket(body.ticket, visit) if body.ticket else admission.arrive(visit)

@@ -154,3 +154,35 @@ def test_one_that_nobody_has_opened_ends_as_unvisited_and_culling_agrees(
 def test_a_short_limit_is_watched_more_closely_than_a_long_one() -> None:
     assert check_pace(Limits(idle=10, max_age=100, unvisited=5)) == 2.5
     assert check_pace(Limits(idle=3600, max_age=14400, unvisited=60)) == 30
+
+
+EMBEDDED = replace(CLAIMED, embedded=True, page_seen=1500.0)
+CLOSING = replace(LIMITS, closed=600)
+
+
+@pytest.mark.parametrize(
+    ("sandbox", "limits", "end"),
+    [
+        (EMBEDDED, CLOSING, (2100.0, "closed")),
+        (replace(EMBEDDED, page_seen=None), CLOSING, (1600.0, "closed")),
+        (replace(EMBEDDED, busy=True), CLOSING, (15400.0, "max_age")),
+        (EMBEDDED, LIMITS, (5100.0, "idle")),
+        (CLAIMED, CLOSING, (5100.0, "idle")),
+        (replace(EMBEDDED, visited=False), CLOSING, (1060.0, "unvisited")),
+        (replace(EMBEDDED, page_seen=9000.0), CLOSING, (5100.0, "idle")),
+    ],
+)
+def test_live_code_ends_after_its_page_and_nobody_elses_session_does(
+    sandbox: Sandbox, limits: Limits, end: tuple[float, str]
+) -> None:
+    at, reason = next_end(sandbox, limits, 1550.0)
+    assert (at, reason) == end
+    assert why_cull(sandbox, limits, at - 1) is None
+    assert why_cull(sandbox, limits, at) == reason
+
+
+def test_live_code_is_looked_at_once_more_before_it_ends_for_a_closed_page() -> None:
+    assert check_due(EMBEDDED, CLOSING, 2090.0, 2100.0)
+    assert not check_due(EMBEDDED, CLOSING, 2090.0, 2099.0)
+    assert check_pace(replace(LIMITS, closed=20), embedded=True) == 5
+    assert check_pace(replace(LIMITS, closed=20)) == 30

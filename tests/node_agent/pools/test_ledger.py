@@ -195,3 +195,20 @@ def test_a_claim_whose_time_was_kept_by_another_clock_is_no_later_than_now(tmp_p
     for kept, claimed_at in ((1_699_999_000, 1_699_999_000), (1_800_000_000, 1_700_000_000)):
         os.utime(mark, (kept, kept), follow_symlinks=False)
         assert ledger.directory_states()[KEY].claimed_at == claimed_at
+
+
+def test_a_claim_for_live_code_is_known_after_a_restart_and_the_next_claim_of_it_is_its_own(
+    tmp_path: Path, ledger: Ledger
+) -> None:
+    ledger.create(KEY)
+    ledger.claim(KEY, TICKET, embedded=True)
+
+    def found() -> bool:
+        after = Ledger(tmp_path)
+        after.recover()
+        return after.directory_states()[KEY].embedded
+
+    assert found()
+    ledger.put_back(KEY)
+    ledger.claim(KEY, TICKET)
+    assert not found()

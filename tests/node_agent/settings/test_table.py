@@ -148,7 +148,7 @@ def test_a_pool_has_its_own_settings_and_for_the_rest_those_of_the_default_pool(
     assert (default.name, default.landing, default.limits.memory_bytes) == ("default", "/tree", 1024 * MIB)
     assert (own.name, own.image, own.landing, own.limits.memory_bytes) == ("r-lang", "r:1", "/lab", 2048 * MIB)
     assert (own.capacity, own.warm) == (3, 3)
-    assert (default.life, own.life) == (Limits(3600, 14400, 60), Limits(600, 14400, 60))
+    assert (default.life, own.life) == (Limits(3600, 14400, 60, 600), Limits(600, 14400, 60, 600))
     assert (default.trial_cell, own.trial_cell) == ("", "library(ggplot2)")
     assert own.limits.mounts == (Mount("/srv/data", "/data"), Mount("/srv/out", "/out", read_only=False))
     assert own.limits.environment == (("A", "1"), ("B", "two words"))
