@@ -218,6 +218,22 @@ def test_a_kernel_that_makes_no_sense_is_not_busy(path: Path, kernels: bytes) ->
     assert not seen.busy
 
 
+@pytest.mark.parametrize(
+    ("connections", "connected"),
+    [
+        (b"1", True),
+        (b"3", True),
+        *((each, False) for each in (b"0", b"-1", b"null", b'"1"', b"[1]", b"{}", b"1.5", b"NaN")),
+    ],
+)
+def test_a_page_is_connected_where_a_kernel_says_so_in_a_number(
+    path: Path, connections: bytes, connected: bool
+) -> None:
+    seen = activity(path, b'[{"connections": 0}, {"connections": ' + connections + b"}]")
+    assert seen is not None
+    assert seen.connected is connected
+
+
 def test_a_list_that_is_longer_than_kernels_make_it_is_not_read(path: Path) -> None:
     """A megabyte of empty lists would take thirty of the agent's memory."""
     assert activity(path, b"[" + b"[]," * jupyter_client.LIST_LIMIT + b"[]]") is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from node_agent.membership.announcement import TEXT_LIMIT, AnnouncementStore
+from node_agent.pools.culling import closed_end
 from node_agent.sandboxes import Sandbox
 from node_agent.web import create_app
 from tests.support.node_pools import LIMITS, Bench, one_bench
@@ -66,6 +68,18 @@ def test_a_session_that_nobody_has_opened_is_listed_with_the_end_that_it_has_unt
     assert (shown["ends_in_seconds"], shown["ends_reason"]) == (LIMITS.unvisited, "unvisited")
     page = client.get(f"/-/left/{session.key}").get_json()
     assert page["reason"] in ("idle", "max_age"), "whoever asks there has come"
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_page_that_asks_for_the_time_left_is_there(client: FlaskClient, bench: Bench, method: str) -> None:
+    session = bench.claims.claim(DEFAULT_POOL, "a-ticket", embedded=True)
+    assert isinstance(session, Sandbox)
+    limits = replace(LIMITS, closed=100)
+    began = session.claimed_at or 0
+    assert closed_end(session, limits) == began + 100
+    bench.clock.now = began + 90
+    assert client.open(f"/-/left/{session.key}", method=method).status_code == 200
+    assert closed_end(bench.table.get(session.name), limits) == began + 190
 
 
 def test_a_session_that_ends_is_listed_as_ending_and_ends_once(client: FlaskClient, bench: Bench) -> None:

@@ -52,6 +52,17 @@ def test_a_program_gets_an_absolute_url(nodes: FakeNodes, fleet: SteppedWorker) 
     assert answer.headers["Cache-Control"] == "no-store"
 
 
+@pytest.mark.parametrize("embedded", [True, False])
+def test_the_node_hears_whether_a_sandbox_is_for_live_code_in_a_page(
+    nodes: FakeNodes, fleet: SteppedWorker, embedded: bool
+) -> None:
+    node = nodes.add("n1")
+    fleet.add(node)
+    assert fleet.web.post("/api/spawn", json={"embedded": embedded}).status_code == 200
+    [asked] = node.spawns()
+    assert asked.body["tickets"][0]["embedded"] is embedded
+
+
 def test_a_program_may_send_no_body_at_all(nodes: FakeNodes, fleet: SteppedWorker) -> None:
     fleet.add(nodes.add("n1"))
     assert fleet.web.post("/api/spawn").status_code == 200
