@@ -10,9 +10,13 @@ T = TypeVar("T")
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.005, 0.05
 
+LEAST_SECONDS = 30.0
+"""However soon a condition should hold, a busy machine is given this long: nobody waits for it where it does hold."""
+
 
 def wait_until(condition: Callable[[], T], within: float, what: str = "the condition") -> T:
-    """Return the first true value of `condition`, asked again until `within` seconds have passed."""
+    """Return the first true value of `condition`, asked again for `within` seconds, or for `LEAST_SECONDS`."""
+    within = max(within, LEAST_SECONDS)
     deadline, pause = time.monotonic() + within, FIRST_PAUSE
     while True:
         value = condition()
