@@ -34,6 +34,7 @@ from redirector.operations.sessions import SessionControl
 from redirector.operations.snapshots import SnapshotReader
 from redirector.placing.abandonment import Abandonment
 from redirector.placing.admission import Admission
+from redirector.placing.back_of_queue import BackOfQueue
 from redirector.placing.claims import NodeClaims
 from redirector.placing.placer import Placer
 from redirector.placing.witness import Witness
@@ -171,6 +172,7 @@ def compose(
             fleet_state=fleet_state,
             database_state=database_state,
             admission=admission,
+            back_of_queue=BackOfQueue(fleet_state=fleet_state, waiting_queue=waiting_queue, database=database_state),
             client=client,
             outbox=outbox,
             cookies=Cookies(settings, lambda: settings.signing_keys or sync_loop.signing_keys),

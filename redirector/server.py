@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -22,6 +23,7 @@ from redirector.settings.table import RedirectorSettings
 from redirector.socket_holder import keep_beside, serve_in_a_child
 from redirector.store.database import Database
 from redirector.store.schema import migrate
+from redirector.streams.listening import listen
 from redirector.web.pages import check_templates
 
 log = logging.getLogger("server")
@@ -41,6 +43,10 @@ HUNG_SECONDS = 60
 """A worker that has not told its master that it lives for this long is replaced. It tells while its threads wait, so a
 selftest of a node may take minutes all the same.
 """
+
+
+TMPNB = (sys.executable, "-c", "from redirector.cli import main; main()")
+"""What runs a command of ours in a process of its own."""
 
 
 class _Logger(Logger):
@@ -118,12 +124,13 @@ def run(settings: RedirectorSettings, *, keep_listening: bool = False) -> None:
         keep_listening: a parent process keeps the addresses, and starts another server should this one be killed.
 
     Raises:
-        FleetConfigError: a template of the operator's is none.
+        FleetConfigError: a template of the operator's is none, or event streams cannot be served where they are to be.
         DatabaseRefusedError: waiting for the database would be no use; it may be of a newer version.
     """
     dictConfig(log_config(settings.log_level, settings.log_format))
     check_templates(settings.templates_dir)
     sockets: list[int] = []
+    streams = _listen_for_streams(settings)
     if keep_listening:
         sockets = _listen(settings)
         status = serve_in_a_child()
@@ -132,7 +139,9 @@ def run(settings: RedirectorSettings, *, keep_listening: bool = False) -> None:
     migrated = _migrate(settings.database_url)
     if settings.content_worker:
         # A program of its own: nothing that an object store brings along is in the processes that serve.
-        keep_beside([sys.executable, "-c", "from redirector.cli import main; main()", "worker"], "worker")
+        keep_beside([*TMPNB, "worker"], "worker")
+    if streams is not None:
+        keep_beside([*TMPNB, "streams", "--descriptor", str(streams)], "streams' process")
     # The first process of a container hears no TERM that it has no handler for. gunicorn brings its own in a moment.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     RedirectorServer(settings, migrated=migrated, sockets=sockets).run()
@@ -142,6 +151,15 @@ def _listen(settings: RedirectorSettings) -> list[int]:
     """Listen where gunicorn would; the file descriptors."""
     cfg = RedirectorServer(settings).cfg
     return [listener.sock.detach() for listener in create_sockets(cfg, cfg.logger_class(cfg))]
+
+
+def _listen_for_streams(settings: RedirectorSettings) -> int | None:
+    """Hold the event streams' address here, so that clients wait while that process is started again."""
+    if not settings.streams_listen:
+        return None
+    descriptor = listen(settings.streams_listen).detach()
+    os.set_inheritable(descriptor, True)
+    return descriptor
 
 
 def _migrate(url: str) -> bool:

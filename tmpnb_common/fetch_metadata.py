@@ -7,9 +7,13 @@ the history of a frame, also of one that was blocked, and in reports about what 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 Purpose = Literal["visit", "frame", "part"]
+
+PURPOSES = ("Sec-Purpose", "Purpose", "X-Purpose", "X-Moz")
+"""Headers in which browsers of today and yesterday say why they ask."""
 
 FRAMES = ("iframe", "frame", "object", "embed", "fencedframe")
 
@@ -30,6 +34,11 @@ def purpose(mode: str, destination: str, site: str) -> Purpose:
     if destination in FRAMES:
         return "visit" if site == "same-origin" else "frame"
     return "visit" if mode in ("", "navigate") else "part"
+
+
+def prefetches(purposes: Iterable[str]) -> bool:
+    """Whether a browser fetches ahead of a click that may never come, by what the headers `PURPOSES` say."""
+    return any("prefetch" in purpose.lower() or "preview" in purpose.lower() for purpose in purposes)
 
 
 def is_phone(mobile: str, user_agent: str) -> bool:

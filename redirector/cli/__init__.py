@@ -17,6 +17,7 @@ COMMANDS = {
     "up": ("up:up", "Run a fleet on this machine."),
     "serve": ("serve:serve", "Run the redirector."),
     "worker": ("worker:worker", "Run the worker: it fetches contents, keeps them, and sends them to the nodes."),
+    "streams": ("streams:streams", "Serve the event streams by which pages of other sites launch notebooks."),
     "status": ("status:status", "Show visitors, free slots, who waits, nodes by state and alarms."),
     "node": ("node:node", "List, show, add, drain, resume, resize, rotate and remove nodes."),
     "content": ("content:content", "List, show, add, refresh and remove contents, and what links may ask for."),

@@ -104,6 +104,30 @@ def binder_source(spec: str) -> Source:
     raise UnreadableLinkError(f"{provider!r:.40} is no kind of repository that is known here; gh, gl and git are")
 
 
+def binder_spec(source: Source, ref: str) -> str:
+    """What names a repository at some ref behind `/v2/`: the inverse of `binder_source`."""
+    project = source.url.removesuffix(".git")
+    match source.kind:
+        case "gh":
+            return f"gh/{project.removeprefix(GITHUB)}/{ref}"
+        case "gl":
+            return f"gl/{quote(project.removeprefix(GITLAB), safe='')}/{ref}"
+        case _:
+            return f"git/{quote(source.url, safe='')}/{ref}"
+
+
+def forge_page(source: Source, ref: str) -> str:
+    """The page of a repository at its forge, at some ref; of other hosts, of which nothing is known, the repository."""
+    project = source.url.removesuffix(".git")
+    match source.kind:
+        case "gh":
+            return f"{project}/tree/{ref}"
+        case "gl":
+            return f"{project}/-/tree/{ref}"
+        case _:
+            return source.url
+
+
 def pull_link(query: Mapping[str, str]) -> OwnLink:
     """Read the query, decoded, of a link of nbgitpuller.
 

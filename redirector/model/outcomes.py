@@ -50,6 +50,11 @@ class DenialReason(StrEnum):
         return _FOLLOWS[self].retry_seconds
 
     @property
+    def fact(self) -> str:
+        """What is the matter, as the beginning of a sentence."""
+        return _FOLLOWS[self].fact
+
+    @property
     def refusal(self) -> str:
         """The sentence for a visitor who is refused."""
         return f"{_FOLLOWS[self].fact}{_FOLLOWS[self].advice}."

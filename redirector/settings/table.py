@@ -250,6 +250,22 @@ class RedirectorSettings:
     content_check_seconds: float = setting(
         seconds(5, 86_400), "300", "seconds", "How often each content's source is asked whether it has changed."
     )
+    streams_listen: str = setting(
+        values.streams_address,
+        "",
+        "address",
+        "Where event streams are served, by which pages of other sites launch notebooks: unix:/path or HOST:PORT, to "
+        "which a proxy in front passes /build/. Empty: nowhere.",
+    )
+    streams: int = setting(
+        count(1, 100_000), "10000", "streams", "How many event streams may be open; each is one file of the process."
+    )
+    streams_per_client: int = setting(
+        count(0, 100_000),
+        "200",
+        "streams",
+        "How many of them one client address may have: two for each in a class. 0: any.",
+    )
     log_level: str = setting(
         values.log_level, "info", "level", "debug, info, warning or error. At info, changes are logged, not states."
     )

@@ -22,6 +22,15 @@ def listen_address(text: str) -> str:
     return text
 
 
+def streams_address(text: str) -> str:
+    if text.startswith("unix:/") or not text:
+        return text
+    try:
+        return listen_address(text)
+    except ValueError:
+        raise ValueError("is no place to listen at; it looks like unix:/run/streams.sock or 127.0.0.1:8001") from None
+
+
 def state_directory(text: str) -> Path:
     if not text or "\0" in text:
         raise ValueError("has to name a directory")

@@ -18,7 +18,7 @@ from redirector.web.dashboard import blueprint as dashboard
 from redirector.web.dashboard.actions import Actions
 from redirector.web.dashboard.steps import Steps
 from redirector.web.parts import Collaborators
-from redirector.web.visitors import addresses, build, entry, foreign_doors, public, status
+from redirector.web.visitors import addresses, build, entry, foreign_doors, launches, public, status
 from redirector.web.visitors.real_address import RealAddress
 
 BODY_LIMIT = 64 * 1024
@@ -43,6 +43,7 @@ def create_app(parts: Collaborators) -> Flask:
     app.register_blueprint(entry.blueprint(parts))
     app.register_blueprint(public.blueprint(parts))
     app.register_blueprint(build.blueprint(parts.settings))
+    app.register_blueprint(launches.blueprint(parts))
     app.register_blueprint(foreign_doors.blueprint(parts.fleet_state, parts.database_state))
     app.register_blueprint(admin_nodes.blueprint(parts.control, parts.upkeep, parts.live, admins, parts.clock))
     app.register_blueprint(admin_sessions.blueprint(parts.sessions, admins))

@@ -20,6 +20,7 @@ from redirector.operations.scrapes import NodeScrapes
 from redirector.operations.sessions import SessionControl
 from redirector.operations.snapshots import SnapshotReader
 from redirector.placing.admission import Admission
+from redirector.placing.back_of_queue import BackOfQueue
 from redirector.settings.table import RedirectorSettings
 from redirector.store.journal import Journal
 from redirector.web.visitors.cookies import Cookies
@@ -33,6 +34,7 @@ class Collaborators:
     fleet_state: FleetState
     database_state: DatabaseState
     admission: Admission
+    back_of_queue: BackOfQueue
     client: AgentClient
     outbox: Outbox
     cookies: Cookies

@@ -3,12 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-
-PURPOSES = ("HTTP_SEC_PURPOSE", "HTTP_PURPOSE", "HTTP_X_PURPOSE", "HTTP_X_MOZ")
-"""Headers in which browsers say why they ask, as WSGI names them: a miss costs nothing there, unlike in
-`request.headers`, and every visitor misses all of them.
-"""
 
 BOTS = re.compile(
     r"(?<!cu)bot(?![a-z])|crawl|spider|slurp|facebookexternalhit|facebot|meta-external|embedly|skypeuri"
@@ -26,11 +20,6 @@ PERHAPS_BOTS = re.compile(
 
 BROWSER = re.compile(r"Mozilla/5\.0 \((?!compatible)[^)]+\) .*(?:AppleWebKit|Gecko)/")
 """How every browser of today calls itself, those inside apps included."""
-
-
-def prefetches(purposes: Iterable[str]) -> bool:
-    """A browser fetches ahead of a click that may never come; `purposes` are what those headers say."""
-    return any("prefetch" in purpose.lower() or "preview" in purpose.lower() for purpose in purposes)
 
 
 def is_bot(user_agent: str) -> bool:

@@ -6,14 +6,13 @@ shows no body of any answer but a 200, so what cannot be done is an event as wel
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Literal
 
 import msgspec
 from flask import Blueprint, Response, request
 
 from redirector.model.foreign_links import BINDER, UnreadableLinkError, binder_source
+from redirector.model.launch_events import FailedEvent
 from redirector.settings.table import RedirectorSettings
 from redirector.web.failures import sentence
 from redirector.web.visitors.addresses import behind
@@ -22,15 +21,6 @@ BUILD = "/build/"
 
 RECONNECT_MILLISECONDS = 60_000
 """A client that connects again by itself hears the same."""
-
-
-@dataclass(frozen=True, slots=True)
-class FailedEvent:
-    """The end of a launch that cannot be. People read the message, which ends with a newline."""
-
-    message: str
-    status_code: int
-    phase: Literal["failed"] = "failed"
 
 
 def blueprint(settings: RedirectorSettings) -> Blueprint:

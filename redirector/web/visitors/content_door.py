@@ -82,8 +82,7 @@ class ContentDoor:
                     following=following, name="", onward="",
                 )  # fmt: skip
             return self._wait(FETCHING, following, content, "fetching")
-        if not self._links.served_in(content.pool):
-            words = "No server of this fleet takes files at the moment."
+        if words := self.no_way_in(content):
             if not prefers_page():
                 return failure(503, "no_content_nodes", words)
             return page(
@@ -91,6 +90,10 @@ class ContentDoor:
                 onward="",
             )  # fmt: skip
         return None
+
+    def no_way_in(self, content: Content) -> str:
+        """Why nobody can have the files of a content that was fetched, as a sentence; empty: somebody can."""
+        return "" if self._links.served_in(content.pool) else "No server of this fleet takes files at the moment."
 
     def lead_in(self, placed: Placed, wanted: ContentVisit) -> Response | None:
         """Have the home of somebody new filled; None: it is, and they may go in."""

@@ -23,15 +23,18 @@ from redirector.web.parts import Collaborators
 from redirector.web.visitors import foreign_doors
 from redirector.web.visitors.addresses import RULES, FleetPrefixes, Wanted, is_program, read_address
 from redirector.web.visitors.answers import PLAIN_SECONDS, refused_json, refused_page, waiting_json, waiting_page
-from redirector.web.visitors.bots import PURPOSES, is_bot, prefetches
+from redirector.web.visitors.bots import is_bot
 from redirector.web.visitors.content_door import ContentDoor, ContentVisit
 from redirector.web.visitors.cookies import Cookies
 from redirector.web.visitors.spawn import ready
-from tmpnb_common.fetch_metadata import purpose
+from tmpnb_common.fetch_metadata import PURPOSES, prefetches, purpose
 from tmpnb_common.json_object import TICKET
 from tmpnb_common.paths import PATH_LIMIT, path_problem
 
 METHODS = ["GET", "POST"]
+PURPOSE_KEYS = tuple(f"HTTP_{name.upper().replace('-', '_')}" for name in PURPOSES)
+"""As WSGI names them: a miss costs nothing there, unlike in `request.headers`, and every visitor misses all of them."""
+
 FETCH_METADATA = ("HTTP_SEC_FETCH_MODE", "HTTP_SEC_FETCH_DEST", "HTTP_SEC_FETCH_SITE")
 BUTTON = "person"
 """In what the button sends that people have who look like a program."""
@@ -115,7 +118,7 @@ class Front:
         """What those get who would not use a notebook if they were given one."""
         if request.method == "HEAD":
             return Response(status=200)
-        if prefetches(request.environ.get(name, "") for name in PURPOSES):
+        if prefetches(request.environ.get(name, "") for name in PURPOSE_KEYS):
             return failure(503, "prefetch", "A sandbox is for someone who comes, not for a prefetch.")
         elsewhere = self._not_in_a_window()
         if elsewhere is not None:

@@ -1,0 +1,70 @@
+"""News of all launches that stand far from the front of the waiting room, asked for together: a thousand of them cost
+the redirector two requests every few seconds, not a thousand.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Protocol
+
+import msgspec
+
+from redirector.streams.entry_client import UnansweredError
+
+log = logging.getLogger("streams")
+
+ASK_SECONDS = 3.0
+"""Below the 5 s that the waiting room expects of a page far from the front."""
+
+TICKETS_AT_ONCE = 500
+"""As many as the redirector reads in one request."""
+
+
+class PlacesSource(Protocol):
+    """Who knows of the places."""
+
+    async def places(self, tickets: Sequence[str]) -> Mapping[str, msgspec.Raw]:
+        """What is to be said of those of these tickets that stand far from the front."""
+        ...
+
+
+class QueueNews:
+    """Collects those who want news, and gives it to all of them at once."""
+
+    def __init__(self, source: PlacesSource) -> None:
+        self._source = source
+        self._listeners: dict[str, asyncio.Future[msgspec.Raw | None]] = {}
+
+    async def next(self, ticket: str) -> msgspec.Raw | None:
+        """Wait for the next news of a ticket: the event; None if it has to be asked for alone."""
+        listener = self._listeners.get(ticket)
+        if listener is None:
+            listener = self._listeners[ticket] = asyncio.get_running_loop().create_future()
+        # Two streams may have one ticket, and one of them may end.
+        return await asyncio.shield(listener)
+
+    async def run(self) -> None:
+        """Ask for ever."""
+        while True:
+            await asyncio.sleep(ASK_SECONDS)
+            for tickets in _parts(list(self._listeners)):
+                await self._tell(tickets)
+
+    async def _tell(self, tickets: Sequence[str]) -> None:
+        try:
+            news = await self._source.places(tickets)
+        except UnansweredError as error:
+            # Each of them asks alone, and waits there until somebody answers.
+            log.warning("the redirector does not say how the waiting room stands: %s", error)
+            news = {}
+        for ticket in tickets:
+            listener = self._listeners.pop(ticket)
+            if not listener.done():
+                listener.set_result(news.get(ticket))
+
+
+def _parts(tickets: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(tickets), TICKETS_AT_ONCE):
+        yield tickets[start : start + TICKETS_AT_ONCE]
