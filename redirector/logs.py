@@ -34,5 +34,8 @@ def log_config(level: str, style: Style) -> dict[str, Any]:
             "gunicorn.error": {"handlers": [], "propagate": True},
             # What it does to the schema is said in our own words.
             "alembic": {"level": "WARNING"},
+            # A line a request is for nginx in front, and the server of event streams starts and ends without words.
+            "httpx": {"level": "WARNING"},
+            "uvicorn": {"level": "WARNING"},
         },
     }

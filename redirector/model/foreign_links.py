@@ -70,7 +70,7 @@ def binder_link(spec: str, query: Mapping[str, str]) -> OwnLink:
     urlpath = query.get("urlpath", "")
     nested = GIT_PULL.match(urlpath)
     if nested:
-        return pull_link(dict(parse_qsl(urlpath[nested.end() :], max_num_fields=FIELDS)))
+        return pull_link(fields_of(urlpath[nested.end() :]))
     if labpath := query.get("labpath"):
         page = f"doc/tree/{_quoted(labpath)}"
     elif filepath := query.get("filepath"):
@@ -184,6 +184,11 @@ def source_of_url(url: str, ref: str) -> Source:
     # Behind an '@' would begin the ref.
     host, slash, path = rest.partition("/")
     return _source(f"git+{scheme.lower()}://{host}{slash}{path.replace('@', '%40')}", ref)
+
+
+def fields_of(query: str) -> dict[str, str]:
+    """The first fields of a query, decoded."""
+    return dict(parse_qsl("&".join(query.split("&", FIELDS)[:FIELDS])))
 
 
 def page_of(text: str) -> str:

@@ -1,24 +1,34 @@
-"""What a client of BinderHub's event stream is told of its launch. Pure. The field names are those of the JSON."""
+"""What a client of BinderHub's event stream is told of its launch. Pure. The fields are those of the JSON, to which
+each event's phase is added.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
+import msgspec
 
-@dataclass(frozen=True, slots=True)
-class ProgressEvent:
-    """A launch goes on. People read the message, which ends with a newline."""
 
-    phase: Literal["waiting", "fetching", "launching"]
+class _Event(msgspec.Struct, frozen=True, tag_field="phase"):
     message: str
+    """People read it; it ends with a newline."""
 
 
-@dataclass(frozen=True, slots=True)
-class ReadyEvent:
+class WaitingEvent(_Event, frozen=True, tag="waiting"):
+    """There is no room: where in the waiting room the launch stands."""
+
+
+class FetchingEvent(_Event, frozen=True, tag="fetching"):
+    """The repository's files are fetched for the first time."""
+
+
+class LaunchingEvent(_Event, frozen=True, tag="launching"):
+    """There is a sandbox, and its home is being filled."""
+
+
+class ReadyEvent(_Event, frozen=True, tag="ready"):
     """The end of a launch: a sandbox, and what was launched."""
 
-    message: str
     url: str
     """Of the sandbox's Jupyter server: absolute, with a slash at its end. Whoever knows it is in."""
     image: str
@@ -32,16 +42,12 @@ class ReadyEvent:
     token: Literal[""] = ""
     """Empty, and present: clients put it into each address that they ask, and one that is not empty also into a header,
     which costs a preflight for each request."""
-    phase: Literal["ready"] = "ready"
 
 
-@dataclass(frozen=True, slots=True)
-class FailedEvent:
-    """The end of a launch that cannot be. People read the message, which ends with a newline."""
+class FailedEvent(_Event, frozen=True, tag="failed"):
+    """The end of a launch that cannot be."""
 
-    message: str
     status_code: int
-    phase: Literal["failed"] = "failed"
 
 
-LaunchEvent = ProgressEvent | ReadyEvent | FailedEvent
+LaunchEvent = WaitingEvent | FetchingEvent | LaunchingEvent | ReadyEvent | FailedEvent

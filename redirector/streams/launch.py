@@ -32,7 +32,7 @@ GIVE_UP_SECONDS = 60.0
 
 FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS = 0.3, 3.0
 
-RECONNECT_MILLISECONDS, FAILED_MILLISECONDS = 3000, 60_000
+RECONNECT_MILLISECONDS, FAILED_MILLISECONDS = 1000, 60_000
 """When a browser connects again whose stream was cut, and one that does so after a failure."""
 
 AWAY = FailedEvent("The service that places visitors does not answer; try again in a minute.\n", 503)

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlsplit
 
+from redirector.model.foreign_links import fields_of
 from redirector.model.launch_events import FailedEvent
 from tmpnb_common.fetch_metadata import PURPOSES, prefetches
-
-FIELDS = 32
 
 
 def refusal(headers: Mapping[str, str], query: str, allowed: Sequence[str], own: str) -> FailedEvent | None:
@@ -35,7 +34,7 @@ def refusal(headers: Mapping[str, str], query: str, allowed: Sequence[str], own:
     if not is_listed(origin, (*allowed, own)):
         words = f"Pages of {origin:.200} may not launch notebooks here; whoever runs this service can allow it"
         return _no(f"{words} (TMPNB_ALLOW_ORIGIN).")
-    if dict(parse_qsl(query, max_num_fields=FIELDS)).get("build_only", "").lower() == "true":
+    if fields_of(query).get("build_only", "").lower() == "true":
         return FailedEvent("Nothing is built here: launch without build_only.\n", HTTPStatus.NOT_IMPLEMENTED)
     return None
 

@@ -19,6 +19,7 @@ from redirector.model.images import Fetch, Selftest
 from redirector.operations.membership import Leaving
 from redirector.web.bodies import answer
 from redirector.web.visitors.foreign_doors import HubView, LaunchHealthView, VersionsView
+from redirector.web.visitors.launches import LaunchRequest, LaunchView, PlacesRequest, PlacesView
 from redirector.web.visitors.spawn import SpawnRequest
 from redirector.web.visitors.views import (
     FleetNumbersView,
@@ -72,6 +73,7 @@ def _public() -> list[Call]:
         429: ("full", "starting", "limited"),
         503: ("trouble", "content_failed", "no_content_nodes", "too_many_contents", *DATABASE),
     }
+    spawned = {200: SandboxView, 202: WaitingView}
     launch_health = {200: LaunchHealthView, 503: LaunchHealthView}
     return [
         _get("/stats", "The fleet's numbers", FleetNumbersView),
@@ -81,14 +83,9 @@ def _public() -> list[Call]:
         _get("/health", "Whether a launch could succeed, as BinderHub tells it", launch_health),
         _get("/hub/api/", "The version, as JupyterHub tells it", HubView),
         _get("/api/openapi.json", "This document", dict[str, Any]),
-        Call(
-            method="POST",
-            path="/api/spawn",
-            summary="A sandbox for a program, at once or after a wait",
-            body=SpawnRequest,
-            answers={200: SandboxView, 202: WaitingView},
-            errors=refused | busy,
-        ),
+        _open("/api/spawn", "A sandbox for a program, at once or after a wait", SpawnRequest, spawned, refused | busy),
+        _open("/api/launch", "The next step of a launch, as event streams tell it", LaunchRequest, {200: LaunchView}),
+        _open("/api/places", "Where launches far back in the waiting room stand", PlacesRequest, {200: PlacesView}),
     ]
 
 
@@ -191,6 +188,10 @@ def _of_nodes() -> list[Call]:
 def _get(path: str, summary: str, view: Any, errors: Errors | None = None) -> Call:
     answers = view if isinstance(view, dict) else {200: view}
     return Call(method="GET", path=path, summary=summary, answers=answers, errors=errors or {})
+
+
+def _open(path: str, summary: str, body: Any, answers: Mapping[int, Any], errors: Errors = BODY) -> Call:
+    return Call(method="POST", path=path, summary=summary, body=body, answers=answers, errors=errors)
 
 
 def _admin(  # noqa: PLR0917 - one row of a table

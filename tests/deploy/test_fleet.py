@@ -20,6 +20,7 @@ import requests
 
 from tests.support.container_fleet import RESTART_SECONDS, ROOT, START_SECONDS, ContainerFleet, command, public_names
 from tests.support.docker_host import local_engine, notebook_image
+from tests.support.event_streams import opened
 from tests.support.kernels import Kernel, base_of
 from tests.support.programs import need
 from tests.support.waiting import wait_until
@@ -55,6 +56,14 @@ def fleet() -> Iterator[ContainerFleet]:
         wait_until(lambda: started.node("n3"), START_SECONDS, "n3, which joins by itself")
         started.wait_until_available(3 * CAPACITY)
         yield started
+
+
+def test_event_streams_come_through_the_front(fleet: ContainerFleet) -> None:
+    """Nothing is allowed here, which is what the redirector itself says."""
+    with opened(f"{fleet.url}/build/gh/org/course/HEAD", {"Accept": "text/event-stream"}) as stream:
+        [event] = list(stream)
+    assert event.data["status_code"] == 404
+    assert "not allowed here" in event.data["message"]
 
 
 def answers(name: str) -> bool:

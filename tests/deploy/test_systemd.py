@@ -144,6 +144,20 @@ def test_the_worker_fetches_contents_as_the_same_nobody_and_comes_back_when_it_i
     assert host.run(users.format("worker")) == host.run(users.format("redirector"))
 
 
+def test_event_streams_have_a_unit_of_their_own_whose_restart_refuses_nobody(host: Host) -> None:
+    host.run("systemctl start tmpnb-redirector.socket tmpnb-redirector")
+    launch = (
+        "curl -sN -H 'Accept: text/event-stream' -H 'X-Forwarded-For: 192.0.2.1' --max-time 30 "
+        "--unix-socket /run/tmpnb-redirector/streams.sock http://entry/build/gh/org/course/HEAD"
+    )
+    # Nothing is allowed here, which is what the redirector itself says.
+    assert "not allowed here" in host.run(launch)
+    said = host.run(f"(for i in $(seq 20); do {launch}; done) & systemctl restart tmpnb-streams; wait")
+    assert said.count("not allowed here") == 20
+    users = "stat -c %u /proc/$(systemctl show --property MainPID --value tmpnb-{})"
+    assert host.run(users.format("streams")) == host.run(users.format("redirector"))
+
+
 def test_a_restart_of_the_redirector_refuses_nobody(host: Host) -> None:
     host.run("systemctl start tmpnb-redirector.socket tmpnb-redirector")
 

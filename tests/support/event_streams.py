@@ -35,7 +35,14 @@ class Stream:
     comments: list[str] = field(default_factory=list)
     last_id: str = ""
 
+    def __post_init__(self) -> None:
+        # One for all readers: a generator that is dropped would close the stream.
+        self._events = self._read()
+
     def __iter__(self) -> Iterator[Heard]:
+        return self._events
+
+    def _read(self) -> Iterator[Heard]:
         for line in self.answer.iter_lines(chunk_size=1, decode_unicode=True):
             name, _, value = line.partition(": ")
             match name:
@@ -56,9 +63,9 @@ class Stream:
                 return heard
         raise AssertionError(f"the stream ended after {[event.data for event in heard]}")
 
-    def last(self) -> Heard:
-        """The next event, where there is to be one."""
-        return next(iter(self))
+    def next(self) -> Heard:
+        """The next event."""
+        return next(self._events)
 
 
 @contextmanager
@@ -68,4 +75,5 @@ def opened(url: str, headers: Mapping[str, str] = EVENT_SOURCE, seconds: float =
         assert answer.status_code == 200, answer.text
         assert answer.headers["Content-Type"].startswith("text/event-stream")
         answer.encoding = "utf-8"
-        yield Stream(answer)
+        stream = Stream(answer)
+        yield stream

@@ -22,18 +22,23 @@ SHIPPED = Path(__file__).parents[2] / "deploy" / "redirector" / "nginx" / "tmpnb
 class Front:
     """nginx with the shipped configuration, at ports and paths of the test's own."""
 
-    def __init__(self, root: Path, redirector: int | str) -> None:
-        """Write the configuration below `root` and start nginx before a port, or before what nginx calls a server."""
+    def __init__(self, root: Path, redirector: int | str, streams: int | None = None) -> None:
+        """Write the configuration below `root` and start nginx before a port, or before what nginx calls a server.
+
+        `streams` is the port of the process of event streams; None: there is none.
+        """
         root.chmod(0o755)
         plain, self.port = free_ports(2)
         authority = Authority(root / "authority")
         authority.issue(root / "tls", "localhost")
+        self.authority = authority.certificate
         self._context = ssl.create_default_context(cafile=str(authority.certificate))
         shipped = SHIPPED.read_text()
         for ours, here in {
             "unix:/run/tmpnb-redirector/http.sock": redirector
             if isinstance(redirector, str)
             else f"127.0.0.1:{redirector}",
+            "unix:/run/tmpnb-redirector/streams.sock": f"127.0.0.1:{streams}" if streams else f"unix:{root}/none.sock",
             "    listen [::]:80 default_server;\n": "",
             "    listen [::]:443 ssl http2 default_server;\n": "",
             "listen 80 default_server": f"listen 127.0.0.1:{plain}",
@@ -80,10 +85,10 @@ class Front:
 
 
 @contextmanager
-def redirector_front(redirector: int) -> Iterator[Front]:
+def redirector_front(redirector: int, streams: int | None = None) -> Iterator[Front]:
     """Put it before the redirector at that port, which has to trust one proxy; in use once this returns."""
     with tempfile.TemporaryDirectory(prefix="front-") as root:
-        front = Front(Path(root), redirector)
+        front = Front(Path(root), redirector, streams)
         try:
             wait_until(lambda: front.ask("GET", "/healthz") == 200, 15, "nginx")
             yield front

@@ -19,7 +19,14 @@ from redirector.memory.fleet_state import FleetState
 from redirector.model.content import Content
 from redirector.model.content_links import PREFIX
 from redirector.model.foreign_links import BINDER, binder_source, binder_spec, forge_page
-from redirector.model.launch_events import FailedEvent, LaunchEvent, ProgressEvent, ReadyEvent
+from redirector.model.launch_events import (
+    FailedEvent,
+    FetchingEvent,
+    LaunchEvent,
+    LaunchingEvent,
+    ReadyEvent,
+    WaitingEvent,
+)
 from redirector.model.outcomes import DenialReason
 from redirector.model.sources import Source
 from redirector.model.visitor_cookie import base_of
@@ -75,7 +82,7 @@ class PlacesRequest:
 class PlacesView:
     """By ticket what is to be said of those who stand far from the front."""
 
-    places: dict[str, LaunchEvent]
+    places: dict[str, WaitingEvent]
     """Of the others, unknown ones too, there is nothing: they are asked for one by one."""
 
 
@@ -105,7 +112,7 @@ class _Launches:
                 return self._placed(outcome, wanted, source)
             case Waiting():
                 far_back = outcome.ticket in self.back_of_queue.places([outcome.ticket])
-                event = ProgressEvent("waiting", _place(outcome.place, outcome.reason))
+                event = WaitingEvent(_place(outcome.place, outcome.reason))
                 return LaunchView([event], outcome.ticket, outcome.ask_seconds, far_back)
             case Refused(reason):
                 unavailable = reason.fleets_fault and reason is not DenialReason.LIMITED
@@ -115,7 +122,7 @@ class _Launches:
     def _not_yet(self, content: Content, identity: str) -> LaunchView | None:
         """What those hear who cannot come in now, before a sandbox is taken for them; None: they can."""
         if not content.digest and not content.problem:
-            return LaunchView([ProgressEvent("fetching", f"{FETCHING}\n")], identity, FETCH_SECONDS)
+            return LaunchView([FetchingEvent(f"{FETCHING}\n")], identity, FETCH_SECONDS)
         if not content.digest:
             return _failed(f"The files of {content.source} cannot be fetched: {content.problem}", 503)
         problem = self.door.no_way_in(content)
@@ -131,7 +138,7 @@ class _Launches:
     def _placed(self, placed: Placed, wanted: ContentVisit, source: Source) -> LaunchView:
         content = wanted.content
         identity = self.cookies.seal_filling(Filled(placed.node, placed.name, placed.ticket))
-        launching = ProgressEvent("launching", f"{_preparing(content)}\n")
+        launching = LaunchingEvent(f"{_preparing(content)}\n")
         filling = self.door.filled(placed.node, placed.name, placed.ticket, wanted)
         match filling.state:
             case "done":
@@ -172,7 +179,7 @@ def blueprint(parts: Collaborators) -> Blueprint:
     @routes.post("/api/places")
     def places() -> Response:
         found = parts.back_of_queue.places(read_body(PlacesRequest).tickets)
-        return answer(PlacesView({ticket: ProgressEvent("waiting", _place(place)) for ticket, place in found.items()}))
+        return answer(PlacesView({ticket: WaitingEvent(_place(place)) for ticket, place in found.items()}))
 
     return routes
 

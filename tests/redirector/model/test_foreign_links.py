@@ -118,6 +118,11 @@ def test_the_page_of_a_binder_link(query: dict[str, str], page: str) -> None:
     assert page_of(page) == page
 
 
+def test_of_a_query_without_end_only_the_beginning_is_read() -> None:
+    nested = "git-pull?repo=https%3A%2F%2Fgithub.com%2Forg%2Fcourse" + "&a=1" * 1000
+    assert binder_link("gh/org/environment/main", {"urlpath": nested}) == OwnLink("/c/gh:org/course")
+
+
 def test_a_binder_link_may_name_an_environment_and_the_content_apart() -> None:
     nested = "git-pull?" + "&".join(
         (
