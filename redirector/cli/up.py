@@ -30,7 +30,12 @@ from redirector.local_fleet.stop_request import StopAsked, StopRequest
 @click.option("--nodes", default=2, show_default=True, help="How many nodes.")
 @click.option("--warm", type=int, help="Sandboxes that each node keeps ready.  [default: the capacity]")
 @click.option("--capacity", default=4, show_default=True, help="Sandboxes that each node has at most.")
-@click.option("--port", default=8000, show_default=True, help="The redirector's; nodes have those from PORT+101 on.")
+@click.option(
+    "--port",
+    default=8000,
+    show_default=True,
+    help="The entry's. The redirector behind it has PORT+1, nodes from PORT+101 on.",
+)
 @click.option(
     "--state",
     envvar="TMPNB_STATE",

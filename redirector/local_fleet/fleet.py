@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from redirector.admin_api.client import AdminClient
 from redirector.admin_api.errors import AdminError, OutcomeUnknownError, RefusedError, UnreachableError
-from redirector.local_fleet import demo
+from redirector.local_fleet import demo, front
 from redirector.local_fleet.child import Child, begin_log, bound_log
 from redirector.local_fleet.directory import FleetDirectory
 from redirector.local_fleet.enrolment import Register, Remove, Step, Warmth, steps, warmth
@@ -30,8 +30,8 @@ STANDSTILL_SECONDS = 120.0
 DEATHS_WHILE_WARMING = 3
 GRACE_SECONDS = 8.0
 LOG_CHECK_SECONDS = 60.0
-NOT_YET = frozenset({"unreachable", "not_a_node", "bad_token"})
-"""What the redirector says of a node that is only just starting."""
+NOT_YET = frozenset({"unreachable", "not_a_node", "bad_token", "unavailable"})
+"""What the redirector says of a node that is only just starting, and nginx of a redirector that is."""
 
 
 class LocalFleet:
@@ -72,6 +72,7 @@ class LocalFleet:
         """Prove that this machine has room for the fleet, once nothing of an earlier run is in the way."""
         check_ports(self._plan.ports)
         make_run_root(self._plan.run_root, self._uid)
+        front.write(self._plan.run_root, self._plan.front_config)
         if self._plan.options.runtime == "docker":
             try:
                 check_engine(self._plan.nodes[0])

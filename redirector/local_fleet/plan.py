@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from redirector.local_fleet import front
 from redirector.local_fleet.directory import FleetDirectory
 from redirector.local_fleet.errors import NotStartedError
 from tmpnb_common.host import SBIN
@@ -15,8 +16,10 @@ from tmpnb_common.host import SBIN
 HOST = "127.0.0.1"
 NOTEBOOK_IMAGE = "tmpnb-notebook"
 """As the documentation calls the image of deploy/notebook."""
+REDIRECTOR_OFFSET = 1
+"""The redirector itself listens at the entry's port plus this, behind nginx."""
 FIRST_NODE_OFFSET = 101
-"""Nodes listen from the redirector's port plus this on."""
+"""Nodes listen from the entry's port plus this on."""
 MOST_NODES = 50
 MOST_SANDBOXES = 1000
 """On one node. Far beyond what one machine carries as plain processes, and small enough to be no slip of a finger."""
@@ -41,6 +44,7 @@ class UpOptions:
     capacity: int
     """Sandboxes that each node has at most."""
     port: int
+    """The entry's."""
     runtime: str
     image: str = NOTEBOOK_IMAGE
     """What sandboxes of runtime `docker` run."""
@@ -74,24 +78,28 @@ class NodePlan:
 
 @dataclass(frozen=True, slots=True)
 class FleetPlan:
-    """The redirector, the nodes, and where their sockets lie."""
+    """The redirector with nginx before it, the nodes, and where their sockets lie."""
 
     options: UpOptions
     run_root: Path
+    front: ChildPlan
+    front_config: str
+    """What nginx before the redirector is told, for `front.write`."""
     redirector: ChildPlan
     nodes: tuple[NodePlan, ...]
 
     @property
     def url(self) -> str:
+        """The entry: what everybody uses, `tmpnb up` itself too."""
         return url_of(self.options.port)
 
     @property
     def ports(self) -> list[int]:
-        return [self.options.port, *(node.port for node in self.nodes)]
+        return [self.options.port, redirector_port(self.options), *(node.port for node in self.nodes)]
 
     @property
     def children(self) -> list[ChildPlan]:
-        return [self.redirector, *(child for node in self.nodes for child in (node.agent, node.proxy))]
+        return [self.front, self.redirector, *(child for node in self.nodes for child in (node.agent, node.proxy))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,16 +134,25 @@ def checked(options: UpOptions) -> UpOptions:
 
 def make_plan(options: UpOptions, installation: Installation) -> FleetPlan:
     nodes = tuple(node_plan(number, options, installation) for number in range(1, options.nodes + 1))
+    root, listen = installation.run_root, f"{HOST}:{redirector_port(options)}"
     settings = {
-        "TMPNB_LISTEN": f"{HOST}:{options.port}",
+        "TMPNB_LISTEN": listen,
+        "TMPNB_STREAMS_LISTEN": f"unix:{front.streams_socket(root)}",
+        "TMPNB_TRUSTED_PROXIES": "1",
         "TMPNB_STATE": str(installation.directory.root),
         "TMPNB_ADMIN_TOKEN_FILE": str(installation.directory.admin_token),
         "TMPNB_WORKERS": installation.environ.get("TMPNB_WORKERS", "2"),
         # Somebody watches the pools warm.
         "TMPNB_POLL_SECONDS": installation.environ.get("TMPNB_POLL_SECONDS", "1"),
     }
-    redirector = _child("redirector", ("tmpnb", "serve"), settings, installation)
-    return FleetPlan(options, installation.run_root, redirector, nodes)
+    return FleetPlan(
+        options,
+        root,
+        front=_child("front", front.command(root), {}, installation),
+        front_config=front.render(root, listen=f"{HOST}:{options.port}", redirector=listen),
+        redirector=_child("redirector", _ours(installation, "tmpnb", "serve"), settings, installation),
+        nodes=nodes,
+    )
 
 
 def node_plan(number: int, options: UpOptions, installation: Installation) -> NodePlan:
@@ -155,7 +172,7 @@ def node_plan(number: int, options: UpOptions, installation: Installation) -> No
         "TMPNB_NODE_FLEET_ONLY": "1",
     }
     agent, proxy, purge = (
-        _child(f"{name} {role}", ("tmpnb-agent", word), settings, installation)
+        _child(f"{name} {role}", _ours(installation, "tmpnb-agent", word), settings, installation)
         for role, word in (("agent", "serve"), ("proxy", "proxy"), ("purge", "purge"))
     )
     return NodePlan(name, port, agent, proxy, purge)
@@ -188,8 +205,15 @@ def url_of(port: int) -> str:
     return f"http://{HOST}:{port}"
 
 
-def _child(name: str, command: tuple[str, ...], settings: Mapping[str, str], installation: Installation) -> ChildPlan:
-    program, *arguments = command
+def redirector_port(options: UpOptions) -> int:
+    return options.port + REDIRECTOR_OFFSET
+
+
+def _ours(installation: Installation, program: str, *arguments: str) -> tuple[str, ...]:
+    return (str(installation.programs / program), *arguments)
+
+
+def _child(name: str, argv: tuple[str, ...], settings: Mapping[str, str], installation: Installation) -> ChildPlan:
     environ = {**inherited(installation.environ), **settings, MARK: str(installation.directory.root)}
     log = installation.directory.logs / f"{name.replace(' ', '-')}.log"
-    return ChildPlan(name, (str(installation.programs / program), *arguments), environ, log)
+    return ChildPlan(name, argv, environ, log)

@@ -12,12 +12,20 @@ from node_agent.proxy import nginx
 from node_agent.settings import table as config
 from redirector.admin_api import calls as admin_calls
 from redirector.admin_api import client as admin_client
+from redirector.local_fleet import front
 from redirector.node_client import calls, pools
 from redirector.settings import table as redirector_config
 from tmpnb_common.wire import TRIAL_SECONDS
 
 ROOT = Path(__file__).parents[2]
 FRONT = (ROOT / "deploy" / "redirector" / "nginx" / "tmpnb.conf").read_text()
+LOCAL_FRONT = re.sub(
+    r"^ {4}",
+    "",
+    front.render(Path("/run/tmpnb-1"), listen="127.0.0.1:8000", redirector="127.0.0.1:8001"),
+    flags=re.MULTILINE,
+)
+"""nginx of `tmpnb up`, written as far in as the shipped one."""
 REQUIRED = {"TMPNB_NODE_IMAGE": "an-image", "TMPNB_NODE_URL": "https://node1.example.org"}
 
 
@@ -56,7 +64,10 @@ def test_each_step_of_a_selftest_outwaits_the_one_within() -> None:
         admin_client.SELFTEST_SECONDS,
     )
     assert list(work) == sorted(set(work)), work
-    assert read_timeout(FRONT, "/dashboard/nodes/n1/selftest") == read_timeout(FRONT, "/api/nodes/n1/selftest")
+    of_a_trial = read_timeout(FRONT, "/api/nodes/n1/selftest")
+    assert read_timeout(FRONT, "/dashboard/nodes/n1/selftest") == of_a_trial
+    for path in ("/api/nodes/n1/selftest", "/dashboard/nodes/n1/selftest", "/dashboard/roll"):
+        assert read_timeout(LOCAL_FRONT, path) == of_a_trial
 
 
 def test_an_operators_order_is_answered_by_the_redirector_before_anybody_gives_up() -> None:
@@ -68,7 +79,7 @@ def test_a_visitor_is_answered_by_the_redirector_before_the_front_gives_up() -> 
     longest = redirector_config.load(
         {"TMPNB_ADMIN_TOKEN": "a-token-of-32-characters-or-more", "TMPNB_PLACE_SECONDS": "60"}
     )
-    assert longest.place_seconds < read_timeout(FRONT, "/")
+    assert longest.place_seconds < read_timeout(FRONT, "/") == read_timeout(LOCAL_FRONT, "/")
 
 
 def test_the_documented_numbers_are_these() -> None:

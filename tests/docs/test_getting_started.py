@@ -45,7 +45,7 @@ class Newcomer:
             stats = requests.get(f"http://127.0.0.1:{self.port}/stats", timeout=5).json()
         except requests.RequestException:
             return False
-        return bool(stats["available"] == 6)
+        return bool(stats.get("available") == 6)
 
     def types(self, line: str) -> str:
         line = line.replace("127.0.0.1:8000", f"127.0.0.1:{self.port}")

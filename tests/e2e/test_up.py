@@ -95,7 +95,7 @@ class Up:
 
     def assert_nothing_is_left(self) -> None:
         assert self.processes() == {}
-        for port in (self.port, self.port + 101):
+        for port in (self.port, self.port + 1, self.port + 101):
             with socket.socket() as trial:
                 trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 trial.bind(("127.0.0.1", port))
@@ -143,7 +143,7 @@ def test_term_ends_everything_and_the_next_run_remembers_what_operators_decided(
 
 def test_killed_parts_come_back_and_a_killed_up_is_cleaned_up_by_the_next(up: Up) -> None:
     process = up.start_and_wait()
-    for part in ("agent", "proxy", "redirector"):
+    for part in ("agent", "proxy", "redirector", "front"):
         (record,) = [child for child in children_of(up) if part in child["name"]]
         os.kill(record["pid"], signal.SIGKILL)
         up.wait_for(f"{record['name']} ended (killed by SIGKILL)", 30)

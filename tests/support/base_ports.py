@@ -23,11 +23,11 @@ def own_ports() -> range:
 
 
 def base_port(nodes: int = 2) -> int:
-    """A port for `tmpnb up`'s redirector that is free together with those of so many nodes, from 101 further on."""
+    """A port for `tmpnb up` that is free with the next one and those of so many nodes, from 101 further on."""
     candidates = own_ports()[: -101 - nodes]
     while True:
         port = random.choice(candidates)
-        if all(_is_free(needed) for needed in (port, *range(port + 101, port + 101 + nodes))):
+        if all(_is_free(needed) for needed in (port, port + 1, *range(port + 101, port + 101 + nodes))):
             return port
 
 

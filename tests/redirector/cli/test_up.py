@@ -78,7 +78,7 @@ def test_what_is_no_number_or_no_option_is_wrong_usage(here: Path, arguments: li
     assert not (here / ".tmpnb").exists()
 
 
-@pytest.mark.parametrize("offset", [0, 101])
+@pytest.mark.parametrize("offset", [0, 1, 101])
 def test_a_port_in_use_is_refused_before_anything_starts(here: Path, offset: int) -> None:
     port = base_port(nodes=1)
     with socket.create_server(("127.0.0.1", port + offset)):

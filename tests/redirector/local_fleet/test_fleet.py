@@ -16,11 +16,12 @@ from typing import Any
 import psutil
 import pytest
 
+from redirector.local_fleet.child import launch
 from redirector.local_fleet.directory import FleetDirectory
 from redirector.local_fleet.enrolment import Warmth
 from redirector.local_fleet.errors import NotStartedError, StartFailedError
 from redirector.local_fleet.fleet import LocalFleet
-from redirector.local_fleet.plan import MARK, Installation, UpOptions, make_plan, node_plan
+from redirector.local_fleet.plan import MARK, FleetPlan, Installation, UpOptions, make_plan, node_plan
 from redirector.local_fleet.processes import ChildRecord, ProcessFinder, is_alive, read_records, write_records
 from redirector.local_fleet.reporter import FleetReady
 from redirector.local_fleet.stop_request import StopAsked, StopRequest
@@ -118,13 +119,20 @@ class Bench:
     def ask_to_stop(self) -> None:
         self.stop.wanted = True
 
+    @property
+    def place(self) -> Installation:
+        return Installation(self.directory, self.run_root, self.programs, self.environ)
+
+    def plan(self, nodes: int = 1) -> FleetPlan:
+        return make_plan(UpOptions(nodes, 4, 4, self.port, "process"), self.place)
+
     def fleet(self, nodes: int = 1) -> LocalFleet:
-        options = UpOptions(nodes, 4, 4, self.port, "process")
-        place = Installation(self.directory, self.run_root, self.programs, self.environ)
+        plan = self.plan(nodes)
+        known = self.directory.known_nodes()
         return LocalFleet(
-            make_plan(options, place),
+            plan,
             self.directory,
-            leftovers=[node_plan(int(name[1:]), options, place) for name in self.directory.known_nodes()],
+            leftovers=[node_plan(int(name[1:]), plan.options, self.place) for name in known],
             uid=os.getuid(),
             reporter=self.listener,
             stop=self.stop,
@@ -162,7 +170,8 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 def test_a_run_brings_all_nodes_into_the_registry_and_leaves_nothing_but_that(bench: Bench) -> None:
     def look() -> None:
         wait_until(lambda: len(bench.registry()) == 2, 10)
-        assert len(bench.left()) == 5
+        # nginx with its worker, the redirector, and two processes of each node.
+        assert len(bench.left()) == 7
         assert bench.run_root.is_dir()
         bench.ask_to_stop()
 
@@ -195,7 +204,7 @@ def test_a_stop_before_anything_answers_ends_everything(bench: Bench) -> None:
     assert bench.listener.announcement is None
 
 
-@pytest.mark.parametrize("part", ["redirector", "n1 agent", "n1 proxy"])
+@pytest.mark.parametrize("part", ["front", "redirector", "n1 agent", "n1 proxy"])
 def test_a_killed_part_is_said_and_started_again(bench: Bench, part: str) -> None:
     def pid_of_part() -> int:
         return next(record.pid for record in read_records(bench.directory.children) if record.name == part)
@@ -241,6 +250,15 @@ def test_what_a_killed_run_left_is_ended_by_the_next(bench: Bench) -> None:
     assert (bench.directory.root / "purged").read_text().split()[0] == "n7"
 
 
+def test_nginx_that_a_killed_run_left_is_ended_with_its_worker_though_nobody_wrote_it_down(bench: Bench) -> None:
+    bench.fleet().check()
+    nginx = launch(bench.plan().front)
+    wait_until(lambda: len(bench.left()) == 2, 10, "nginx and its worker")
+    bench.run()
+    assert nginx.wait() == -signal.SIGKILL
+    assert "ending 2 processes that an earlier run left behind" in bench.listener.heard
+
+
 def test_a_node_that_is_not_asked_for_any_more_leaves_the_registry_and_others_stay(bench: Bench) -> None:
     elsewhere = node("n9", url="https://n9.example.org")
     bench.register(node("n1", bench.port + 101), node("n2", bench.port + 102, claimed=1), elsewhere)
@@ -282,7 +300,8 @@ def test_everything_ends_even_if_the_state_directory_was_taken_away(bench: Bench
     bench.run()
 
 
-def test_a_port_in_use_is_found_before_anything_starts(bench: Bench) -> None:
-    fleet, taken = bench.fleet(), bench.port + 101
+@pytest.mark.parametrize("offset", [0, 1, 101])
+def test_a_port_in_use_is_found_before_anything_starts(bench: Bench, offset: int) -> None:
+    fleet, taken = bench.fleet(), bench.port + offset
     with socket.create_server(("127.0.0.1", taken)), pytest.raises(NotStartedError, match=f"port {taken} is in use"):
         fleet.check()

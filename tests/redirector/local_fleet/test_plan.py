@@ -22,8 +22,19 @@ OPTIONS = UpOptions(nodes=2, warm=3, capacity=4, port=8000, runtime="process")
 INSTALLATION = Installation(FleetDirectory(Path("/state")), Path("/run/tmpnb-1"), Path("/bin"), {"PATH": "/usr/bin"})
 
 
-def test_nodes_take_the_ports_from_the_redirectors_plus_101_on() -> None:
-    assert make_plan(OPTIONS, INSTALLATION).ports == [8000, 8101, 8102]
+def test_the_redirector_has_the_port_after_the_entrys_and_nodes_those_from_101_further_on() -> None:
+    assert make_plan(OPTIONS, INSTALLATION).ports == [8000, 8001, 8101, 8102]
+
+
+def test_everybody_comes_in_through_nginx_and_the_redirector_trusts_it_alone() -> None:
+    installation = replace(INSTALLATION, environ={"TMPNB_TRUSTED_PROXIES": "2", "TMPNB_LISTEN": "0.0.0.0:80"})
+    plan = make_plan(OPTIONS, installation)
+    assert plan.url == plan.nodes[0].agent.environ["TMPNB_NODE_ENTRY_URL"] == "http://127.0.0.1:8000"
+    assert plan.redirector.environ["TMPNB_LISTEN"] == "127.0.0.1:8001"
+    assert plan.redirector.environ["TMPNB_TRUSTED_PROXIES"] == "1"
+    assert plan.redirector.environ["TMPNB_STREAMS_LISTEN"] == "unix:/run/tmpnb-1/streams.sock"
+    for directive in ("listen 127.0.0.1:8000 ", "server 127.0.0.1:8001 ", 'server "unix:/run/tmpnb-1/streams.sock" '):
+        assert plan.front_config.count(directive) == 1, directive
 
 
 def test_every_part_of_a_node_gets_the_same_settings() -> None:
@@ -69,7 +80,9 @@ def test_settings_that_the_plan_does_not_make_pass_through() -> None:
 
 
 def test_nginx_is_found_where_an_unprivileged_users_path_does_not_look() -> None:
-    assert "/usr/sbin" in node_plan(1, OPTIONS, INSTALLATION).proxy.environ["PATH"].split(":")
+    plan = make_plan(OPTIONS, INSTALLATION)
+    for child in (plan.front, plan.nodes[0].proxy):
+        assert "/usr/sbin" in child.environ["PATH"].split(":")
 
 
 def test_what_makes_sense_is_left_as_it_is() -> None:
