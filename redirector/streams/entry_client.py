@@ -15,8 +15,10 @@ from redirector.model.launch_events import FailedEvent
 TIMEOUT = httpx.Timeout(75.0, connect=3.0)
 """As long as nginx waits for the entry: a visitor waits for a place 60 s at most."""
 
-CONNECTIONS_KEPT_SECONDS = 30.0
-"""Shorter than gunicorn keeps them, so that nothing is sent into one that it closes."""
+CONNECTIONS_KEPT_SECONDS = 1.0
+"""Shorter than gunicorn keeps them, which is 2 s where no file of its says otherwise: nothing is sent into a connection
+that it closes.
+"""
 
 PASSED_ON = ("host", *(f"x-forwarded-{what}" for what in ("for", "proto", "host", "port", "prefix")))
 """What a proxy in front says of a visitor: the redirector judges it as if it had come there."""

@@ -156,7 +156,7 @@ def test_too_many_cookies_of_other_programs_keep_nobody_out(echo: LocalFront) ->
 def test_limits_count_the_address_that_a_client_comes_from_and_not_the_one_that_it_names() -> None:
     limits = {"TMPNB_CLIENT_FREE": "127.0.0.1/32", "TMPNB_CLIENT_BURST": "1", "TMPNB_CLIENT_PER_MINUTE": "1"}
     with live_entry(TMPNB_TRUSTED_PROXIES="1", **limits) as entry:
-        entry.add("n1", capacity=50, ready=50)
+        entry.add("n1", capacity=10_000, ready=10_000)
         with local_front(int(entry.url.rpartition(":")[2])) as local:
             # This host's own address is not counted: wait with it until both workers know of the node.
             wait_until(lambda: {local.get("/").status_code for _ in range(20)} == {302}, 20, "the node to be in use")
@@ -177,7 +177,7 @@ def test_while_nothing_serves_streams_a_launch_within_a_page_hears_so_in_an_even
     assert (answer.status_code, answer.headers["Content-Type"]) == (200, "text/event-stream")
     assert answer.headers["Cache-Control"] == "no-store"
     assert answer.headers["Access-Control-Allow-Origin"] == "*"
-    data, end = answer.text.removeprefix("data: ").split("\n", 1)
+    data, end = answer.text.removeprefix("retry: 60000\ndata: ").split("\n", 1)
     assert end == "\n"
     assert json.loads(data) == {
         "phase": "failed",
