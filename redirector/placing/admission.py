@@ -16,10 +16,10 @@ from redirector.memory.outbox import Outbox
 from redirector.memory.rate_limits import RateLimits
 from redirector.memory.waiting_queue import WaitingQueue
 from redirector.model.outcomes import DenialReason
-from redirector.model.waiting_room import FRONT, SLOWEST_SECONDS, Offer, QueuePlace
+from redirector.model.waiting_room import SLOWEST_SECONDS, Offer, QueuePlace
 from redirector.placing.outcomes import AdmissionRequest, Outcome, Placed, Refused, Waiting
 from redirector.placing.placer import Placer
-from redirector.placing.wait_reasons import ask_seconds, slots_in_order, wait_reason
+from redirector.placing.wait_reasons import ask_seconds, is_far_back, slots_in_order, wait_reason
 from redirector.store.ticket_rows import Ticket
 from redirector.store.tickets import Tickets
 from tmpnb_common.wire import DEFAULT_POOL
@@ -77,7 +77,7 @@ class Admission:
         if self._database.away:
             return self._off_the_list(request, pool, ticket)
         place = self._waiting_queue.queue.place(ticket, pool.name)
-        if place is not None and place.ahead >= sum(slots_in_order(pool)) + FRONT:
+        if place is not None and is_far_back(pool, place.ahead):
             waiting = self._waiting(ticket, request, pool, place)
             self._waiting_queue.saw(ticket, waiting.ask_seconds)
             return waiting
@@ -140,7 +140,7 @@ class Admission:
                 return self._refuse(ahead)
             place = queue.place_at(pool.name, ahead)
             waiting = self._waiting(ticket, request, pool, place, refused, throttled=throttled, within=interval)
-            if refused is None and not throttled:
+            if refused is None and not throttled and not is_far_back(pool, ahead):
                 # There may be room for all who wait and one more.
                 outcome = self._at_the_front(ticket, request, pool, interval)
                 if isinstance(outcome, Placed):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 
 from redirector.memory.database_state import DatabaseState
 from redirector.memory.fleet_state import FleetState
 from redirector.memory.waiting_queue import WaitingQueue
-from redirector.model.waiting_room import FRONT, SLOWEST_SECONDS, QueuePlace
-from redirector.placing.wait_reasons import slots_in_order
+from redirector.model.waiting_room import SLOWEST_SECONDS, QueuePlace
+from redirector.placing.wait_reasons import is_far_back
 
 
 class BackOfQueue:
@@ -27,14 +28,17 @@ class BackOfQueue:
         if self._database.away:
             return {}
         queue, found = self._waiting_queue.queue, {}
-        beyond: dict[str, int] = {}
+        pools = cache(self._fleet_state.pool)
         for ticket in tickets:
-            pool, ahead = queue.index.get(ticket, ("", 0))
-            if not pool:
-                continue
-            if pool not in beyond:
-                beyond[pool] = sum(slots_in_order(self._fleet_state.pool(pool))) + FRONT
-            if ahead >= beyond[pool]:
-                found[ticket] = queue.place_at(pool, ahead)
+            name, ahead = queue.index.get(ticket, ("", 0))
+            if name and is_far_back(pools(name), ahead):
+                found[ticket] = queue.place_at(name, ahead)
                 self._waiting_queue.saw(ticket, SLOWEST_SECONDS)
         return found
+
+    def keeps(self, ticket: str, pool: str, place: QueuePlace) -> bool:
+        """Whether somebody who was just told their place is far from the front, and so may leave it to `places`."""
+        far = not self._database.away and is_far_back(self._fleet_state.pool(pool), place.ahead)
+        if far:
+            self._waiting_queue.saw(ticket, SLOWEST_SECONDS)
+        return far

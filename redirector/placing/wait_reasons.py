@@ -7,7 +7,7 @@ from itertools import chain
 
 from redirector.memory.fleet_state import PoolState
 from redirector.model.outcomes import DenialReason
-from redirector.model.waiting_room import SLOWEST_SECONDS, QueuePlace, ask_again_seconds
+from redirector.model.waiting_room import FRONT, SLOWEST_SECONDS, QueuePlace, ask_again_seconds
 from redirector.placing.outcomes import AdmissionRequest, Refused
 
 
@@ -18,6 +18,11 @@ def wait_reason(pool: PoolState, place: QueuePlace, refused: Refused | None) -> 
         return DenialReason.TROUBLE
     soon = place.ahead < sum(ranking.coming.values()) + sum(slots_in_order(pool))
     return DenialReason.STARTING if soon else DenialReason.FULL
+
+
+def is_far_back(pool: PoolState, ahead: int) -> bool:
+    """Whether somebody with so many before them is far enough from the front to be told so without the database."""
+    return ahead >= sum(slots_in_order(pool)) + FRONT
 
 
 def ask_seconds(request: AdmissionRequest, place: QueuePlace | None, *, throttled: bool = False) -> float:

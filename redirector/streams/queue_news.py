@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -17,6 +17,9 @@ log = logging.getLogger("streams")
 
 ASK_SECONDS = 3.0
 """Below the 5 s that the waiting room expects of a page far from the front."""
+
+SILENT_ROUNDS = 10
+"""So often it may give no answer, as while it restarts; then each asks alone, and hears what that comes to."""
 
 TICKETS_AT_ONCE = 500
 """As many as the redirector reads in one request."""
@@ -36,33 +39,48 @@ class QueueNews:
     def __init__(self, source: PlacesSource) -> None:
         self._source = source
         self._listeners: dict[str, asyncio.Future[msgspec.Raw | None]] = {}
+        self._newcomers: set[str] = set()
+        """Of whom the redirector's processes may not all have read yet."""
+        self._known: set[str] = set()
+        self._silent_rounds = 0
 
     async def next(self, ticket: str) -> msgspec.Raw | None:
         """Wait for the next news of a ticket: the event; None if it has to be asked for alone."""
         listener = self._listeners.get(ticket)
         if listener is None:
             listener = self._listeners[ticket] = asyncio.get_running_loop().create_future()
+            if ticket not in self._known:
+                self._newcomers.add(ticket)
         # Two streams may have one ticket, and one of them may end.
         return await asyncio.shield(listener)
 
     async def run(self) -> None:
         """Ask for ever."""
         while True:
+            self._newcomers.clear()
             await asyncio.sleep(ASK_SECONDS)
-            for tickets in _parts(list(self._listeners)):
-                await self._tell(tickets)
+            asked = [ticket for ticket in self._listeners if ticket not in self._newcomers]
+            known: set[str] = set()
+            for tickets in _parts(asked):
+                known.update(await self._tell(tickets))
+            self._known = known
 
-    async def _tell(self, tickets: Sequence[str]) -> None:
+    async def _tell(self, tickets: Sequence[str]) -> Iterable[str]:
+        """Ask for these, and give them what there is; of whom there is news."""
         try:
             news = await self._source.places(tickets)
         except UnansweredError as error:
-            # Each of them asks alone, and waits there until somebody answers.
-            log.warning("the redirector does not say how the waiting room stands: %s", error)
+            self._silent_rounds += 1
+            if self._silent_rounds < SILENT_ROUNDS:
+                log.warning("the redirector does not say how the waiting room stands: %s", error)
+                return tickets
             news = {}
+        self._silent_rounds = 0
         for ticket in tickets:
             listener = self._listeners.pop(ticket)
             if not listener.done():
                 listener.set_result(news.get(ticket))
+        return news
 
 
 def _parts(tickets: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -7,7 +7,6 @@ import logging
 import signal
 import socket
 from logging.config import dictConfig
-from types import FrameType
 
 import uvicorn
 
@@ -35,9 +34,10 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._stop = stop
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # It stops listening before it lets anything else run: no client comes to streams that end at once.
         self._stop.set()
-        super().handle_exit(sig, frame)
+        await super().shutdown(sockets)
 
 
 def run(settings: RedirectorSettings, descriptor: int | None = None) -> None:
@@ -61,8 +61,8 @@ def run(settings: RedirectorSettings, descriptor: int | None = None) -> None:
 
 async def _serve(settings: RedirectorSettings, listener: socket.socket) -> None:
     stop = asyncio.Event()
-    # Half of the threads that place visitors: streams never take all of them.
-    entry = EntryClient(entry_url(settings.listen), at_once=max(1, settings.workers * settings.threads // 2))
+    # A quarter of the threads that place visitors: a crowd of streams leaves the others to those who come to the entry.
+    entry = EntryClient(entry_url(settings.listen), at_once=max(1, settings.workers * settings.threads // 4))
     news = QueueNews(entry)
     asker = asyncio.create_task(news.run())
     config = uvicorn.Config(

@@ -21,6 +21,7 @@ from tests.bench import (
     recovery,
     refill,
     sandbox_cost,
+    streams,
     traffic,
     waiting_room,
 )
@@ -40,6 +41,7 @@ BENCHMARKS: dict[str, Callable[[], Table]] = {
     "recovery": recovery.run,
     "refill": refill.run,
     "sandbox_cost": sandbox_cost.run,
+    "streams": streams.run,
     "traffic": traffic.run,
     "waiting_room": waiting_room.run,
 }

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.e2e
 @pytest.fixture(scope="module")
 def streams() -> Iterator[StreamsEntry]:
     with streams_entry() as streams:
-        streams.entry.add("n1", blobs={DIGEST}, capacity=100, ready=100)
+        streams.add("n1", blobs={DIGEST}, capacity=100, ready=100)
         yield streams
 
 
@@ -48,16 +48,15 @@ def test_a_launch_through_it_is_the_visitors_own(front: Front) -> None:
 
 def test_a_wait_passes_through_it_event_by_event_and_ends_with_its_client(streams: StreamsEntry, front: Front) -> None:
     node = streams.entry.known["n1"]
-    node.ready = 0
+    streams.settle(n1=0)
     with opened(f"https://localhost:{front.port}/build/{SPEC}") as stream:
         assert stream.next().phase == "waiting"
         node.ready = 1
         stream.until("ready")
-    node.ready = 0
+    streams.settle(n1=0)
     with opened(f"https://localhost:{front.port}/build/{SPEC}") as stream:
         assert stream.next().phase == "waiting"
-    streams.entry.empty()
-    node.ready = 100
+    streams.settle(n1=100)
 
 
 def test_while_they_are_away_there_is_one_honest_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

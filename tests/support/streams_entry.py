@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import psutil
+import requests
 
 from redirector.model.content import Content, FetchedBlob
 from redirector.model.events import Event
@@ -14,6 +16,7 @@ from redirector.store.contents import Contents
 from redirector.store.database import Database
 from tests.support.base_ports import free_ports
 from tests.support.event_streams import PAGE
+from tests.support.fleet_node import FakeNode
 from tests.support.live_entry import LiveEntry, live_entry
 from tests.support.waiting import wait_until
 
@@ -46,6 +49,27 @@ class StreamsEntry:
         """gunicorn's, which place visitors."""
         children = psutil.Process(self.entry.redirector.pid).children()
         return [child for child in children if "serve" in _command(child) and not child.children()]
+
+    def add(self, name: str, **fields: Any) -> FakeNode:
+        """A fake node of which both of gunicorn's workers know once this returns."""
+        node = self.entry.add(name, **fields)
+        self.settle()
+        return node
+
+    def settle(self, **ready: int) -> None:
+        """Set how many sandboxes nodes have ready; in effect, with nobody in the waiting room, once this returns."""
+        for name, count in ready.items():
+            self.entry.known[name].ready = count
+        nodes = self.entry.known.values()
+        self._wait_for_all(lambda: self._available() == sum(node.ready for node in nodes), "the nodes to be known")
+        self._wait_for_all(lambda: self.entry.waiting() == 0, "the waiting room to be empty")
+
+    def _wait_for_all(self, condition: Callable[[], bool], what: str) -> None:
+        # Of all of so many answers each of gunicorn's workers has very likely given one.
+        wait_until(lambda: all(condition() for _ in range(12)), 30, what)
+
+    def _available(self) -> int:
+        return int(requests.get(f"{self.entry.url}/stats", timeout=10).json()["available"])
 
     def new_content(self, name: str, source: str, digest: str = "") -> None:
         """One more content; without a digest nothing of it was fetched yet."""

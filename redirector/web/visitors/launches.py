@@ -111,7 +111,7 @@ class _Launches:
             case Placed():
                 return self._placed(outcome, wanted, source)
             case Waiting():
-                far_back = outcome.ticket in self.back_of_queue.places([outcome.ticket])
+                far_back = self.back_of_queue.keeps(outcome.ticket, wanted.content.pool, outcome.place)
                 event = WaitingEvent(_place(outcome.place, outcome.reason))
                 return LaunchView([event], outcome.ticket, outcome.ask_seconds, far_back)
             case Refused(reason):

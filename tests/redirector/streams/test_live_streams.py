@@ -24,16 +24,14 @@ from tests.support.waiting import wait_until
 @pytest.fixture(scope="module")
 def running() -> Iterator[StreamsEntry]:
     with streams_entry(TMPNB_CLIENT_BURST="40", TMPNB_STREAMS_PER_CLIENT="15", TMPNB_STREAMS="60") as streams:
-        streams.entry.add("n1", blobs={DIGEST}, capacity=100, ready=100)
+        streams.add("n1", blobs={DIGEST}, capacity=100, ready=100)
         yield streams
 
 
 @pytest.fixture
 def streams(running: StreamsEntry) -> StreamsEntry:
     """The running one, with room."""
-    node = running.entry.known["n1"]
-    node.ready, node.starting = 100, 0
-    running.entry.empty()
+    running.settle(n1=100)
     return running
 
 
@@ -110,7 +108,7 @@ def test_a_preflight_is_answered_for_what_clients_may_send(streams: StreamsEntry
 
 def test_without_room_a_client_waits_in_its_stream_and_then_is_ready(streams: StreamsEntry) -> None:
     node = streams.entry.known["n1"]
-    node.ready = 0
+    streams.settle(n1=0)
     with opened(streams.url) as first:
         said = first.next()
         assert (said.phase, said.data["message"]) == ("waiting", "place 1 of 1\n")
@@ -127,8 +125,7 @@ def test_without_room_a_client_waits_in_its_stream_and_then_is_ready(streams: St
 
 
 def test_a_client_that_goes_away_gives_up_its_place(streams: StreamsEntry) -> None:
-    node = streams.entry.known["n1"]
-    node.ready = 0
+    streams.settle(n1=0)
     with opened(streams.url) as stream:
         assert stream.next().phase == "waiting"
         assert streams.entry.waiting() == 1
@@ -154,8 +151,7 @@ def test_the_limits_of_an_address_count_over_both_ways_in(streams: StreamsEntry)
 
 
 def test_one_client_cannot_take_all_streams_and_all_of_them_are_bounded(streams: StreamsEntry) -> None:
-    node = streams.entry.known["n1"]
-    node.ready = 0
+    streams.settle(n1=0)
     with ExitStack() as held:
 
         def open_one(address: str) -> Heard:
@@ -168,8 +164,7 @@ def test_one_client_cannot_take_all_streams_and_all_of_them_are_bounded(streams:
         assert [event.phase for event in others] == ["waiting"] * 45 + ["failed"] * 3
         # Visitors of the entry do not notice.
         assert streams.entry.visit("/", X_Forwarded_For="192.0.2.200").status_code == 200
-    node.ready = 100
-    streams.entry.empty()
+    streams.settle(n1=100)
     launch(streams)
 
 
@@ -210,7 +205,7 @@ def test_a_worker_that_is_killed_costs_a_launch_nothing(streams: StreamsEntry, p
     node = streams.entry.known["n1"]
     name = f"killed-{phase}"
     streams.new_content(name, f"gh:org/{name}", "" if phase == "fetching" else DIGEST)
-    node.ready = 0 if phase == "waiting" else 100
+    streams.settle(n1=0 if phase == "waiting" else 100)
     before = claims(streams)
     with opened(f"{streams.streams_url}/build/gh/org/{name}/HEAD") as stream:
         first = stream.until(phase)[-1]
@@ -229,7 +224,7 @@ def test_a_worker_that_is_killed_costs_a_launch_nothing(streams: StreamsEntry, p
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
 def test_a_restart_of_the_process_costs_a_reconnect_and_not_the_place(streams: StreamsEntry, how: int) -> None:
     node = streams.entry.known["n1"]
-    node.ready = 0
+    streams.settle(n1=0)
     with opened(streams.url) as stream, opened(streams.url) as later:
         first, second = stream.next(), later.next()
         assert first.data["message"].startswith("place 1")
@@ -253,9 +248,9 @@ def test_a_restart_of_the_process_costs_a_reconnect_and_not_the_place(streams: S
 def test_a_node_that_dies_before_the_sandbox_is_told_of_is_another_node(streams: StreamsEntry) -> None:
     away = "e" * 64
     node = streams.entry.known["n1"]
-    node.ready = 0
+    streams.settle(n1=0)
     streams.new_content("dies", "gh:org/dies", away)
-    dying = streams.entry.add("n2", capacity=5, ready=5)
+    dying = streams.add("n2", capacity=5, ready=5)
     try:
         with opened(f"{streams.streams_url}/build/gh/org/dies/HEAD") as stream:
             stream.until("launching")  # its files are not there yet
@@ -265,12 +260,13 @@ def test_a_node_that_dies_before_the_sandbox_is_told_of_is_another_node(streams:
             ready = stream.until("ready")[-1]
     finally:
         streams.entry.admin("DELETE", "/api/nodes/n2", json={"force": True})
+        del streams.entry.known["n2"]
     assert ready.data["url"].startswith(node.url)
 
 
 def test_a_database_that_is_held_lets_launches_through(streams: StreamsEntry) -> None:
     node = streams.entry.known["n1"]
-    node.ready = 0
+    streams.settle(n1=0)
     database = sqlite3.connect(streams.entry.log.parent / "fleet.db", isolation_level=None)
     with opened(streams.url) as stream:
         assert stream.next().phase == "waiting"
