@@ -1,4 +1,6 @@
-"""The waiting room as one worker knows it: read twice a second, and told as often who has asked meanwhile."""
+"""The waiting room as one worker knows it: read twice a second, less often where it is long, and told as often who has
+asked meanwhile.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +11,14 @@ from redirector.store.tickets import Tickets
 
 SYNCS_A_SWEEP = 20
 
+TICKETS_A_SYNC = 250
+"""Of so many tickets for each turn: a longer queue is read less often, since reading it takes time of those who are
+placed meanwhile. Only those far from the front go by it, so a place may be a few seconds old.
+"""
+
+MOST_SYNCS = 6
+"""The longest queue is read every 3 s."""
+
 
 class WaitingQueue:
     """Everyone who waits costs the database their part of two queries a second, however often their pages ask."""
@@ -18,6 +28,7 @@ class WaitingQueue:
         self._lock = Lock()
         self._intervals: dict[str, float] = {}
         self._syncs = 0
+        self._read_again_at = 0
         self.queue = Queue()
 
     def sync(self) -> None:
@@ -30,7 +41,10 @@ class WaitingQueue:
             intervals, self._intervals = self._intervals, {}
         if intervals:
             self._tickets.saw(intervals)
-        self.queue = self._tickets.queue()
+        length = len(self.queue.index)
+        if self._syncs >= self._read_again_at or length < TICKETS_A_SYNC:
+            self.queue = self._tickets.queue()
+            self._read_again_at = self._syncs + min(MOST_SYNCS, 1 + len(self.queue.index) // TICKETS_A_SYNC)
         if self._syncs % SYNCS_A_SWEEP == 0:
             self._tickets.sweep()
         self._syncs += 1

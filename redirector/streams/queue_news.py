@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -15,14 +15,14 @@ from redirector.streams.entry_client import UnansweredError
 
 log = logging.getLogger("streams")
 
-ASK_SECONDS = 3.0
-"""Below the 5 s that the waiting room expects of a page far from the front."""
+ASK_SECONDS = 4.0
+"""All are asked for within this: below the 5 s that the waiting room expects of a page far from the front."""
 
 SILENT_ROUNDS = 10
 """So often it may give no answer, as while it restarts; then each asks alone, and hears what that comes to."""
 
-TICKETS_AT_ONCE = 500
-"""As many as the redirector reads in one request."""
+PARTS, LEAST_AT_ONCE, MOST_AT_ONCE = 30, 20, 500
+"""They are asked for in so many requests, of so many tickets each; the redirector reads no more in one."""
 
 
 class PlacesSource(Protocol):
@@ -57,12 +57,13 @@ class QueueNews:
     async def run(self) -> None:
         """Ask for ever."""
         while True:
+            parts = _parts([ticket for ticket in self._listeners if ticket not in self._newcomers])
             self._newcomers.clear()
-            await asyncio.sleep(ASK_SECONDS)
-            asked = [ticket for ticket in self._listeners if ticket not in self._newcomers]
             known: set[str] = set()
-            for tickets in _parts(asked):
-                known.update(await self._tell(tickets))
+            for tickets in parts or [[]]:
+                # Evenly: visitors who come meanwhile are to notice nothing.
+                await asyncio.sleep(ASK_SECONDS / max(1, len(parts)))
+                known.update(await self._tell(tickets) if tickets else ())
             self._known = known
 
     async def _tell(self, tickets: Sequence[str]) -> Iterable[str]:
@@ -83,6 +84,6 @@ class QueueNews:
         return news
 
 
-def _parts(tickets: Sequence[str]) -> Iterator[Sequence[str]]:
-    for start in range(0, len(tickets), TICKETS_AT_ONCE):
-        yield tickets[start : start + TICKETS_AT_ONCE]
+def _parts(tickets: Sequence[str]) -> list[Sequence[str]]:
+    size = min(MOST_AT_ONCE, max(LEAST_AT_ONCE, len(tickets) // PARTS))
+    return [tickets[start : start + size] for start in range(0, len(tickets), size)]
