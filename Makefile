@@ -67,6 +67,7 @@ $(VENV)/.run: $(VENV)/bin/pip pyproject.toml
 	@$(VENV)/bin/pip install -q -c constraints.txt -e '.[sandbox,postgres]'
 	@touch $@
 
-$(VENV)/.test: $(VENV)/.run pyproject.toml
+$(VENV)/.test: $(VENV)/.run pyproject.toml scripts/get-page-clients
 	@$(VENV)/bin/pip install -q -c constraints.txt --group test --group lint --group typing
+	@scripts/get-page-clients $(VENV)/page-clients
 	@touch $@
