@@ -22,6 +22,7 @@ from tests.bench import (
     refill,
     sandbox_cost,
     streams,
+    thebe,
     traffic,
     waiting_room,
 )
@@ -42,6 +43,7 @@ BENCHMARKS: dict[str, Callable[[], Table]] = {
     "refill": refill.run,
     "sandbox_cost": sandbox_cost.run,
     "streams": streams.run,
+    "thebe": thebe.run,
     "traffic": traffic.run,
     "waiting_room": waiting_room.run,
 }
