@@ -118,6 +118,8 @@ def parse_pattern(text: str) -> str:
     parts = _parse(text)
     if parts.kind == "directory":
         raise SourceError("a link cannot ask for a directory of this host: add it as content of a name")
+    if parts.kind == "archive" and "*" not in parts.path[-1] and not parts.path[-1].lower().endswith(ARCHIVES):
+        raise SourceError(f"{text!r:.200} is no archive; a repository is allowed as git+{text:.200}")
     if any(part.count("*") > 1 for part in (*parts.path, *(parts.ref or "").split("/"), parts.query)):
         raise SourceError(f"{text!r:.200} has more than one '*' between two slashes")
     path, suffix = "/".join(parts.path), "" if parts.ref is None else f"@{parts.ref}"
