@@ -103,7 +103,7 @@ class RedirectorSettings:
         sites,
         "",
         "origins",
-        "Sites whose pages may call /api/spawn and read all answers (CORS): origins, or *. Empty: none.",
+        "Sites whose pages may launch notebooks and read all answers (CORS): origins, or *. Empty: none.",
     )
     poll_seconds: float = setting(
         seconds(0.1, 60),

@@ -38,7 +38,8 @@ class QueueNews:
 
     def __init__(self, source: PlacesSource) -> None:
         self._source = source
-        self._listeners: dict[str, asyncio.Future[msgspec.Raw | None]] = {}
+        self._listeners: dict[str, set[asyncio.Future[msgspec.Raw | None]]] = {}
+        """Two streams may have one ticket, and one of them may end."""
         self._newcomers: set[str] = set()
         """Of whom the redirector's processes may not all have read yet."""
         self._known: set[str] = set()
@@ -46,13 +47,18 @@ class QueueNews:
 
     async def next(self, ticket: str) -> msgspec.Raw | None:
         """Wait for the next news of a ticket: the event; None if it has to be asked for alone."""
-        listener = self._listeners.get(ticket)
-        if listener is None:
-            listener = self._listeners[ticket] = asyncio.get_running_loop().create_future()
-            if ticket not in self._known:
-                self._newcomers.add(ticket)
-        # Two streams may have one ticket, and one of them may end.
-        return await asyncio.shield(listener)
+        listener: asyncio.Future[msgspec.Raw | None] = asyncio.get_running_loop().create_future()
+        listeners = self._listeners.setdefault(ticket, set())
+        if not listeners and ticket not in self._known:
+            self._newcomers.add(ticket)
+        listeners.add(listener)
+        try:
+            return await listener
+        finally:
+            # Whoever has gone is not asked for any more, so that their place lapses.
+            listeners.discard(listener)
+            if not listeners:
+                del self._listeners[ticket]
 
     async def run(self) -> None:
         """Ask for ever."""
@@ -78,9 +84,9 @@ class QueueNews:
             news = {}
         self._silent_rounds = 0
         for ticket in tickets:
-            listener = self._listeners.pop(ticket)
-            if not listener.done():
-                listener.set_result(news.get(ticket))
+            for listener in self._listeners.get(ticket, ()):
+                if not listener.done():
+                    listener.set_result(news.get(ticket))
         return news
 
 

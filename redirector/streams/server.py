@@ -79,9 +79,12 @@ async def _serve(settings: RedirectorSettings, listener: socket.socket) -> None:
         timeout_graceful_shutdown=GOODBYE_SECONDS,
         backlog=2048,
     )
+    server = _Server(config, stop)
+    # Without its news streams would wait for ever: another process does better.
+    asker.add_done_callback(lambda _: setattr(server, "should_exit", True))
     try:
         log.info("event streams are served")
-        await _Server(config, stop).serve(sockets=[listener])
+        await server.serve(sockets=[listener])
     finally:
         asker.cancel()
         await entry.close()

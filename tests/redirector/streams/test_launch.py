@@ -13,7 +13,7 @@ import pytest
 from redirector.streams import launch as launching
 from redirector.streams.entry_client import LaunchStep, UnansweredError
 from redirector.streams.launch import LaunchStream, with_heartbeats
-from redirector.streams.queue_news import QueueNews
+from redirector.streams.queue_news import SILENT_ROUNDS, QueueNews
 
 TICKET = "t" * 30
 
@@ -123,6 +123,45 @@ def test_those_far_back_are_asked_for_together_until_they_come_to_the_front() ->
     assert all(text.startswith(f"id: {TICKET}\n") for text in texts)
     assert script.asked == ["", TICKET]
     assert script.asked_for == [[TICKET]] * 4
+
+
+def test_two_streams_of_one_ticket_hear_the_same_and_one_that_has_gone_is_not_asked_for() -> None:
+    script = Script(places=[{TICKET: raw("waiting", f"place {n} of 9\n")} for n in range(9)])
+
+    async def listen() -> None:
+        news = QueueNews(script)
+        asker = asyncio.create_task(news.run())
+        gone = asyncio.create_task(news.next(TICKET))
+        stays = asyncio.create_task(news.next(TICKET))
+        await asyncio.sleep(0)
+        gone.cancel()
+        assert await stays is not None
+        one, other = await asyncio.gather(news.next(TICKET), news.next(TICKET))
+        assert one == other
+        alone = asyncio.create_task(news.next(TICKET))
+        await asyncio.sleep(0)
+        alone.cancel()
+        asked = len(script.asked_for)
+        await asyncio.sleep(0.1)
+        assert len(script.asked_for) <= asked + 1
+        assert not asker.done()
+        asker.cancel()
+
+    asyncio.run(asyncio.wait_for(listen(), 30))
+
+
+def test_news_that_do_not_come_are_waited_for_and_in_the_end_everyone_asks_alone() -> None:
+    class Silent(Script):
+        async def places(self, tickets: Sequence[str]) -> Mapping[str, msgspec.Raw]:
+            self.asked_for.append(list(tickets))
+            raise UnansweredError("gone")
+
+    script = Silent(
+        LaunchStep([raw("waiting", "place 90 of 90\n")], TICKET, 5.0, far_back=True),
+        LaunchStep([raw("ready")], TICKET),
+    )
+    assert phases(heard(script)) == ["waiting", "ready"]
+    assert len(script.asked_for) == SILENT_ROUNDS
 
 
 def test_a_redirector_that_restarts_costs_nobody_their_place() -> None:
