@@ -20,7 +20,7 @@ FIRST_DESCRIPTOR = 3
 @click.command(epilog=examples("TMPNB_STREAMS_LISTEN=unix:/run/tmpnb-redirector/streams.sock tmpnb streams"))
 @click.option("--descriptor", type=int, hidden=True, help="A socket that listens already.")
 def streams(*, descriptor: int | None) -> None:
-    """Serve the event streams at /build/, by which pages of other sites launch notebooks.
+    """Serve the event streams by which pages of other sites launch notebooks.
 
     `tmpnb serve` starts this by itself where TMPNB_STREAMS_LISTEN is set. It reads the same settings.
     """
