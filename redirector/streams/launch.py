@@ -27,6 +27,9 @@ HOLD_SECONDS = 60.0
 again, and careless ones launch again.
 """
 
+LAST_WORDS_SECONDS = 0.5
+"""So long after the process was told to end a stream waits for its next event, which is its last chance."""
+
 GIVE_UP_SECONDS = 60.0
 """So long the redirector may give no answer, as while it is upgraded, before the launch has failed."""
 
@@ -116,18 +119,24 @@ def _failed_text(event: bytes) -> str:
 async def with_heartbeats(
     source: AsyncGenerator[str], stop: asyncio.Event, seconds: float = HEARTBEAT_SECONDS
 ) -> AsyncGenerator[str]:
-    """The same with a comment whenever it was silent for so long; it ends when `stop` is set."""
+    """The same with a comment whenever it was silent for so long.
+
+    When `stop` is set it ends, but for what is on its way: a launch that is answered in this moment is told of.
+    """
     stopped = asyncio.ensure_future(stop.wait())
     upcoming: asyncio.Future[str] | None = None
     try:
         while True:
             upcoming = upcoming or asyncio.ensure_future(anext(source))
-            awaited: list[asyncio.Future[Any]] = [upcoming, stopped]
-            await asyncio.wait(awaited, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-            if stopped.done():
-                return
+            ending = stopped.done()
+            awaited: list[asyncio.Future[Any]] = [upcoming] if ending else [upcoming, stopped]
+            patience = LAST_WORDS_SECONDS if ending else seconds
+            await asyncio.wait(awaited, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
             if not upcoming.done():
-                yield HEARTBEAT
+                if ending:
+                    return
+                if not stopped.done():
+                    yield HEARTBEAT
                 continue
             try:
                 text = upcoming.result()

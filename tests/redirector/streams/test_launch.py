@@ -214,6 +214,17 @@ def test_a_silent_stream_beats_and_loses_nothing() -> None:
     assert set(beats) == {": still here\n\n"}
 
 
+def test_what_is_on_its_way_when_the_process_is_told_to_end_is_still_said() -> None:
+    async def answered() -> AsyncGenerator[str]:
+        await asyncio.sleep(0.1)
+        yield "launching"
+        yield "ready"
+        await asyncio.sleep(3600)
+
+    texts = beaten(answered(), stop_after=0.05)
+    assert [text for text in texts if not text.startswith(":")] == ["launching", "ready"]
+
+
 def test_a_process_that_is_told_to_end_ends_its_streams() -> None:
     ended = []
 
