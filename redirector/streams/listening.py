@@ -35,9 +35,13 @@ def listen(address: str) -> socket.socket:
         with suppress(FileNotFoundError):
             Path(path).unlink()
         listener = socket.socket(socket.AF_UNIX)
-        listener.bind(path)
-        os.chmod(path, 0o666)  # noqa: PTH101, S103 - as the docstring says
-        listener.listen(BACKLOG)
+        try:
+            listener.bind(path)
+            os.chmod(path, 0o666)  # noqa: PTH101, S103 - as the docstring says
+            listener.listen(BACKLOG)
+        except OSError:
+            listener.close()
+            raise
     except OSError as error:
         raise FleetConfigError([f"TMPNB_STREAMS_LISTEN: cannot listen at {address}: {error.strerror}"]) from error
     return listener

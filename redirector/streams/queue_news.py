@@ -69,7 +69,8 @@ class QueueNews:
             for tickets in parts or [[]]:
                 # Evenly: visitors who come meanwhile are to notice nothing.
                 await asyncio.sleep(ASK_SECONDS / max(1, len(parts)))
-                known.update(await self._tell(tickets) if tickets else ())
+                waiting = [ticket for ticket in tickets if ticket in self._listeners]
+                known.update(await self._tell(waiting) if waiting else ())
             self._known = known
 
     async def _tell(self, tickets: Sequence[str]) -> Iterable[str]:
