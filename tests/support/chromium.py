@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import shutil
@@ -49,6 +50,9 @@ def chromium(
         (profile / "Default").mkdir()
         (profile / "Default" / "Preferences").write_text(json.dumps(preferences))
     arguments = [*ARGUMENTS, *([f"--host-resolver-rules={hosts}"] if hosts else [])]
+    # A test that ran out of time inside a call of Playwright's leaves its loop behind, marked as running, and every
+    # later browser of this process would be refused.
+    asyncio._set_running_loop(None)
     try:
         with sync_playwright() as playwright:
             context = playwright.chromium.launch_persistent_context(
