@@ -8,6 +8,15 @@ from typing import Literal
 
 import msgspec
 
+FAILED_MILLISECONDS = 60_000
+"""When a client connects again that does so by itself after a failure: it would hear the same."""
+
+STREAM_HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+"""Of an answer that is a stream: no proxy keeps it back."""
+
+ASKED_HEADERS = "Cache-Control, Last-Event-ID, Authorization, X-XSRFToken"
+"""What clients that ask by a script may send, which browsers ask about before."""
+
 
 class _Event(msgspec.Struct, frozen=True, tag_field="phase"):
     message: str
@@ -51,3 +60,8 @@ class FailedEvent(_Event, frozen=True, tag="failed"):
 
 
 LaunchEvent = WaitingEvent | FetchingEvent | LaunchingEvent | ReadyEvent | FailedEvent
+
+
+def failed_text(event: FailedEvent) -> str:
+    """A failure as the last text of an event stream."""
+    return f"retry: {FAILED_MILLISECONDS}\ndata: {msgspec.json.encode(event).decode()}\n\n"

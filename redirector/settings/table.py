@@ -300,6 +300,8 @@ def load(environment: Mapping[str, str]) -> RedirectorSettings:
         problems.append(f"TMPNB_ADMIN_TOKEN and TMPNB_ADMIN_TOKEN_FILE together: this {problem}")
     if {parse_token(word).token for word in fields.get("admin_tokens", ())} & set(fields.get("read_tokens", ())):
         problems.append("TMPNB_READ_TOKEN is an admin token as well: what changes nothing needs a token of its own")
+    if fields.get("streams_listen") and not fields.get("trusted_proxies"):
+        problems.append("TMPNB_STREAMS_LISTEN needs a proxy in front that says who comes: set TMPNB_TRUSTED_PROXIES")
     if problems:
         raise FleetConfigError(problems)
     fields["database_url"] = fields["database_url"] or f"sqlite:///{fields['state'] / 'fleet.db'}"

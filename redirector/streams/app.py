@@ -13,10 +13,10 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from redirector.model.clients import client_address
-from redirector.model.launch_events import FailedEvent
+from redirector.model.launch_events import ASKED_HEADERS, STREAM_HEADERS, FailedEvent, failed_text
 from redirector.settings.table import RedirectorSettings
 from redirector.streams.entry_client import EntryClient
-from redirector.streams.launch import RECONNECT_MILLISECONDS, LaunchStream, failed_text, with_heartbeats
+from redirector.streams.launch import RECONNECT_MILLISECONDS, LaunchStream, with_heartbeats
 from redirector.streams.open_streams import OpenStreams
 from redirector.streams.permission import is_listed, own_origin, refusal
 from redirector.streams.queue_news import QueueNews
@@ -24,8 +24,6 @@ from redirector.streams.queue_news import QueueNews
 BUILD = "/build/"
 """A prefix before it is somebody's proxy's business."""
 
-ANSWER = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
-ASKED_HEADERS = "cache-control, last-event-id, authorization, x-xsrftoken"
 PREFLIGHT_SECONDS = "600"
 
 
@@ -58,12 +56,14 @@ class StreamsApp:
         own = own_origin(self._settings.entry_url, headers, request.url.scheme)
         refused = refusal(headers, request.url.query, self._settings.allow_origin, own)
         text = _only(refused) if refused is not None else self._stream(spec, headers, request)
-        return StreamingResponse(text, headers={**cors, **ANSWER}, media_type="text/event-stream")
+        return StreamingResponse(text, headers={**cors, **STREAM_HEADERS}, media_type="text/event-stream")
 
     async def _stream(self, spec: str, headers: Mapping[str, str], request: Request) -> AsyncGenerator[str]:
-        peer = request.client.host if request.client is not None else ""
+        peer = request.client.host if request.client is not None else "unknown"
+        # Whoever comes past the proxy in front is judged by their own address, not by ours.
+        headers = {"x-forwarded-for": peer, **headers}
         proxies, free = self._settings.trusted_proxies, self._settings.client_free
-        address = client_address(peer, headers.get("x-forwarded-for"), proxies, free)
+        address = client_address(peer, headers["x-forwarded-for"], proxies, free)
         with self._open.one(address) as problem:
             if problem:
                 yield failed_text(FailedEvent(f"{problem}\n", HTTPStatus.TOO_MANY_REQUESTS))

@@ -71,7 +71,7 @@ class EntryClient:
         Raises:
             UnansweredError: there is no answer.
         """
-        said = {name: headers[name] for name in PASSED_ON if name in headers}
+        said = {name.encode(): headers[name].encode("latin-1") for name in PASSED_ON if name in headers}
         answer = await self._ask("/api/launch", {"spec": spec, "id": identity}, said)
         if answer.is_client_error:
             # It judges the request, and would judge it likewise again.
@@ -91,7 +91,7 @@ class EntryClient:
         """Close the connections."""
         await self._http.aclose()
 
-    async def _ask(self, path: str, body: object, headers: Mapping[str, str]) -> httpx.Response:
+    async def _ask(self, path: str, body: object, headers: Mapping[bytes, bytes]) -> httpx.Response:
         async with self._turns:
             try:
                 answer = await self._http.post(path, content=msgspec.json.encode(body), headers=dict(headers))

@@ -10,7 +10,7 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
-from redirector.model.launch_events import FailedEvent
+from redirector.model.launch_events import FailedEvent, failed_text
 from redirector.streams.entry_client import LaunchStep, UnansweredError
 from redirector.streams.queue_news import QueueNews
 
@@ -35,8 +35,8 @@ GIVE_UP_SECONDS = 60.0
 
 FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS = 0.3, 3.0
 
-RECONNECT_MILLISECONDS, FAILED_MILLISECONDS = 1000, 60_000
-"""When a browser connects again whose stream was cut, and one that does so after a failure."""
+RECONNECT_MILLISECONDS = 1000
+"""When a browser connects again whose stream was cut."""
 
 AWAY = FailedEvent("The service that places visitors does not answer; try again in a minute.\n", 503)
 
@@ -102,18 +102,9 @@ class LaunchStream:
             return ""
         self._told[phase] = (text, now)
         if phase == "failed":
-            return _failed_text(text)
+            return failed_text(msgspec.json.decode(event, type=FailedEvent))
         identity = f"id: {self.identity}\n" if self.identity else ""
         return f"{identity}data: {text.decode()}\n\n"
-
-
-def failed_text(event: FailedEvent) -> str:
-    """A failure as a stream's last text."""
-    return _failed_text(msgspec.json.encode(event))
-
-
-def _failed_text(event: bytes) -> str:
-    return f"retry: {FAILED_MILLISECONDS}\ndata: {event.decode()}\n\n"
 
 
 async def with_heartbeats(

@@ -1,5 +1,5 @@
 """News of all launches that stand far from the front of the waiting room, asked for together: a thousand of them cost
-the redirector two requests every few seconds, not a thousand.
+the redirector some thirty requests every few seconds, not a thousand.
 """
 
 from __future__ import annotations

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 from flask import Response, request
 
+from redirector.model.launch_events import ASKED_HEADERS
+
 PREFLIGHT_SECONDS = 600
 """How long a browser remembers what a preflight allowed."""
 
@@ -25,8 +27,7 @@ class _Call:
 
 CALLS: Mapping[str, _Call] = {
     "/api/spawn": _Call("POST, OPTIONS", "Content-Type"),
-    # What clients of BinderHub that ask by a script may add.
-    "/build": _Call("GET, OPTIONS", "Cache-Control, Last-Event-ID, Authorization, X-XSRFToken"),
+    "/build": _Call("GET, OPTIONS", ASKED_HEADERS),
 }
 """By the beginning of their paths."""
 

@@ -8,19 +8,15 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
-import msgspec
 from flask import Blueprint, Response, request
 
 from redirector.model.foreign_links import BINDER, UnreadableLinkError, binder_source
-from redirector.model.launch_events import FailedEvent
+from redirector.model.launch_events import STREAM_HEADERS, FailedEvent, failed_text
 from redirector.settings.table import RedirectorSettings
 from redirector.web.failures import sentence
 from redirector.web.visitors.addresses import behind
 
 BUILD = "/build/"
-
-RECONNECT_MILLISECONDS = 60_000
-"""A client that connects again by itself hears the same."""
 
 
 def blueprint(settings: RedirectorSettings) -> Blueprint:
@@ -44,7 +40,4 @@ def blueprint(settings: RedirectorSettings) -> Blueprint:
 
 
 def _stream(event: FailedEvent) -> Response:
-    """A stream of one event. No proxy keeps it back."""
-    text = f"retry: {RECONNECT_MILLISECONDS}\ndata: {msgspec.json.encode(event).decode()}\n\n"
-    headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
-    return Response(text, content_type="text/event-stream", headers=headers)
+    return Response(failed_text(event), content_type="text/event-stream", headers=STREAM_HEADERS)

@@ -96,6 +96,19 @@ def test_a_launch_is_told_phase_by_phase_with_what_keeps_it() -> None:
         assert "event:" not in text
 
 
+def test_after_it_is_ready_a_stream_stays_open_for_the_client_to_close(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def listen(seconds: float) -> bool:
+        monkeypatch.setattr(launching, "HOLD_SECONDS", seconds)
+        script = Script(LaunchStep([raw("ready")], "sealed.claim"))
+        texts = LaunchStream("gh/org/repo/HEAD", "", {}).events(script, QueueNews(script))
+        assert phases([await anext(texts)]) == ["ready"]
+        end = asyncio.ensure_future(anext(texts, None))
+        await asyncio.wait([end], timeout=0.2)
+        return end.done() or not end.cancel()
+
+    assert [asyncio.run(listen(seconds)) for seconds in (3600.0, 0.0)] == [False, True]
+
+
 def test_a_client_that_comes_back_asks_with_what_it_knows() -> None:
     script = Script(LaunchStep([raw("launching"), raw("ready")], "sealed.claim"))
     assert phases(heard(script, identity="sealed.claim")) == ["launching", "ready"]

@@ -84,7 +84,7 @@ def heard(redirector: Redirector, root: Path, path: str = f"/build/{SPEC}", **he
     def visit() -> None:
         try:
             url = f"http://127.0.0.1:{port}{path}"
-            with opened(url, {**EVENT_SOURCE, "X-Forwarded-For": "192.0.2.1", **headers}) as stream:
+            with opened(url, {**EVENT_SOURCE, **headers}) as stream:
                 events.extend(event.data for event in stream)
         finally:
             os.kill(os.getpid(), signal.SIGTERM)
@@ -117,13 +117,30 @@ def test_it_passes_on_what_the_proxy_said_of_the_client_and_tells_each_step(tmp_
         (200, {"places": {}}),
         (200, {"events": [{"phase": "launching", "message": "m\n"}, ready], "id": "a.b", "ask_seconds": None}),
     )
-    events = heard(redirector, tmp_path, **{"X-Forwarded-Proto": "https"})
+    events = heard(redirector, tmp_path, **{"X-Forwarded-For": "192.0.2.1"})
     assert [event["phase"] for event in events] == ["waiting", "waiting", "launching", "ready"]
     assert [path for path, _, _ in redirector.asked] == ["/api/launch", "/api/places", "/api/places", "/api/launch"]
     assert redirector.asked[0][1] == {"spec": SPEC, "id": ""}
     assert redirector.asked[0][2]["x-forwarded-for"] == "192.0.2.1"
     assert redirector.asked[1][1] == {"tickets": [TICKET]}
     assert redirector.asked[3][1] == {"spec": SPEC, "id": TICKET}
+
+
+def test_whoever_comes_past_the_proxy_in_front_is_judged_by_their_own_address(tmp_path: Path) -> None:
+    redirector = Redirector((200, {"events": [{"phase": "failed", "message": "m\n", "status_code": 404}]}))
+    heard(redirector, tmp_path)
+    assert redirector.asked[0][2]["x-forwarded-for"] == "127.0.0.1"
+
+
+def test_headers_in_any_bytes_are_passed_on(tmp_path: Path) -> None:
+    redirector = Redirector((200, {"events": [{"phase": "failed", "message": "m\n", "status_code": 404}]}))
+    heard(redirector, tmp_path, **{"X-Forwarded-For": "ü"})
+    assert redirector.asked[0][2]["x-forwarded-for"] == "ü"
+
+
+def test_without_a_proxy_in_front_there_are_no_streams(tmp_path: Path) -> None:
+    with pytest.raises(FleetConfigError, match="TMPNB_TRUSTED_PROXIES"):
+        table.load({"TMPNB_STATE": str(tmp_path), "TMPNB_STREAMS_LISTEN": "127.0.0.1:8001"})
 
 
 @pytest.mark.parametrize("nonsense", [(500, "oh"), (200, "no JSON"), (200, {"events": 1}), (503, {"status": "x"})])
